@@ -1,0 +1,223 @@
+#include "core/block_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <stdexcept>
+
+namespace tokenyard {
+
+BlockPool::BlockPool(std::int32_t num_blocks, const BlockRules& rules)
+    : rules_(rules), num_blocks_(num_blocks), blocks_(index(num_blocks) + 1) {
+  blocks_.back().next = blocks_.back().previous = num_blocks_;
+  for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) link_before(num_blocks_, b);
+  resize_slots();
+}
+
+void BlockPool::link_before(BlockId position, BlockId block) {
+  Block& at = blocks_[index(position)];
+  Block& b = blocks_[index(block)];
+  b.next = position;
+  b.previous = at.previous;
+  blocks_[index(at.previous)].next = block;
+  at.previous = block;
+  ++num_free_;
+  largest_hole_ = -1;
+}
+
+void BlockPool::unlink(BlockId block) {
+  const Block& b = blocks_[index(block)];
+  blocks_[index(b.previous)].next = b.next;
+  blocks_[index(b.next)].previous = b.previous;
+  --num_free_;
+  largest_hole_ = -1;
+}
+
+BlockId BlockPool::take() {
+  const BlockId block = blocks_.back().next;
+  unlink(block);
+  Block& b = blocks_[index(block)];
+  if (b.findable) withdraw(block);
+  b.references = 1;
+  return block;
+}
+
+std::int32_t BlockPool::hole_at(BlockId first) const {
+  BlockId end = first;
+  while (end < num_blocks_ && blocks_[index(end)].references == 0) ++end;
+  return end - first;
+}
+
+BlockId BlockPool::find_run(std::int32_t count) const {
+  for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_;) {
+    const std::int32_t hole = hole_at(b);
+    if (hole >= count) return b;
+    b += hole + 1;
+  }
+  return -1;
+}
+
+std::int32_t BlockPool::largest_hole() const {
+  if (largest_hole_ < 0) {
+    largest_hole_ = 0;
+    for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_;) {
+      const std::int32_t hole = hole_at(b);
+      largest_hole_ = std::max(largest_hole_, hole);
+      b += hole + 1;
+    }
+  }
+  return largest_hole_;
+}
+
+void BlockPool::take_run(BlockId first, std::int32_t count) {
+  for (BlockId b = first; b < first + count; ++b) {
+    unlink(b);
+    blocks_[index(b)].references = 1;
+  }
+}
+
+void BlockPool::add_reference(BlockId block) {
+  Block& b = blocks_[index(block)];
+  if (b.references++ == 0) unlink(block);
+}
+
+void BlockPool::release(std::span<const BlockId> table) {
+  // Unhashed blocks go to the front as a group whose first is the table's last; hashed ones to the tail one by one.
+  BlockId front = blocks_.back().next;
+  for (std::size_t i = table.size(); i-- > 0;) {
+    const BlockId block = table[i];
+    Block& b = blocks_[index(block)];
+    if (--b.references > 0) continue;
+    const bool to_front = rules_.free_order == FreeOrder::unhashed_first && !b.findable;
+    if (!to_front && front == num_blocks_) front = block;  // the queue was empty: the group stays ahead of this block
+    link_before(to_front ? front : num_blocks_, block);
+  }
+}
+
+std::size_t BlockPool::slot_of(const BlockHash& hash) const {
+  std::size_t slot = home(hash);
+  while (slots_[slot] >= 0 && blocks_[index(slots_[slot])].hash != hash) slot = (slot + 1) & (slots_.size() - 1);
+  return slot;
+}
+
+void BlockPool::erase_slot(std::size_t slot) {
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t next = (slot + 1) & mask; slots_[next] >= 0; next = (next + 1) & mask) {
+    const std::size_t wanted = home(blocks_[index(slots_[next])].hash);
+    if (((next - wanted) & mask) < ((next - slot) & mask)) continue;  // it would move before its home
+    slots_[slot] = slots_[next];
+    slot = next;
+  }
+  slots_[slot] = -1;
+}
+
+BlockId BlockPool::find(const BlockHash& hash) const { return slots_[slot_of(hash)]; }
+
+void BlockPool::publish(BlockId block, const BlockHash& hash, std::vector<BlockId>& superseded) {
+  Block& b = blocks_[index(block)];
+  b.hash = hash;
+  b.findable = true;
+  b.next_duplicate = -1;
+  b.last_duplicate = block;
+  const std::size_t slot = slot_of(hash);
+  const BlockId first = slots_[slot];
+  if (first < 0) {
+    slots_[slot] = block;
+  } else if (rules_.duplicate == BlockRules::Duplicate::newest_wins) {
+    slots_[slot] = block;
+    blocks_[index(first)].findable = false;
+    superseded.push_back(first);
+  } else {
+    Block& oldest = blocks_[index(first)];
+    blocks_[index(oldest.last_duplicate)].next_duplicate = block;
+    oldest.last_duplicate = block;
+  }
+}
+
+void BlockPool::withdraw(BlockId block) {
+  Block& b = blocks_[index(block)];
+  b.findable = false;
+  const std::size_t slot = slot_of(b.hash);
+  const BlockId first = slots_[slot];
+  if (first == block) {
+    if (b.next_duplicate < 0) {
+      erase_slot(slot);
+    } else {
+      slots_[slot] = b.next_duplicate;
+      blocks_[index(b.next_duplicate)].last_duplicate = b.last_duplicate;
+    }
+    return;
+  }
+  Block& oldest = blocks_[index(first)];
+  BlockId before = first;
+  while (blocks_[index(before)].next_duplicate != block) before = blocks_[index(before)].next_duplicate;
+  blocks_[index(before)].next_duplicate = b.next_duplicate;
+  if (oldest.last_duplicate == block) oldest.last_duplicate = before;
+}
+
+std::vector<BlockId> BlockPool::free_head(std::int32_t count) const {
+  std::vector<BlockId> head;
+  for (BlockId b = blocks_.back().next; b != num_blocks_ && count > 0; b = blocks_[index(b)].next, --count) head.push_back(b);
+  return head;
+}
+
+void BlockPool::resize_slots() {
+  const std::size_t wanted = std::bit_ceil(index(num_blocks_) * 2);
+  if (slots_.size() >= wanted) return;
+  const std::vector<BlockId> old = std::move(slots_);
+  slots_.assign(wanted, -1);
+  for (const BlockId block : old) {
+    if (block >= 0) slots_[slot_of(blocks_[index(block)].hash)] = block;
+  }
+}
+
+void BlockPool::add_blocks(std::int32_t count) {
+  const BlockId first = num_blocks_;
+  const Block sentinel = blocks_.back();
+  num_blocks_ += count;
+  blocks_.back() = Block{};
+  blocks_.resize(index(num_blocks_) + 1);
+  blocks_.back() = sentinel;
+  if (num_free_ == 0) {
+    blocks_.back().next = blocks_.back().previous = num_blocks_;
+  } else {
+    blocks_[index(sentinel.next)].previous = num_blocks_;
+    blocks_[index(sentinel.previous)].next = num_blocks_;
+  }
+  for (BlockId b = first; b < num_blocks_; ++b) link_before(num_blocks_, b);
+  resize_slots();
+}
+
+void BlockPool::check_invariants() const {
+  const auto require = [](bool holds, const char* what) {
+    if (!holds) throw std::logic_error(what);
+  };
+  std::vector<bool> in_queue(index(num_blocks_), false);
+  std::int32_t count = 0;
+  for (BlockId b = blocks_.back().next; b != num_blocks_; b = blocks_[index(b)].next) {
+    require(!in_queue[index(b)], "a block is twice in the free queue");
+    require(blocks_[index(blocks_[index(b)].next)].previous == b, "the free queue's links disagree");
+    in_queue[index(b)] = true;
+    ++count;
+  }
+  require(count == num_free_, "num_free disagrees with the free queue");
+  for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) {
+    const Block& block = blocks_[index(b)];
+    require(block.references >= 0, "a reference count is negative");
+    require(in_queue[index(b)] == (block.references == 0), "a block must be free xor referenced");
+    if (!block.findable) continue;
+    BlockId found = find(block.hash);
+    while (found >= 0 && found != b) found = blocks_[index(found)].next_duplicate;
+    require(found == b, "a findable block is not in the index");
+  }
+  require(!rules_.null_block || !in_queue[0], "the null block is free");
+  std::int32_t entries = 0;
+  for (const BlockId first : slots_) {
+    for (BlockId b = first; b >= 0; b = blocks_[index(b)].next_duplicate) {
+      require(blocks_[index(b)].findable, "the index holds a block that is not findable");
+      ++entries;
+      require(entries <= num_blocks_, "the index has a cycle");
+    }
+  }
+}
+
+}  // namespace tokenyard

@@ -1,0 +1,77 @@
+// The engine's configuration: resolved values, never files. Names are vLLM's and nano-vLLM's where they have one.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/types.h"
+
+namespace tokenyard {
+
+enum class Policy { static_batch, orca, nano_vllm, vllm_v1 };
+enum class QueueOrder { fcfs, priority };          // vllm_v1
+enum class FreeOrder { unhashed_first, lru_all };  // vllm_v1: v0.24 and later, v0.8 to v0.23
+enum class Reservation { max, pow2, oracle };      // orca
+enum class Delivery { batch_end, stream };         // static
+
+struct EngineConfig {
+  Policy policy = Policy::vllm_v1;
+
+  std::int32_t max_num_seqs = 256;             // seats; what counts as seated is the policy's rule
+  std::int32_t max_num_batched_tokens = 2048;  // tokens computed in one step
+  std::int32_t max_model_len = 0;              // prompt + output, tokens; 0: as much as the pool holds
+  std::int32_t block_size = 16;                // tokens
+  std::int32_t num_blocks = 0;                 // as the peer counts: vllm_v1's include its null block
+  bool enable_prefix_caching = true;           // nano_vllm and vllm_v1
+  Token eos_token_id = -1;                     // -1: none
+
+  // vllm_v1
+  bool enable_chunked_prefill = true;
+  QueueOrder queue_order = QueueOrder::fcfs;
+  FreeOrder free_order = FreeOrder::unhashed_first;
+  std::int32_t long_prefill_token_threshold = 0;  // longest chunk of one request, tokens; 0: no limit
+  std::int32_t watermark_blocks = 0;              // kept free when admitting beside running requests
+  bool admission_gate = true;                     // admit only what fits whole (scheduler_reserve_full_isl)
+
+  // static
+  TimeNs batch_timeout = 0;  // how long a batch that is not full waits for more requests
+  Delivery delivery = Delivery::batch_end;
+
+  // orca
+  Reservation reservation = Reservation::max;
+
+  // Reproduce the peer's defects too (POLICY notes in docs/policies.md). For comparisons; no real backend takes it.
+  bool strict_peer = false;
+};
+
+// When a block may be found by another request, and which block the pool hands out next.
+struct BlockRules {
+  enum class Findable { never, when_scheduled, after_step } findable = Findable::never;
+  enum class Duplicate { oldest_wins, newest_wins } duplicate = Duplicate::oldest_wins;
+  FreeOrder free_order = FreeOrder::lru_all;
+  bool null_block = false;  // block 0 is never handed out
+  bool contiguous = false;  // a request's blocks are one run of consecutive ids
+};
+
+// What is wrong with `config`, as one sentence with the numbers, or nothing.
+std::optional<std::string> validate(const EngineConfig& config);
+
+BlockRules block_rules(const EngineConfig& config);
+
+// Blocks requests can use: num_blocks less the null block.
+std::int32_t usable_blocks(const EngineConfig& config);
+
+// The policies' and options' names in files and on the command line.
+const char* name_of(Policy);
+const char* name_of(QueueOrder);
+const char* name_of(FreeOrder);
+const char* name_of(Reservation);
+const char* name_of(Delivery);
+template <typename Enum>
+std::optional<Enum> parse_name(const std::string& name);  // declared for the enums above
+template <typename Enum>
+std::vector<std::string> all_names();
+
+}  // namespace tokenyard

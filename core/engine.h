@@ -1,0 +1,109 @@
+// The loop: requests join, a step is planned, carried out, committed; requests leave.
+//
+//   engine.run(source)                replay a workload to its end
+//   engine.serve() on its own thread  live requests: submit() and cancel() from any thread, answers through listeners
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/backend.h"
+#include "core/config.h"
+#include "core/metrics.h"
+#include "core/scheduler.h"
+#include "core/trace.h"
+
+namespace tokenyard {
+
+struct SourceEvent {
+  enum class Kind : std::uint8_t { join, cancel } kind = Kind::join;
+  RequestSpec spec;       // join
+  std::string cancel_id;  // cancel: the live request of that id; none is fine
+};
+
+// Where requests come from. Streams, so that memory follows the live requests.
+class RequestSource {
+ public:
+  virtual ~RequestSource() = default;
+  // Appends the events due at `now` or before step `step`, in their order.
+  virtual void poll(TimeNs now, std::int64_t step, std::vector<SourceEvent>& due) = 0;
+  // When the next event is due, as far as is known now; kNever when none is, or when it waits for a step or for an end.
+  virtual TimeNs next_time() const = 0;
+  // The step the next event waits for, or -1. With nothing live the engine jumps there.
+  virtual std::int64_t next_step() const { return -1; }
+  // A request of this source has left (multi-turn sessions answer with their next turn).
+  virtual void on_end(const Request&) {}
+};
+
+struct EngineOptions {
+  Slo slo;
+  TraceSink* trace = nullptr;  // borrowed; null: no trace is built
+};
+
+class Engine {
+ public:
+  // Throws std::invalid_argument with one sentence when the configuration is wrong or the backend cannot serve it.
+  // `backend` and `options.trace` are borrowed.
+  Engine(const EngineConfig& config, Backend& backend, EngineOptions options = {});
+
+  // Thread-safe. The request joins before the next step; its arrival is the backend's clock at joining when spec.arrival is
+  // negative. Returns a ticket for cancel(). Everything else, a refusal too, reaches `listener`.
+  std::uint64_t submit(RequestSpec spec, std::shared_ptr<RequestListener> listener);
+  // Thread-safe; a request that has left is ignored.
+  void cancel(std::uint64_t ticket);
+
+  // One step or one wait. False when nothing is live and `source` (may be null) knows of nothing to come.
+  bool step(RequestSource* source);
+  void run(RequestSource& source);
+  // Serves until stop() was called and every request has left.
+  void serve(RequestSource* source = nullptr);
+  void stop();  // thread-safe
+
+  const Metrics& metrics() const { return metrics_; }
+  const Scheduler& scheduler() const { return *scheduler_; }
+  Scheduler& scheduler() { return *scheduler_; }
+  std::int64_t num_steps() const { return step_; }
+  std::int64_t num_live() const { return static_cast<std::int64_t>(live_.size()); }
+
+ private:
+  struct Message {
+    SourceEvent event;
+    std::shared_ptr<RequestListener> listener;
+    std::uint64_t ticket = 0;
+  };
+
+  void take_messages(RequestSource* source);
+  void join(RequestSpec spec, std::shared_ptr<RequestListener> listener, std::uint64_t ticket, RequestSource* source);
+  void cancel(Request* request, RequestSource* source);
+  void deliver(const StepPlan& plan, const StepResult& result, TimeNs end);
+  void leave(Request* request, const std::string& why, RequestSource* source);
+  void fail(const std::string& why, RequestSource* source);
+
+  Backend& backend_;
+  std::unique_ptr<Scheduler> scheduler_;
+  Metrics metrics_;
+  std::unique_ptr<TraceRecorder> trace_;
+  std::int64_t step_ = 0;
+  StepPlan plan_;
+  std::int32_t next_number_ = 0;
+
+  std::vector<std::unique_ptr<Request>> owned_;
+  std::vector<Request*> reusable_;
+  std::unordered_map<std::string, Request*> live_;  // looked up, never walked
+  std::unordered_map<std::uint64_t, Request*> tickets_;
+  std::vector<SourceEvent> due_;
+  std::vector<Request*> left_;
+
+  std::mutex mutex_;  // guards the three below
+  std::vector<Message> inbox_;
+  std::uint64_t next_ticket_ = 1;
+  bool stopping_ = false;
+  std::atomic<bool> has_messages_{false};
+};
+
+}  // namespace tokenyard

@@ -1,0 +1,187 @@
+#include "core/metrics.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+namespace tokenyard {
+namespace {
+
+constexpr std::int64_t kExactSamples = 1'000'000;
+constexpr int kSubBits = 7;  // 128 buckets an octave
+
+}  // namespace
+
+std::size_t Distribution::bucket_of(std::int64_t value) {
+  const auto v = static_cast<std::uint64_t>(value);
+  const int octave = std::max(0, static_cast<int>(std::bit_width(v)) - (kSubBits + 1));
+  return (static_cast<std::size_t>(octave) << kSubBits) + static_cast<std::size_t>(v >> octave);
+}
+
+double Distribution::middle_of(std::size_t bucket) {
+  if (bucket < (std::size_t{2} << kSubBits)) return static_cast<double>(bucket);
+  const std::size_t octave = (bucket >> kSubBits) - 1;
+  const auto low = static_cast<double>((bucket & ((std::size_t{1} << kSubBits) - 1)) + (std::size_t{1} << kSubBits));
+  return std::ldexp(low + 0.5, static_cast<int>(octave)) - 0.5;
+}
+
+void Distribution::add(std::int64_t value, std::int64_t count) {
+  if (count == 0) return;
+  const auto v = static_cast<double>(value);
+  sum_ += v * static_cast<double>(count);
+  sum_of_squares_ += v * v * static_cast<double>(count);
+  count_ += count;
+  if (buckets_.empty() && count_ <= kExactSamples) {
+    samples_.insert(samples_.end(), static_cast<std::size_t>(count), value);
+    sorted_ = false;
+    return;
+  }
+  if (buckets_.empty()) {
+    buckets_.resize(bucket_of(std::numeric_limits<std::int64_t>::max()) + 1);
+    for (const std::int64_t sample : samples_) ++buckets_[bucket_of(sample)];
+    samples_ = {};
+  }
+  buckets_[bucket_of(value)] += count;
+}
+
+void Distribution::sort() const {
+  if (!sorted_) std::sort(samples_.begin(), samples_.end());
+  sorted_ = true;
+}
+
+double Distribution::mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
+
+double Distribution::std_dev() const {
+  if (count_ == 0) return 0;
+  const double m = mean();
+  return std::sqrt(std::max(0.0, sum_of_squares_ / static_cast<double>(count_) - m * m));
+}
+
+double Distribution::percentile(double p) const {
+  if (count_ == 0) return 0;
+  const double rank = p / 100 * static_cast<double>(count_ - 1);
+  const auto below = static_cast<std::int64_t>(rank);
+  if (exact()) {
+    sort();
+    const auto low = static_cast<double>(samples_[static_cast<std::size_t>(below)]);
+    const auto high = static_cast<double>(samples_[static_cast<std::size_t>(std::min(below + 1, count_ - 1))]);
+    return low + (high - low) * (rank - static_cast<double>(below));
+  }
+  std::int64_t seen = 0;
+  for (std::size_t b = 0; b < buckets_.size(); ++b) {
+    seen += buckets_[b];
+    if (seen > below) return middle_of(b);
+  }
+  return 0;
+}
+
+double Distribution::share_up_to(std::int64_t value) const {
+  if (count_ == 0) return 0;
+  std::int64_t seen = 0;
+  if (exact()) {
+    sort();
+    seen = std::upper_bound(samples_.begin(), samples_.end(), value) - samples_.begin();
+  } else {
+    for (std::size_t b = 0; b <= bucket_of(value); ++b) seen += buckets_[b];
+  }
+  return static_cast<double>(seen) / static_cast<double>(count_);
+}
+
+MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan) {
+  const BlockManager& blocks = scheduler.blocks();
+  const std::int64_t size = blocks.block_size();
+  MemoryUse use;
+  std::int64_t held = 0;
+  const auto count = [&](const Request& request) {
+    const std::int64_t slots = static_cast<std::int64_t>(request.blocks.size()) * size;
+    // The last token of an answer is never computed on, so it needs no slot.
+    const std::int64_t final_tokens = request.finish_reason != FinishReason::none
+                                          ? request.num_computed
+                                          : std::int64_t{request.num_prompt} + expected_output(request.spec) - 1;
+    const std::int64_t useful = std::max<std::int64_t>(request.num_computed, std::min(final_tokens, slots));
+    held += slots;
+    use.used += request.num_computed;
+    use.reserved += useful - request.num_computed;
+  };
+  for (const Request* request : scheduler.running()) count(*request);
+  if (!scheduler.waiting().empty() && !scheduler.waiting().front()->blocks.empty()) count(*scheduler.waiting().front());
+  // Only full blocks are shared, so every table entry beyond a block's first counts block_size used slots too many.
+  const std::int64_t shared = (blocks.num_table_entries() - blocks.num_referenced()) * size;
+  use.internal = held - use.used - use.reserved;
+  use.used -= shared;
+  use.free = std::int64_t{blocks.num_free()} * size;
+  for (const Refusal& refusal : plan.refusals) {
+    if (refusal.reason.cause == Cause::region && refusal.request->blocks.empty()) {
+      use.external = use.free;
+      use.free = 0;
+    }
+  }
+  return use;
+}
+
+void Metrics::on_join(const Request& request, std::int64_t live) {
+  ++joined;
+  first_arrival = std::min(first_arrival, request.spec.arrival);
+  max_live = std::max(max_live, live);
+}
+
+void Metrics::on_step(const StepPlan& plan, TimeNs end, TimeNs duration, const MemoryUse& memory) {
+  ++steps;
+  busy += duration;
+  last_end = end;
+  const std::int64_t tokens = plan.num_tokens();
+  computed_tokens += tokens;
+  batch_size.add(static_cast<std::int64_t>(plan.rows.size()));
+  step_tokens.add(tokens);
+  preemptions += static_cast<std::int64_t>(plan.preemptions.size());
+  for (const Admission& admission : plan.admissions) {
+    if (admission.resumed) continue;
+    prefix_queries += admission.request->num_prompt;
+    prefix_hits += admission.hit_tokens;
+  }
+  const std::array<std::int64_t, 5> slots = {memory.used, memory.reserved, memory.internal, memory.external, memory.free};
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    memory_time_[i] += static_cast<double>(slots[i]) * static_cast<double>(duration);
+  }
+}
+
+void Metrics::on_tokens(TimeNs at, std::int64_t count) {
+  const std::int64_t second = at / 1'000'000'000;
+  if (second != second_) tokens_in_second_ = 0;
+  second_ = second;
+  tokens_in_second_ += count;
+  max_output_tokens_per_s = std::max(max_output_tokens_per_s, tokens_in_second_);
+}
+
+void Metrics::on_end(const Request& request) {
+  switch (request.finish_reason) {
+    case FinishReason::refused: ++refused; return;
+    case FinishReason::cancelled: ++cancelled; return;
+    case FinishReason::error: ++failed; return;
+    case FinishReason::kv_capacity: ++out_of_kv; break;
+    default: break;
+  }
+  ++completed;
+  input_tokens += request.num_prompt;
+  output_tokens += request.num_output();
+  const TimeNs first = request.first_token_at - request.spec.arrival;
+  const TimeNs whole = request.last_token_at - request.spec.arrival;
+  const std::int64_t gaps = request.num_output() - 1;
+  const TimeNs per_token = gaps > 0 ? (whole - first) / gaps : 0;
+  ttft.add(first);
+  e2el.add(whole);
+  if (gaps > 0) tpot.add(per_token);
+  const bool meets =
+      (!slo_.ttft || first <= *slo_.ttft) && (!slo_.tpot || per_token <= *slo_.tpot) && (!slo_.e2el || whole <= *slo_.e2el);
+  if (meets) ++good;
+}
+
+std::array<double, 5> Metrics::memory_shares() const {
+  std::array<double, 5> shares{};
+  double all = 0;
+  for (const double m : memory_time_) all += m;
+  for (std::size_t i = 0; i < shares.size() && all > 0; ++i) shares[i] = memory_time_[i] / all;
+  return shares;
+}
+
+}  // namespace tokenyard

@@ -1,0 +1,133 @@
+// vLLM V1, synchronous scheduling, as of 6adad087 (2026-08-14).
+//
+// There is no prefill and no decode: every step gives each request tokens until its computed ones catch up with its known
+// ones. Running requests come first, in admission order; then waiting ones, in queue order, while budget, seats and blocks
+// last. Nobody is admitted in a step that preempts.
+#include <algorithm>
+
+#include "core/scheduler.h"
+
+namespace tokenyard::policies {
+namespace {
+
+class VllmV1 final : public Scheduler {
+ public:
+  explicit VllmV1(const EngineConfig& config) : Scheduler(config) {}
+
+ private:
+  void compose(TimeNs, StepPlan& plan) override {
+    std::int32_t budget = config_.max_num_batched_tokens;
+    continue_running(plan, budget);
+    admit_waiting(plan, budget);
+  }
+
+  void continue_running(StepPlan& plan, std::int32_t& budget) {
+    for (std::size_t i = 0; i < running_.size(); ++i) {
+      Request& request = *running_[i];
+      if (budget == 0) return refuse(plan, request, {Cause::token_budget, 1, 0});
+      const std::int32_t count = std::min(
+          {cut_to_threshold(request.num_tokens - request.num_computed), budget, context_limit() - request.num_computed - 1});
+      if (count <= 0) continue;  // strict peers only: min_tokens beyond max_model_len keeps a request alive with nothing to do
+      const std::int32_t needed = blocks_.missing(request, request.num_computed + count);
+      while (needed > blocks_.num_free()) {
+        const std::size_t v = choose_victim();
+        Request& victim = *running_[v];
+        running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(v));
+        if (v < i) --i;
+        budget += unschedule(plan, victim);
+        preempt(plan, victim, request, {Cause::blocks, needed, blocks_.num_free()});
+        if (&victim == &request) return;
+      }
+      if (needed > 0) {
+        plan.new_blocks.push_back({&request, static_cast<std::int32_t>(request.blocks.size())});
+        blocks_.extend(request, needed);
+      }
+      blocks_.publish(request, request.num_computed + count);
+      add_row(plan, request, count);
+      budget -= count;
+    }
+  }
+
+  void admit_waiting(StepPlan& plan, std::int32_t& budget) {
+    while (!waiting_.empty()) {
+      Request& request = *waiting_.front();
+      const auto seats = static_cast<std::int32_t>(running_.size()) + 1;
+      if (!plan.preemptions.empty()) {
+        return refuse(plan, request, {Cause::preemption, static_cast<std::int64_t>(plan.preemptions.size()), 0});
+      }
+      if (seats > config_.max_num_seqs) return refuse(plan, request, {Cause::seats, seats, config_.max_num_seqs});
+      if (budget == 0) return refuse(plan, request, {Cause::token_budget, 1, 0});
+
+      const BlockManager::Prefix prefix = blocks_.find_prefix(request);
+      const std::int32_t count = cut_to_threshold(request.num_tokens - prefix.tokens);
+      if (!config_.enable_chunked_prefill && count > budget) {
+        return refuse(plan, request, {Cause::token_budget, count, budget});
+      }
+      const std::int32_t tokens = prefix.tokens + std::min(count, budget);
+      if (const auto reason = no_room(request, prefix, tokens)) return refuse(plan, request, *reason);
+
+      blocks_.admit(request, prefix, tokens);
+      blocks_.publish(request, tokens);
+      waiting_.pop_front();
+      running_.push_back(&request);
+      admit(plan, request, prefix.tokens);
+      add_row(plan, request, tokens - prefix.tokens);
+      budget -= tokens - prefix.tokens;
+    }
+  }
+
+  // Why the first `tokens` tokens of `request` get no blocks now.
+  std::optional<Reason> no_room(const Request& request, const BlockManager::Prefix& prefix, std::int32_t tokens) const {
+    const std::int32_t free = blocks_.num_free();
+    const std::int32_t headroom = running_.empty() ? 0 : config_.watermark_blocks;
+    const auto fresh = [&](std::int32_t n) {
+      return blocks_.blocks_for(std::min(n, context_limit())) - static_cast<std::int32_t>(prefix.blocks.size()) +
+             prefix.num_free;
+    };
+    if (config_.admission_gate) {
+      const std::int32_t whole = fresh(request.num_tokens);
+      if (whole > free) return Reason{Cause::admission_gate, whole, free};
+      if (whole + headroom > free) return Reason{Cause::watermark, whole + headroom, free};
+    }
+    const std::int32_t needed = fresh(tokens);
+    if (needed > free) return Reason{Cause::blocks, needed, free};
+    if (needed + headroom > free) return Reason{Cause::watermark, needed + headroom, free};
+    return std::nullopt;
+  }
+
+  std::size_t choose_victim() const {
+    if (config_.queue_order == QueueOrder::fcfs) return running_.size() - 1;
+    std::size_t worst = 0;  // the least important; of equals, the first
+    for (std::size_t i = 1; i < running_.size(); ++i) {
+      const RequestSpec& a = running_[worst]->spec;
+      const RequestSpec& b = running_[i]->spec;
+      if (std::pair(b.priority, b.arrival) > std::pair(a.priority, a.arrival)) worst = i;
+    }
+    return worst;
+  }
+
+  // Takes back the row that `victim` has in this step, if any (priority order only). Returns its tokens.
+  std::int32_t unschedule(StepPlan& plan, Request& victim) {
+    const auto row = std::find_if(plan.rows.begin(), plan.rows.end(), [&](const Row& r) { return r.request == &victim; });
+    if (row == plan.rows.end()) return 0;
+    const std::int32_t count = row->count;
+    // The chunk will not be computed, so its blocks hold nothing. The peer leaves them findable ("ghost blocks").
+    if (!config_.strict_peer) blocks_.withdraw(victim, row->first / config_.block_size);
+    plan.rows.erase(row);
+    std::erase_if(plan.new_blocks, [&](const NewBlocks& n) { return n.request == &victim; });
+    return count;
+  }
+
+  std::int32_t cut_to_threshold(std::int32_t count) const {
+    const std::int32_t threshold = config_.long_prefill_token_threshold;
+    return threshold > 0 ? std::min(count, threshold) : count;
+  }
+
+  static void refuse(StepPlan& plan, Request& request, Reason reason) { plan.refusals.push_back({&request, reason}); }
+};
+
+}  // namespace
+
+std::unique_ptr<Scheduler> make_vllm_v1(const EngineConfig& config) { return std::make_unique<VllmV1>(config); }
+
+}  // namespace tokenyard::policies

@@ -1,0 +1,87 @@
+// One request from arrival to its end.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/tokens.h"
+#include "core/types.h"
+
+namespace tokenyard {
+
+// What a client asks for. Owned by value; the engine moves it into a Request.
+struct RequestSpec {
+  std::string id;                  // unique among live requests; the last tie-break of the priority queue
+  TimeNs arrival = 0;              // when the client sent it; latencies count from here
+  std::int64_t arrival_step = -1;  // >= 0: joins before this step, whatever the clock says
+  TokenSequence prompt;
+  std::int32_t max_tokens = 16;
+  std::int32_t min_tokens = 0;
+  std::int32_t priority = 0;  // lower is sooner
+  bool ignore_eos = false;
+  std::vector<Token> stop_token_ids;
+
+  // Workload knowledge, for backends that simulate and for orca's oracle; no other scheduler looks at it.
+  std::int32_t output_tokens = -1;          // how long the model would talk; -1: until max_tokens
+  ContentId output_content = kNoContent;    // what its output is called, so that a later turn can quote it
+  std::vector<Token> scripted_output = {};  // or the very ids it says
+};
+
+enum class RequestState : std::uint8_t { waiting, running, preempted, finished };
+
+enum class FinishReason : std::uint8_t { none, stop, length, kv_capacity, cancelled, refused, error };
+const char* name_of(FinishReason);
+
+class RequestListener;
+
+// A live request. Owned by the engine, which reuses the object after the end; schedulers and backends hold pointers from
+// admission of the request until the step in which it ends has been committed.
+struct Request {
+  // Hot: read or written for every row of every step.
+  std::int32_t num_tokens = 0;    // prompt + output so far, == tokens.size()
+  std::int32_t num_computed = 0;  // leading tokens whose K/V exist or are computed by a scheduled step
+  std::int32_t num_prompt = 0;
+  std::int32_t num_registered = 0;  // leading blocks that were made findable
+  std::vector<BlockId> blocks;      // the block table: blocks[i] holds positions i*block_size ...
+  TimeNs last_token_at = -1;
+
+  RequestState state = RequestState::waiting;
+  FinishReason finish_reason = FinishReason::none;
+  bool computed_before = false;  // preempted at least once: its next admission is a resumption
+  std::int32_t num_preemptions = 0;
+  std::int32_t num_cached = 0;  // tokens found in the prefix cache at the latest admission
+  std::int32_t number = 0;      // 0, 1, 2, ... in joining order; what traces call it
+
+  TimeNs first_token_at = -1;
+  TimeNs joined_at = -1;
+  std::int64_t joined_step = -1;
+
+  TokenSequence tokens;                 // prompt, then output
+  std::vector<BlockHash> block_hashes;  // of the leading full blocks, as far as anyone asked
+  RequestSpec spec;                     // spec.prompt is empty: it moved into `tokens`
+  std::uint64_t ticket = 0;             // what Engine::submit returned; 0: it came from a source
+
+  std::shared_ptr<RequestListener> listener;
+
+  std::int32_t num_output() const { return num_tokens - num_prompt; }
+};
+
+// How many tokens this request will have generated at its end, as far as the workload tells.
+inline std::int32_t expected_output(const RequestSpec& spec) {
+  if (spec.output_tokens < 0 || spec.ignore_eos) return spec.max_tokens;
+  return std::min(spec.max_tokens, std::max({spec.output_tokens, spec.min_tokens, 1}));
+}
+
+// Hears of one request, on the engine's thread. May call Engine::submit and cancel, nothing else of the engine.
+class RequestListener {
+ public:
+  virtual ~RequestListener() = default;
+  virtual void on_token(const Request& request, Token token) = 0;
+  // The request has left; `why` explains a refusal or a failure.
+  virtual void on_end(const Request& request, const std::string& why) = 0;
+};
+
+}  // namespace tokenyard

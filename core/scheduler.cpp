@@ -1,0 +1,225 @@
+#include "core/scheduler.h"
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+#include <tuple>
+
+namespace tokenyard {
+
+void StepPlan::clear() {
+  prefill_only = false;
+  rows.clear();
+  admissions.clear();
+  preemptions.clear();
+  refusals.clear();
+  new_blocks.clear();
+  copies.clear();
+  unfindable.clear();
+  wake_at = kNever;
+}
+
+bool WaitingQueue::Sooner::operator()(const Request* a, const Request* b) const {
+  return std::tie(a->spec.priority, a->spec.arrival, a->spec.id) < std::tie(b->spec.priority, b->spec.arrival, b->spec.id);
+}
+
+void WaitingQueue::push_back(Request* request) {
+  if (order_ == QueueOrder::fcfs) {
+    fifo_.push_back(request);
+  } else {
+    sorted_.insert(request);
+  }
+}
+
+void WaitingQueue::push_front(Request* request) {
+  if (order_ == QueueOrder::fcfs) {
+    fifo_.push_front(request);
+  } else {
+    sorted_.insert(request);
+  }
+}
+
+void WaitingQueue::pop_front() {
+  if (order_ == QueueOrder::fcfs) {
+    fifo_.pop_front();
+  } else {
+    sorted_.erase(sorted_.begin());
+  }
+}
+
+void WaitingQueue::erase(Request* request) {
+  if (order_ == QueueOrder::fcfs) {
+    fifo_.erase(std::find(fifo_.begin(), fifo_.end(), request));
+  } else {
+    sorted_.erase(request);
+  }
+}
+
+std::vector<Request*> WaitingQueue::in_order() const {
+  if (order_ == QueueOrder::fcfs) return {fifo_.begin(), fifo_.end()};
+  return {sorted_.begin(), sorted_.end()};
+}
+
+std::unique_ptr<Scheduler> Scheduler::create(const EngineConfig& config) {
+  switch (config.policy) {
+    case Policy::static_batch: return policies::make_static(config);
+    case Policy::orca: return policies::make_orca(config);
+    case Policy::nano_vllm: return policies::make_nano_vllm(config);
+    case Policy::vllm_v1: return policies::make_vllm_v1(config);
+  }
+  throw std::logic_error("unknown policy");
+}
+
+Scheduler::Scheduler(const EngineConfig& config)
+    : config_(config),
+      blocks_(config),
+      waiting_(config.policy == Policy::vllm_v1 ? config.queue_order : QueueOrder::fcfs),
+      context_limit_(config.max_model_len > 0 ? config.max_model_len : std::numeric_limits<std::int32_t>::max()) {
+  // A preempted sequence is recomputed whole, so without chunks no context may outgrow the budget.
+  if (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill && !config.strict_peer) {
+    context_limit_ = std::min(context_limit_, config.max_num_batched_tokens);
+  }
+}
+
+std::int32_t Scheduler::longest(const RequestSpec& spec, std::int32_t prompt) const {
+  return static_cast<std::int32_t>(std::min<std::int64_t>(std::int64_t{prompt} + spec.max_tokens, context_limit_));
+}
+
+std::optional<std::string> Scheduler::impossible(const RequestSpec& spec) const {
+  if (config_.strict_peer) return std::nullopt;
+  const auto text = [](std::int64_t n) { return std::to_string(n); };
+  const std::int64_t prompt = spec.prompt.size();
+  if (prompt == 0) return "the prompt is empty";
+  if (spec.max_tokens < 1) return "max_tokens is " + text(spec.max_tokens) + "; at least 1 is needed";
+  if (prompt >= context_limit_) {
+    return "the prompt has " + text(prompt) + " tokens; a context of " + text(context_limit_) + " leaves no room to answer";
+  }
+  if (blocks_.blocks_for(prompt) > blocks_.num_usable()) {
+    return "the prompt needs " + text(blocks_.blocks_for(prompt)) + " blocks of " + text(config_.block_size) +
+           " tokens; the pool has " + text(blocks_.num_usable());
+  }
+  const std::int64_t reachable =
+      std::min<std::int64_t>({spec.max_tokens, context_limit_ - prompt, blocks_.capacity() + 1 - prompt});
+  if (spec.min_tokens > reachable) {
+    return "min_tokens is " + text(spec.min_tokens) + "; at most " + text(reachable) + " can be generated here";
+  }
+  return policy_impossible(spec);
+}
+
+void Scheduler::add(Request& request) {
+  request.state = RequestState::waiting;
+  waiting_.push_back(&request);
+}
+
+void Scheduler::schedule(TimeNs now, StepPlan& plan) {
+  plan.clear();
+  blocks_.unfindable().clear();
+  compose(now, plan);
+  for (const Row& row : plan.rows) row.request->num_computed += row.count;
+  plan.unfindable = blocks_.unfindable();
+}
+
+void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vector<Request*>& left) {
+  const bool publish_now = blocks_.rules().findable == BlockRules::Findable::after_step;
+  bool ended = false;
+  std::size_t next_token = 0;
+  for (const Row& row : plan.rows) {
+    Request& request = *row.request;
+    const bool live = request.finish_reason == FinishReason::none;
+    if (live && publish_now) blocks_.publish(request, row.first + row.count);
+    ended = ended || !live;
+    if (!row.sample) continue;
+    const Token token = result.tokens[next_token++];
+    if (!live) continue;
+    if (token == kUnnamedToken || token == kUnnamedEnd) {
+      request.tokens.append(request.spec.output_content, request.num_output(), 1);
+    } else {
+      request.tokens.append(token);
+    }
+    ++request.num_tokens;
+    request.finish_reason = finish_reason(request, token);
+    ended = ended || request.finish_reason != FinishReason::none;
+  }
+  if (ended) retire(left);
+}
+
+FinishReason Scheduler::finish_reason(const Request& request, Token token) const {
+  const RequestSpec& spec = request.spec;
+  if (request.num_output() < spec.min_tokens) return FinishReason::none;
+  const bool end_of_text = token == kUnnamedEnd || (token == config_.eos_token_id && token >= 0);
+  if (end_of_text && !spec.ignore_eos) return FinishReason::stop;
+  if (std::find(spec.stop_token_ids.begin(), spec.stop_token_ids.end(), token) != spec.stop_token_ids.end()) {
+    return FinishReason::stop;
+  }
+  if (request.num_output() >= spec.max_tokens || request.num_tokens >= context_limit_) return FinishReason::length;
+  // The next step would have to hold all of it, and not even the empty pool can.
+  if (!config_.strict_peer && request.num_tokens > blocks_.capacity()) return FinishReason::kv_capacity;
+  return FinishReason::none;
+}
+
+void Scheduler::retire(std::vector<Request*>& left) {
+  const auto ended = [](const Request* r) { return r->finish_reason != FinishReason::none; };
+  for (Request* request : running_) {
+    if (!ended(request)) continue;
+    blocks_.release(*request);
+    request->state = RequestState::finished;
+    left.push_back(request);
+  }
+  running_.erase(std::remove_if(running_.begin(), running_.end(), ended), running_.end());
+}
+
+bool Scheduler::cancel(Request& request) {
+  const auto at = std::find(running_.begin(), running_.end(), &request);
+  request.finish_reason = FinishReason::cancelled;
+  if (at != running_.end()) {
+    if (config_.policy == Policy::static_batch) return false;
+    running_.erase(at);
+  } else {
+    waiting_.erase(&request);
+  }
+  blocks_.release(request);
+  request.state = RequestState::finished;
+  return true;
+}
+
+void Scheduler::add_row(StepPlan& plan, Request& request, std::int32_t count) {
+  plan.rows.push_back({&request, request.num_computed, count, 0, request.num_computed + count == request.num_tokens});
+}
+
+void Scheduler::admit(StepPlan& plan, Request& request, std::int32_t hit_tokens) {
+  request.num_cached = hit_tokens;
+  request.num_computed = hit_tokens;
+  request.state = RequestState::running;
+  plan.admissions.push_back({&request, hit_tokens, request.computed_before});
+  plan.new_blocks.push_back({&request, 0});
+  request.computed_before = true;
+}
+
+void Scheduler::preempt(StepPlan& plan, Request& victim, Request& beneficiary, Reason reason) {
+  plan.preemptions.push_back({&victim, &beneficiary, reason, blocks_.num_private(victim)});
+  blocks_.release(victim);
+  victim.num_computed = 0;
+  victim.num_cached = 0;
+  ++victim.num_preemptions;
+  victim.state = RequestState::preempted;
+  waiting_.push_front(&victim);
+}
+
+std::vector<const Request*> Scheduler::holders() const {
+  std::vector<const Request*> all(running_.begin(), running_.end());
+  for (const Request* request : waiting_.in_order()) {
+    if (!request->blocks.empty()) all.push_back(request);
+  }
+  return all;
+}
+
+void Scheduler::check_invariants() const {
+  const std::vector<const Request*> all = holders();
+  blocks_.check_invariants(all);
+  for (const Request* request : all) {
+    if (request->tokens.size() != request->num_tokens) throw std::logic_error("num_tokens disagrees with the tokens");
+    if (request->num_computed > request->num_tokens) throw std::logic_error("more tokens computed than known");
+  }
+}
+
+}  // namespace tokenyard

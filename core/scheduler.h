@@ -1,0 +1,117 @@
+// What every scheduling policy shares: the queues, the end of a request, and the two halves of a step.
+//
+//   schedule(): choose the step's rows and give them blocks.   commit(): take the step's tokens, end who is done.
+//
+// A policy overrides compose() and little else; policies/*.cpp are one policy each. Single-threaded; the engine serialises.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/block_manager.h"
+#include "core/config.h"
+#include "core/request.h"
+#include "core/step_plan.h"
+
+namespace tokenyard {
+
+// FCFS: a deque. Priority: ordered by (priority, arrival, id); "front" insertions are ordinary ones.
+class WaitingQueue {
+ public:
+  explicit WaitingQueue(QueueOrder order) : order_(order) {}
+  bool empty() const { return size() == 0; }
+  std::size_t size() const { return order_ == QueueOrder::fcfs ? fifo_.size() : sorted_.size(); }
+  Request* front() const { return order_ == QueueOrder::fcfs ? fifo_.front() : *sorted_.begin(); }
+  void push_back(Request* request);
+  void push_front(Request* request);
+  void pop_front();
+  void erase(Request* request);  // O(n) under FCFS
+  std::vector<Request*> in_order() const;
+
+ private:
+  struct Sooner {
+    bool operator()(const Request* a, const Request* b) const;
+  };
+  QueueOrder order_;
+  std::deque<Request*> fifo_;
+  std::set<Request*, Sooner> sorted_;
+};
+
+class Scheduler {
+ public:
+  // REQUIRES: !validate(config).
+  static std::unique_ptr<Scheduler> create(const EngineConfig& config);
+  virtual ~Scheduler() = default;
+
+  // Why this request can never run here, with the numbers, or nothing. Strict peers accept everything.
+  std::optional<std::string> impossible(const RequestSpec& spec) const;
+
+  // Joins the waiting queue. REQUIRES: request.tokens holds the prompt; !impossible(spec) unless strict.
+  void add(Request& request);
+
+  // Chooses the next step into `plan` (cleared first). Counts the chosen tokens as computed at once, so that the next step
+  // can be planned before this one has run. O(rows + admissions x prefix blocks + new blocks).
+  void schedule(TimeNs now, StepPlan& plan);
+
+  // Takes the step's sampled tokens. Requests that leave the engine are appended to `left`, in order, without blocks.
+  // REQUIRES: plans are committed in the order they were scheduled.
+  void commit(const StepPlan& plan, const StepResult& result, std::vector<Request*>& left);
+
+  // Ends a live request between steps. False when it stays as padding until its batch ends (static).
+  bool cancel(Request& request);
+
+  bool idle() const { return waiting_.empty() && running_.empty(); }
+  const WaitingQueue& waiting() const { return waiting_; }
+  const std::vector<Request*>& running() const { return running_; }  // in admission order
+  BlockManager& blocks() { return blocks_; }
+  const BlockManager& blocks() const { return blocks_; }
+  const EngineConfig& config() const { return config_; }
+  EngineConfig& config() { return config_; }
+  // Whether clients get tokens as they are made, or all of them at their end.
+  bool streams() const { return config_.policy != Policy::static_batch || config_.delivery == Delivery::stream; }
+
+  // Every request that holds blocks.
+  std::vector<const Request*> holders() const;
+  void check_invariants() const;  // throws std::logic_error
+
+ protected:
+  explicit Scheduler(const EngineConfig& config);
+
+  virtual void compose(TimeNs now, StepPlan& plan) = 0;
+  virtual std::optional<std::string> policy_impossible(const RequestSpec&) const { return std::nullopt; }
+  // Requests in running_ have just got a finish_reason; release those that may leave, append them to `left`.
+  virtual void retire(std::vector<Request*>& left);
+
+  // The longest sequence (prompt + output) a request may reach.
+  std::int32_t context_limit() const { return context_limit_; }
+  std::int32_t longest(const RequestSpec& spec, std::int32_t prompt) const;
+
+  // Gives `request` a row for its next `count` tokens.
+  void add_row(StepPlan& plan, Request& request, std::int32_t count);
+  void admit(StepPlan& plan, Request& request, std::int32_t hit_tokens);  // from the queue's head to running
+  // Takes all blocks from `victim` and puts it at the head of the queue. REQUIRES: it was taken out of running_.
+  void preempt(StepPlan& plan, Request& victim, Request& beneficiary, Reason reason);
+
+  EngineConfig config_;
+  BlockManager blocks_;
+  WaitingQueue waiting_;
+  std::vector<Request*> running_;
+
+ private:
+  FinishReason finish_reason(const Request& request, Token token) const;
+
+  std::int32_t context_limit_;
+};
+
+namespace policies {
+std::unique_ptr<Scheduler> make_static(const EngineConfig&);
+std::unique_ptr<Scheduler> make_orca(const EngineConfig&);
+std::unique_ptr<Scheduler> make_nano_vllm(const EngineConfig&);
+std::unique_ptr<Scheduler> make_vllm_v1(const EngineConfig&);
+}  // namespace policies
+
+}  // namespace tokenyard
