@@ -58,6 +58,7 @@ struct Request {
   TimeNs first_token_at = -1;
   TimeNs joined_at = -1;
   std::int64_t joined_step = -1;
+  std::int64_t queue_position = 0;  // in the waiting queue, FCFS order
 
   TokenSequence tokens;                 // prompt, then output
   std::vector<BlockHash> block_hashes;  // of the leading full blocks, as far as anyone asked
