@@ -50,14 +50,14 @@ void BlockManager::extend(Request& request, std::int32_t count) {
 
 void BlockManager::publish_next(Request& request) {
   const std::int32_t i = request.num_registered++;
-  pool_.publish(request.blocks[static_cast<std::size_t>(i)], hash_of(request, i), unfindable_);
+  pool_.publish(request.blocks[static_cast<std::size_t>(i)], hash_of(request, i), disturbed_);
 }
 
 void BlockManager::withdraw(Request& request, std::int32_t first_block) {
   for (; request.num_registered > first_block; --request.num_registered) {
     const BlockId block = request.blocks[static_cast<std::size_t>(request.num_registered) - 1];
     pool_.withdraw(block);
-    unfindable_.push_back(block);
+    disturbed_.push_back(block);
   }
 }
 

@@ -15,7 +15,6 @@ void StepPlan::clear() {
   refusals.clear();
   new_blocks.clear();
   copies.clear();
-  unfindable.clear();
   wake_at = kNever;
 }
 
@@ -77,10 +76,9 @@ void Scheduler::add(Request& request) {
 
 void Scheduler::schedule(TimeNs now, StepPlan& plan) {
   plan.clear();
-  blocks_.unfindable().clear();
+  blocks_.disturbed().clear();
   compose(now, plan);
   for (const Row& row : plan.rows) row.request->num_computed += row.count;
-  plan.unfindable = blocks_.unfindable();
 }
 
 void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vector<Request*>& left) {
