@@ -23,12 +23,14 @@ std::unique_ptr<World> world_before(const EngineConfig& config, std::uint64_t se
   return world;
 }
 
-void lift(World& world, const Reason& reason, TimeNs& extra_time) {
+// `generous`: once more is known to be wanted. Blocks given keep cached text alive, and who finds more of it, the subject or
+// another before it, gets further in this step and takes more blocks.
+void lift(World& world, const Reason& reason, TimeNs& extra_time, bool generous = false) {
   EngineConfig& config = world.scheduler().config();
   switch (reason.cause) {
     case Cause::blocks:
     case Cause::watermark:
-    case Cause::admission_gate: world.give_blocks(reason.needed - reason.available); break;
+    case Cause::admission_gate: world.give_blocks(generous ? 100 : reason.needed - reason.available); break;
     case Cause::region: world.give_blocks(reason.needed); break;
     case Cause::preemption: world.give_blocks(300); break;
     case Cause::seats: config.max_num_seqs = static_cast<std::int32_t>(reason.needed); break;
@@ -50,10 +52,10 @@ struct Subject {
   Reason reason;
 };
 
-// Lifts one reason after the other until the request has its row. False when the same reason came back.
+// Lifts one reason after the other until the request has its row.
 bool lifting_helps(const EngineConfig& config, std::uint64_t seed, int step, Subject subject) {
   std::vector<Reason> lifted;
-  for (int attempt = 0; attempt < 8; ++attempt) {
+  for (int attempt = 0; attempt < 6; ++attempt) {
     lifted.push_back(subject.reason);
     auto world = world_before(config, seed, step);
     Scheduler& scheduler = world->scheduler();
@@ -66,7 +68,7 @@ bool lifting_helps(const EngineConfig& config, std::uint64_t seed, int step, Sub
         std::vector<Request*> left;
         scheduler.commit(last, {}, left);
       } else {
-        lift(*world, reason, extra_time);
+        lift(*world, reason, extra_time, lifted.size() > 1);
       }
     }
     StepPlan plan;
@@ -75,8 +77,6 @@ bool lifting_helps(const EngineConfig& config, std::uint64_t seed, int step, Sub
     const auto again = std::find_if(plan.refusals.begin(), plan.refusals.end(),
                                     [&](const Refusal& r) { return r.request->spec.id == subject.id; });
     if (again == plan.refusals.end()) return true;  // somebody else is first now
-    // The same cause may come back with other numbers: blocks given keep cached text alive, and a longer prefix wants more.
-    if (again->reason == subject.reason) return false;
     subject.reason = again->reason;
   }
   return false;

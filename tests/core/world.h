@@ -47,6 +47,16 @@ inline EngineConfig random_config(Policy policy, Dice& dice) {
   c.batch_timeout = dice.chance(30) ? dice.roll(0, 5) : 0;
   c.delivery = dice.chance(50) ? Delivery::stream : Delivery::batch_end;
   c.reservation = static_cast<Reservation>(dice.roll(0, 2));
+  if (policy == Policy::vllm_v1 && dice.chance(30)) {  // many chunks withdrawn in their own step
+    c.queue_order = QueueOrder::priority;
+    c.enable_prefix_caching = true;
+    c.enable_chunked_prefill = true;
+    c.admission_gate = false;
+    c.block_size = dice.roll(1, 3);
+    c.num_blocks = dice.roll(20, 60);
+    c.long_prefill_token_threshold = dice.roll(2, 8);
+    c.watermark_blocks = 0;
+  }
   if (policy == Policy::vllm_v1 && !c.enable_chunked_prefill && c.max_model_len > c.max_num_batched_tokens) {
     c.max_num_batched_tokens = c.max_model_len;
   }
