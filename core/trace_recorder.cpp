@@ -57,8 +57,7 @@ void TraceRecorder::on_cancel(const Request& request, std::int64_t step, TimeNs 
 void TraceRecorder::on_wait(const StepPlan& plan, TimeNs now) {
   if (plan.refusals.empty()) return;
   const Refusal& refusal = plan.refusals.front();
-  const bool goes_on =
-      waited_ && waited_->request == refusal.request->number && waited_->reason.cause == refusal.reason.cause;
+  const bool goes_on = waited_ && waited_->request == refusal.request->number && waited_->reason.cause == refusal.reason.cause;
   if (!goes_on) waited_ = {refusal.request->number, refusal.reason, now};
 }
 
@@ -112,8 +111,8 @@ void TraceRecorder::record_blocks(const StepPlan& plan) {
   const std::size_t first_row = plan.rows.size() - plan.admissions.size();
   for (std::size_t i = 0; i < plan.admissions.size(); ++i) {
     const Admission& admission = plan.admissions[i];
-    record_.admitted.push_back({admission.request->number, admission.hit_tokens, plan.rows[first_row + i].count,
-                                list(*admission.request, 0)});
+    record_.admitted.push_back(
+        {admission.request->number, admission.hit_tokens, plan.rows[first_row + i].count, list(*admission.request, 0)});
   }
 }
 

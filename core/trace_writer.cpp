@@ -175,7 +175,8 @@ void TraceWriter::on_join(const JoinRecord& join) {
     line.open();
     if (span.content == kNoContent) {
       line.open();
-      const auto ids = spec.prompt.stored().subspan(static_cast<std::size_t>(span.offset), static_cast<std::size_t>(span.length));
+      const auto ids =
+          spec.prompt.stored().subspan(static_cast<std::size_t>(span.offset), static_cast<std::size_t>(span.length));
       for (const Token id : ids) line.item(id);
       line.close();
     } else {
