@@ -197,7 +197,7 @@ class GeneratorSource final : public RequestSource {
 
   std::string id_of(std::int64_t session, std::size_t turn) const {
     std::string id = seat_.prefix + std::to_string(session);
-    if (turn > 0) id += "." + std::to_string(turn);
+    if (turn > 0) id.append(".").append(std::to_string(turn));
     return id;
   }
 
