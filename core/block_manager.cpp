@@ -1,7 +1,6 @@
 #include "core/block_manager.h"
 
 #include <algorithm>
-#include <stdexcept>
 
 namespace tokenyard {
 
@@ -51,14 +50,14 @@ void BlockManager::extend(Request& request, std::int32_t count) {
 
 void BlockManager::publish_next(Request& request) {
   const std::int32_t i = request.num_registered++;
-  pool_.publish(request.blocks[static_cast<std::size_t>(i)], hash_of(request, i), unfindable_);
+  pool_.publish(request.blocks[static_cast<std::size_t>(i)], hash_of(request, i), disturbed_);
 }
 
 void BlockManager::withdraw(Request& request, std::int32_t first_block) {
   for (; request.num_registered > first_block; --request.num_registered) {
     const BlockId block = request.blocks[static_cast<std::size_t>(request.num_registered) - 1];
     pool_.withdraw(block);
-    unfindable_.push_back(block);
+    disturbed_.push_back(block);
   }
 }
 
@@ -105,29 +104,6 @@ bool BlockManager::enlarge(Request& request, std::int32_t count, std::vector<Blo
   pool_.release(old);
   num_table_entries_ -= held;
   return true;
-}
-
-void BlockManager::check_invariants(std::span<const Request* const> requests) const {
-  pool_.check_invariants();
-  const auto require = [](bool holds, const char* what) {
-    if (!holds) throw std::logic_error(what);
-  };
-  std::vector<std::int32_t> holders(static_cast<std::size_t>(pool_.num_blocks()), 0);
-  std::int64_t entries = 0;
-  for (const Request* request : requests) {
-    std::vector<BlockId> sorted = request->blocks;
-    std::sort(sorted.begin(), sorted.end());
-    require(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(), "a block is twice in one table");
-    require(missing(*request, request->num_computed) == 0, "a table does not cover its computed tokens");
-    require(!rules_.contiguous || sorted.empty() || sorted.back() - sorted.front() + 1 == static_cast<BlockId>(sorted.size()),
-            "a reservation is not contiguous");
-    for (const BlockId block : sorted) ++holders[static_cast<std::size_t>(block)];
-    entries += static_cast<std::int64_t>(sorted.size());
-  }
-  require(entries == num_table_entries_, "num_table_entries disagrees with the tables");
-  for (BlockId b = rules_.null_block ? 1 : 0; b < pool_.num_blocks(); ++b) {
-    require(pool_.references(b) == holders[static_cast<std::size_t>(b)], "a reference count disagrees with the tables");
-  }
 }
 
 }  // namespace tokenyard

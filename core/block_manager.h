@@ -71,8 +71,10 @@ class BlockManager {
   bool reserve(Request& request, std::int32_t count);
   bool enlarge(Request& request, std::int32_t count, std::vector<BlockCopy>& copies);
 
-  // Blocks that lost their place in the index since the last call, other than by being handed out.
-  std::vector<BlockId>& unfindable() { return unfindable_; }
+  // Blocks whose place in the index changed in this step in a way its rows do not tell: superseded by a newer duplicate, or
+  // given to a row that was withdrawn. The pool says whether they are findable now.
+  std::vector<BlockId>& disturbed() { return disturbed_; }
+  const std::vector<BlockId>& disturbed() const { return disturbed_; }
 
   // Throws std::logic_error unless reference counts equal the number of these tables that hold each block, no table holds a
   // block twice, and every table covers its request's computed tokens. REQUIRES: `requests` are all with a table.
@@ -87,7 +89,7 @@ class BlockManager {
   BlockPool pool_;
   std::int64_t num_table_entries_ = 0;
   std::vector<BlockId> prefix_;
-  std::vector<BlockId> unfindable_;
+  std::vector<BlockId> disturbed_;
 };
 
 }  // namespace tokenyard

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <bit>
-#include <stdexcept>
 
 namespace tokenyard {
 
 BlockPool::BlockPool(std::int32_t num_blocks, const BlockRules& rules)
-    : rules_(rules), num_blocks_(num_blocks), blocks_(index(num_blocks) + 1) {
+    : rules_(rules), num_blocks_(num_blocks), blocks_(index(num_blocks) + 1), slots_(std::bit_ceil(index(num_blocks) * 2), -1) {
   blocks_.back().next = blocks_.back().previous = num_blocks_;
   for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) link_before(num_blocks_, b);
-  resize_slots();
 }
 
 void BlockPool::link_before(BlockId position, BlockId block) {
@@ -158,66 +156,6 @@ std::vector<BlockId> BlockPool::free_head(std::int32_t count) const {
   std::vector<BlockId> head;
   for (BlockId b = blocks_.back().next; b != num_blocks_ && count > 0; b = blocks_[index(b)].next, --count) head.push_back(b);
   return head;
-}
-
-void BlockPool::resize_slots() {
-  const std::size_t wanted = std::bit_ceil(index(num_blocks_) * 2);
-  if (slots_.size() >= wanted) return;
-  const std::vector<BlockId> old = std::move(slots_);
-  slots_.assign(wanted, -1);
-  for (const BlockId block : old) {
-    if (block >= 0) slots_[slot_of(blocks_[index(block)].hash)] = block;
-  }
-}
-
-void BlockPool::add_blocks(std::int32_t count) {
-  const BlockId first = num_blocks_;
-  const Block sentinel = blocks_.back();
-  num_blocks_ += count;
-  blocks_.back() = Block{};
-  blocks_.resize(index(num_blocks_) + 1);
-  blocks_.back() = sentinel;
-  if (num_free_ == 0) {
-    blocks_.back().next = blocks_.back().previous = num_blocks_;
-  } else {
-    blocks_[index(sentinel.next)].previous = num_blocks_;
-    blocks_[index(sentinel.previous)].next = num_blocks_;
-  }
-  for (BlockId b = first; b < num_blocks_; ++b) link_before(num_blocks_, b);
-  resize_slots();
-}
-
-void BlockPool::check_invariants() const {
-  const auto require = [](bool holds, const char* what) {
-    if (!holds) throw std::logic_error(what);
-  };
-  std::vector<bool> in_queue(index(num_blocks_), false);
-  std::int32_t count = 0;
-  for (BlockId b = blocks_.back().next; b != num_blocks_; b = blocks_[index(b)].next) {
-    require(!in_queue[index(b)], "a block is twice in the free queue");
-    require(blocks_[index(blocks_[index(b)].next)].previous == b, "the free queue's links disagree");
-    in_queue[index(b)] = true;
-    ++count;
-  }
-  require(count == num_free_, "num_free disagrees with the free queue");
-  for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) {
-    const Block& block = blocks_[index(b)];
-    require(block.references >= 0, "a reference count is negative");
-    require(in_queue[index(b)] == (block.references == 0), "a block must be free xor referenced");
-    if (!block.findable) continue;
-    BlockId found = find(block.hash);
-    while (found >= 0 && found != b) found = blocks_[index(found)].next_duplicate;
-    require(found == b, "a findable block is not in the index");
-  }
-  require(!rules_.null_block || !in_queue[0], "the null block is free");
-  std::int32_t entries = 0;
-  for (const BlockId first : slots_) {
-    for (BlockId b = first; b >= 0; b = blocks_[index(b)].next_duplicate) {
-      require(blocks_[index(b)].findable, "the index holds a block that is not findable");
-      ++entries;
-      require(entries <= num_blocks_, "the index has a cycle");
-    }
-  }
 }
 
 }  // namespace tokenyard

@@ -52,9 +52,6 @@ class BlockPool {
   // First `count` blocks of the free queue, the next to be handed out first.
   std::vector<BlockId> free_head(std::int32_t count) const;
 
-  // Grows the pool by `count` free blocks at the tail of the queue. O(num_blocks).
-  void add_blocks(std::int32_t count);
-
   void check_invariants() const;  // throws std::logic_error
 
  private:
@@ -71,7 +68,6 @@ class BlockPool {
   std::size_t home(const BlockHash& hash) const { return hash.low & (slots_.size() - 1); }
   std::size_t slot_of(const BlockHash& hash) const;
   void erase_slot(std::size_t slot);
-  void resize_slots();
   void link_before(BlockId position, BlockId block);
   void unlink(BlockId block);
 

@@ -44,6 +44,8 @@ struct EngineConfig {
 
   // Reproduce the peer's defects too (POLICY notes in docs/policies.md). For comparisons; no real backend takes it.
   bool strict_peer = false;
+
+  friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
 };
 
 // When a block may be found by another request, and which block the pool hands out next.

@@ -34,7 +34,7 @@ std::uint64_t Engine::submit(RequestSpec spec, std::shared_ptr<RequestListener> 
   {
     const std::lock_guard lock(mutex_);
     ticket = next_ticket_++;
-    inbox_.push_back({{SourceEvent::Kind::join, std::move(spec), {}}, std::move(listener), ticket});
+    inbox_.push_back({{SourceEvent::Kind::join, std::move(spec), {}, -1}, std::move(listener), ticket});
     has_messages_ = true;
   }
   backend_.wake();
@@ -44,7 +44,7 @@ std::uint64_t Engine::submit(RequestSpec spec, std::shared_ptr<RequestListener> 
 void Engine::cancel(std::uint64_t ticket) {
   {
     const std::lock_guard lock(mutex_);
-    inbox_.push_back({{SourceEvent::Kind::cancel, {}, {}}, nullptr, ticket});
+    inbox_.push_back({{SourceEvent::Kind::cancel, {}, {}, -1}, nullptr, ticket});
     has_messages_ = true;
   }
   backend_.wake();
@@ -69,9 +69,9 @@ void Engine::take_messages(RequestSource* source) {
     for (Message& message : messages) {
       if (message.event.kind == SourceEvent::Kind::join) {
         if (message.event.spec.arrival < 0) message.event.spec.arrival = backend_.now();
-        join(std::move(message.event.spec), std::move(message.listener), message.ticket, source);
+        join(std::move(message.event.spec), std::move(message.listener), message.ticket, backend_.now(), source);
       } else if (const auto found = tickets_.find(message.ticket); found != tickets_.end()) {
-        cancel(found->second, source);
+        cancel(found->second, backend_.now(), source);
       }
     }
   }
@@ -79,15 +79,17 @@ void Engine::take_messages(RequestSource* source) {
   due_.clear();
   source->poll(backend_.now(), step_, due_);
   for (SourceEvent& event : due_) {
+    const TimeNs at = event.at >= 0 ? event.at : backend_.now();
     if (event.kind == SourceEvent::Kind::join) {
-      join(std::move(event.spec), nullptr, 0, source);
+      join(std::move(event.spec), nullptr, 0, at, source);
     } else if (const auto found = live_.find(event.cancel_id); found != live_.end()) {
-      cancel(found->second, source);
+      cancel(found->second, at, source);
     }
   }
 }
 
-void Engine::join(RequestSpec spec, std::shared_ptr<RequestListener> listener, std::uint64_t ticket, RequestSource* source) {
+void Engine::join(RequestSpec spec, std::shared_ptr<RequestListener> listener, std::uint64_t ticket, TimeNs at,
+                  RequestSource* source) {
   std::optional<std::string> refused = scheduler_->impossible(spec);
   if (!refused && live_.contains(spec.id)) refused = "a live request has the same id";
 
@@ -111,7 +113,7 @@ void Engine::join(RequestSpec spec, std::shared_ptr<RequestListener> listener, s
   if (spec.output_content == kNoContent) spec.output_content = kOutputContents + request.number;
   request.spec = std::move(spec);
   request.spec.prompt.clear();
-  request.joined_at = backend_.now();
+  request.joined_at = at;
   request.joined_step = step_;
   request.listener = std::move(listener);
   request.ticket = ticket;
@@ -124,10 +126,10 @@ void Engine::join(RequestSpec spec, std::shared_ptr<RequestListener> listener, s
   scheduler_->add(request);
 }
 
-void Engine::cancel(Request* request, RequestSource* source) {
+void Engine::cancel(Request* request, TimeNs at, RequestSource* source) {
   if (request->finish_reason != FinishReason::none) return;
   const bool gone = scheduler_->cancel(*request);
-  if (trace_) trace_->on_cancel(*request, step_, backend_.now(), gone);
+  if (trace_) trace_->on_cancel(*request, step_, at, gone);
   if (gone) leave(request, "cancelled", source);
 }
 
@@ -148,10 +150,12 @@ bool Engine::step(RequestSource* source) {
   scheduler_->schedule(start, plan_);
   if (plan_.rows.empty() && plan_.preemptions.empty()) {
     const TimeNs until = std::min(plan_.wake_at, next_event);
+    if (trace_) trace_->on_wait(plan_, start);
     if (until == kNever) throw std::logic_error("the scheduler has live requests and nothing to do");
     backend_.wait_until(until);
     return true;
   }
+  if (trace_) trace_->on_plan(plan_, start, *scheduler_);
   static const StepResult nothing;
   const StepResult* result = &nothing;
   if (!plan_.rows.empty()) {
@@ -169,7 +173,7 @@ bool Engine::step(RequestSource* source) {
   scheduler_->commit(plan_, *result, left_);
   metrics_.on_step(plan_, end, result->duration, memory);
   deliver(plan_, *result, end);
-  if (trace_) trace_->on_step(plan_, *result, start, *scheduler_, left_);
+  if (trace_) trace_->on_step(plan_, *result, end, *scheduler_, left_);
   for (Request* request : left_) leave(request, {}, source);
   ++step_;
   return true;
@@ -222,12 +226,13 @@ void Engine::leave(Request* request, const std::string& why, RequestSource* sour
 }
 
 void Engine::fail(const std::string& why, RequestSource* source) {
+  const TimeNs now = backend_.now();
   std::vector<Request*> all = scheduler_->running();
   for (Request* request : scheduler_->waiting().in_order()) all.push_back(request);
   for (Request* request : all) {
     scheduler_->cancel(*request);
     request->finish_reason = FinishReason::error;
-    if (trace_) trace_->on_cancel(*request, step_, backend_.now(), true);
+    if (trace_) trace_->on_cancel(*request, step_, now, true);
     leave(request, why, source);
   }
 }

@@ -24,6 +24,7 @@ struct SourceEvent {
   enum class Kind : std::uint8_t { join, cancel } kind = Kind::join;
   RequestSpec spec;       // join
   std::string cancel_id;  // cancel: the live request of that id; none is fine
+  TimeNs at = -1;         // >= 0: when it happens, whatever the clock says (a replay)
 };
 
 // Where requests come from. Streams, so that memory follows the live requests.
@@ -78,8 +79,9 @@ class Engine {
   };
 
   void take_messages(RequestSource* source);
-  void join(RequestSpec spec, std::shared_ptr<RequestListener> listener, std::uint64_t ticket, RequestSource* source);
-  void cancel(Request* request, RequestSource* source);
+  void join(RequestSpec spec, std::shared_ptr<RequestListener> listener, std::uint64_t ticket, TimeNs at,
+            RequestSource* source);
+  void cancel(Request* request, TimeNs at, RequestSource* source);
   void deliver(const StepPlan& plan, const StepResult& result, TimeNs end);
   void leave(Request* request, const std::string& why, RequestSource* source);
   void fail(const std::string& why, RequestSource* source);

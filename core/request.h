@@ -28,6 +28,8 @@ struct RequestSpec {
   std::int32_t output_tokens = -1;          // how long the model would talk; -1: until max_tokens
   ContentId output_content = kNoContent;    // what its output is called, so that a later turn can quote it
   std::vector<Token> scripted_output = {};  // or the very ids it says
+
+  friend bool operator==(const RequestSpec&, const RequestSpec&) = default;
 };
 
 enum class RequestState : std::uint8_t { waiting, running, preempted, finished };
@@ -58,6 +60,7 @@ struct Request {
   TimeNs first_token_at = -1;
   TimeNs joined_at = -1;
   std::int64_t joined_step = -1;
+  std::int64_t queue_position = 0;  // in the waiting queue, FCFS order
 
   TokenSequence tokens;                 // prompt, then output
   std::vector<BlockHash> block_hashes;  // of the leading full blocks, as far as anyone asked

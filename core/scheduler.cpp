@@ -15,49 +15,12 @@ void StepPlan::clear() {
   refusals.clear();
   new_blocks.clear();
   copies.clear();
-  unfindable.clear();
   wake_at = kNever;
 }
 
 bool WaitingQueue::Sooner::operator()(const Request* a, const Request* b) const {
+  if (order == QueueOrder::fcfs) return a->queue_position < b->queue_position;
   return std::tie(a->spec.priority, a->spec.arrival, a->spec.id) < std::tie(b->spec.priority, b->spec.arrival, b->spec.id);
-}
-
-void WaitingQueue::push_back(Request* request) {
-  if (order_ == QueueOrder::fcfs) {
-    fifo_.push_back(request);
-  } else {
-    sorted_.insert(request);
-  }
-}
-
-void WaitingQueue::push_front(Request* request) {
-  if (order_ == QueueOrder::fcfs) {
-    fifo_.push_front(request);
-  } else {
-    sorted_.insert(request);
-  }
-}
-
-void WaitingQueue::pop_front() {
-  if (order_ == QueueOrder::fcfs) {
-    fifo_.pop_front();
-  } else {
-    sorted_.erase(sorted_.begin());
-  }
-}
-
-void WaitingQueue::erase(Request* request) {
-  if (order_ == QueueOrder::fcfs) {
-    fifo_.erase(std::find(fifo_.begin(), fifo_.end(), request));
-  } else {
-    sorted_.erase(request);
-  }
-}
-
-std::vector<Request*> WaitingQueue::in_order() const {
-  if (order_ == QueueOrder::fcfs) return {fifo_.begin(), fifo_.end()};
-  return {sorted_.begin(), sorted_.end()};
 }
 
 std::unique_ptr<Scheduler> Scheduler::create(const EngineConfig& config) {
@@ -113,10 +76,9 @@ void Scheduler::add(Request& request) {
 
 void Scheduler::schedule(TimeNs now, StepPlan& plan) {
   plan.clear();
-  blocks_.unfindable().clear();
+  blocks_.disturbed().clear();
   compose(now, plan);
   for (const Row& row : plan.rows) row.request->num_computed += row.count;
-  plan.unfindable = blocks_.unfindable();
 }
 
 void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vector<Request*>& left) {
@@ -203,23 +165,6 @@ void Scheduler::preempt(StepPlan& plan, Request& victim, Request& beneficiary, R
   ++victim.num_preemptions;
   victim.state = RequestState::preempted;
   waiting_.push_front(&victim);
-}
-
-std::vector<const Request*> Scheduler::holders() const {
-  std::vector<const Request*> all(running_.begin(), running_.end());
-  for (const Request* request : waiting_.in_order()) {
-    if (!request->blocks.empty()) all.push_back(request);
-  }
-  return all;
-}
-
-void Scheduler::check_invariants() const {
-  const std::vector<const Request*> all = holders();
-  blocks_.check_invariants(all);
-  for (const Request* request : all) {
-    if (request->tokens.size() != request->num_tokens) throw std::logic_error("num_tokens disagrees with the tokens");
-    if (request->num_computed > request->num_tokens) throw std::logic_error("more tokens computed than known");
-  }
 }
 
 }  // namespace tokenyard

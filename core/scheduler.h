@@ -5,7 +5,6 @@
 // A policy overrides compose() and little else; policies/*.cpp are one policy each. Single-threaded; the engine serialises.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <set>
@@ -19,26 +18,33 @@
 
 namespace tokenyard {
 
-// FCFS: a deque. Priority: ordered by (priority, arrival, id); "front" insertions are ordinary ones.
+// FCFS: in order of insertion, with a way to the front. Priority: by (priority, arrival, id), wherever one is inserted.
 class WaitingQueue {
  public:
-  explicit WaitingQueue(QueueOrder order) : order_(order) {}
-  bool empty() const { return size() == 0; }
-  std::size_t size() const { return order_ == QueueOrder::fcfs ? fifo_.size() : sorted_.size(); }
-  Request* front() const { return order_ == QueueOrder::fcfs ? fifo_.front() : *sorted_.begin(); }
-  void push_back(Request* request);
-  void push_front(Request* request);
-  void pop_front();
-  void erase(Request* request);  // O(n) under FCFS
-  std::vector<Request*> in_order() const;
+  explicit WaitingQueue(QueueOrder order) : queue_(Sooner{order}) {}
+  bool empty() const { return queue_.empty(); }
+  std::size_t size() const { return queue_.size(); }
+  Request* front() const { return *queue_.begin(); }
+  void push_back(Request* request) {
+    request->queue_position = ++back_;
+    queue_.insert(request);
+  }
+  void push_front(Request* request) {
+    request->queue_position = --front_;
+    queue_.insert(request);
+  }
+  void pop_front() { queue_.erase(queue_.begin()); }
+  void erase(Request* request) { queue_.erase(request); }
+  std::vector<Request*> in_order() const { return {queue_.begin(), queue_.end()}; }
 
  private:
   struct Sooner {
+    QueueOrder order;
     bool operator()(const Request* a, const Request* b) const;
   };
-  QueueOrder order_;
-  std::deque<Request*> fifo_;
-  std::set<Request*, Sooner> sorted_;
+  std::set<Request*, Sooner> queue_;
+  std::int64_t front_ = 0;
+  std::int64_t back_ = 0;
 };
 
 class Scheduler {

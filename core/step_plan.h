@@ -83,7 +83,6 @@ struct StepPlan {
   std::vector<Refusal> refusals;        // running first
   std::vector<NewBlocks> new_blocks;    // in batch order
   std::vector<BlockCopy> copies;
-  std::vector<BlockId> unfindable;  // lost their place in the prefix index without being handed out again
 
   TimeNs wake_at = kNever;  // nothing to do before then, although requests wait (static's batch_timeout)
 

@@ -27,6 +27,7 @@ struct TokenSpan {
   std::int32_t length = 0;         // tokens
   ContentId content = kNoContent;  // kNoContent: stored ids
   std::int32_t offset = 0;         // into the content, or into the sequence's stored ids
+  friend bool operator==(const TokenSpan&, const TokenSpan&) = default;
 };
 
 class TokenSequence {
@@ -50,6 +51,8 @@ class TokenSequence {
   BlockHash hash_block(BlockHash prefix, std::int32_t first, std::int32_t count) const;
 
   void clear();
+
+  friend bool operator==(const TokenSequence&, const TokenSequence&) = default;
 
  private:
   std::size_t span_at(std::int32_t position) const;

@@ -8,6 +8,7 @@
 #include <iosfwd>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ struct TraceHeader {
   std::string scenario;
   std::string model;
   std::string hardware;
+  friend bool operator==(const TraceHeader&, const TraceHeader&) = default;
 };
 
 struct JoinRecord {
@@ -37,6 +39,7 @@ struct JoinRecord {
   TimeNs at = 0;
   RequestSpec spec;
   std::string refused;  // why, or empty
+  friend bool operator==(const JoinRecord&, const JoinRecord&) = default;
 };
 
 struct CancelRecord {
@@ -45,60 +48,84 @@ struct CancelRecord {
   TimeNs at = 0;
   FinishReason reason = FinishReason::cancelled;  // or error
   bool gone = true;                               // false: stays in its batch as padding (static)
+  friend bool operator==(const CancelRecord&, const CancelRecord&) = default;
 };
 
-// One step's changes. Requests by number. What is not said: every running request whose computed tokens lack one of its known
-// ones decodes (a row of one token), in running order, unless it is in `skipped` or the step is prefill_only.
+// One step's changes. Requests by number. What is not said: every running request whose computed tokens lack exactly one of its
+// known ones decodes (a row of one token), in running order, unless it is in `skipped` or the step is prefill_only; the rows of
+// `admitted` come last.
 struct StepRecord {
+  struct BlockList {  // a part of block_ids
+    std::int32_t begin, count;
+  };
   struct Admission {
     std::int32_t request, hit_tokens, tokens;
-    std::vector<BlockId> blocks;  // the whole table
+    BlockList blocks;  // the whole table
   };
   struct Chunk {  // a row of an earlier admitted request that is not such a decode
     std::int32_t request, tokens;
+    friend bool operator==(const Chunk&, const Chunk&) = default;
   };
   struct Blocks {
     std::int32_t request;
-    std::vector<BlockId> blocks;
+    BlockList blocks;
   };
   struct Preemption {
     std::int32_t victim, beneficiary;
     Reason reason;
     std::int32_t freed_blocks;
+    friend bool operator==(const Preemption&, const Preemption&) = default;
   };
   struct Refusal {  // began in this step, with its first numbers
     std::int32_t request;
     Reason reason;
+    friend bool operator==(const Refusal&, const Refusal&) = default;
   };
-  struct RefusalEnd {  // held from step `since` up to the step before this one, with its last numbers
+  struct RefusalEnd {  // held from step `since` up to the last step before this one, with its last numbers
     std::int32_t request;
     std::int64_t since;
     Reason reason;
+    friend bool operator==(const RefusalEnd&, const RefusalEnd&) = default;
+  };
+  struct Wait {  // no step was possible from `at` on, because of this
+    std::int32_t request;
+    Reason reason;
+    TimeNs at;
+    friend bool operator==(const Wait&, const Wait&) = default;
   };
   struct Finish {
     std::int32_t request;
     FinishReason reason;
+    friend bool operator==(const Finish&, const Finish&) = default;
   };
 
   std::int64_t step = 0;
   TimeNs start = 0;
-  TimeNs duration = 0;
+  TimeNs end = 0;       // its tokens were there; start + duration under a simulator
+  TimeNs duration = 0;  // as the backend measured
   StepParts parts;
   bool prefill_only = false;
   std::vector<Admission> admitted;
-  std::vector<Chunk> chunks;
-  std::vector<Blocks> grown;  // appended to the table
-  std::vector<Blocks> moved;  // replace the table
-  std::vector<std::int32_t> skipped;
+  std::vector<Chunk> chunks;          // in running order
+  std::vector<Blocks> grown;          // appended to the table; in running order
+  std::vector<Blocks> moved;          // replace the table; in running order
+  std::vector<std::int32_t> skipped;  // in running order
   std::vector<Preemption> preempted;
   std::vector<Refusal> refused;
   std::vector<RefusalEnd> refused_until;
-  std::vector<std::int32_t> done;  // made its last token, stays until its batch ends (static)
+  std::optional<Wait> waited;
+  std::vector<Finish> done;  // made its last token, stays until its batch ends (static)
   std::vector<Finish> finished;
-  std::vector<BlockId> unfindable;
-  std::vector<Token> tokens;  // sampled ids in row order; empty when they have no names
+  std::vector<BlockId> unfindable;  // at the end of the step, for reasons the rows do not tell
+  std::vector<BlockId> findable;    // likewise: strict peers keep what a withdrawn row would have filled
+  std::vector<Token> tokens;        // sampled ids in row order; empty when none has a name
+  std::vector<BlockId> block_ids;
 
+  std::span<const BlockId> ids(BlockList list) const {
+    return {block_ids.data() + list.begin, static_cast<std::size_t>(list.count)};
+  }
   void clear();
+  friend bool operator==(const StepRecord&, const StepRecord&);
 };
 
 class TraceSink {
@@ -112,14 +139,18 @@ class TraceSink {
   virtual void on_end(std::int64_t steps, TimeNs at) = 0;
 };
 
-// Turns what the engine does into records. Keeps only refusals that go on.
+// Turns what the engine does into records. Keeps only refusals that go on. O(rows) a step, without allocation in the long run.
 class TraceRecorder {
  public:
   explicit TraceRecorder(TraceSink& sink) : sink_(sink) {}
   void on_join(const Request& request, const std::string& refused);
   void on_cancel(const Request& request, std::int64_t step, TimeNs at, bool gone);
-  // After commit; `left` have left in this step.
-  void on_step(const StepPlan& plan, const StepResult& result, TimeNs start, const Scheduler& scheduler,
+  // schedule() found no step to make.
+  void on_wait(const StepPlan& plan, TimeNs now);
+  // Between schedule() and commit(), while whoever leaves in this step still has its blocks.
+  void on_plan(const StepPlan& plan, TimeNs start, const Scheduler& scheduler);
+  // After commit; `left` have left in this step. Writes the record.
+  void on_step(const StepPlan& plan, const StepResult& result, TimeNs end, const Scheduler& scheduler,
                const std::vector<Request*>& left);
 
  private:
@@ -127,14 +158,20 @@ class TraceRecorder {
     std::int32_t request;
     std::int64_t since;
     Reason last;
+    bool seen;
   };
-  void record_refusals(const StepPlan& plan);
   void record_rows(const StepPlan& plan, const Scheduler& scheduler);
+  void record_blocks(const StepPlan& plan);
+  void record_refusals(const StepPlan& plan);
 
   TraceSink& sink_;
   StepRecord record_;
   std::vector<Standing> standing_;
+  std::optional<StepRecord::Wait> waited_;
 };
+
+// The most blocks a pool may have to be traced: bounds what a hostile trace makes its reader allocate.
+inline constexpr std::int32_t kMostTracedBlocks = 1 << 24;
 
 // JSON Lines. Each record is one line, complete or absent; buffered 64 KiB at a time. O(1) memory.
 class TraceWriter final : public TraceSink {
@@ -154,42 +191,33 @@ class TraceWriter final : public TraceSink {
   std::unique_ptr<Out> out_;
 };
 
-// Reads a trace line by line into a sink. Throws InputError naming file, line and what was expected. Records are checked for
-// shape, TraceState checks that they fit together.
+// Reads a trace record by record. Throws InputError naming file, line and what was expected. Records are checked for shape and
+// range; TraceState checks that they fit together. Memory follows the longest line.
 class TraceReader {
  public:
   explicit TraceReader(const std::string& path);
   TraceReader(std::unique_ptr<std::istream> in, std::string name);
   ~TraceReader();
 
-  const TraceHeader& header() const { return header_; }  // read by the constructor
+  const TraceHeader& header() const;  // read by the constructor
 
-  enum class Kind { join, step, cancel, end, none };  // none: no whole line is left
+  // none: no whole line is left; when the file grows meanwhile, the next call goes on.
+  enum class Kind { join, step, cancel, end, none };
   Kind next();
-  const JoinRecord& join() const { return join_; }
-  const StepRecord& step() const { return step_; }
-  const CancelRecord& cancel() const { return cancel_; }
-  std::int64_t end_steps() const { return end_steps_; }
-  TimeNs end_at() const { return end_at_; }
-  std::int64_t line() const { return line_; }
-  const std::string& name() const { return name_; }
+  // The record next() has read; valid until the next call.
+  const JoinRecord& join() const;
+  const StepRecord& step() const;
+  const CancelRecord& cancel() const;
+  std::int64_t end_steps() const;
+  TimeNs end_at() const;
+  std::int64_t line() const;
+  const std::string& name() const;
   // The last line is not whole (a run was cut off while writing it).
-  bool cut_off() const { return cut_off_; }
+  bool cut_off() const;
 
  private:
-  bool read_line();
-
-  std::string name_;
-  std::unique_ptr<std::istream> in_;
-  std::string text_;
-  std::int64_t line_ = 0;
-  bool cut_off_ = false;
-  TraceHeader header_;
-  JoinRecord join_;
-  StepRecord step_;
-  CancelRecord cancel_;
-  std::int64_t end_steps_ = 0;
-  TimeNs end_at_ = 0;
+  struct In;
+  std::unique_ptr<In> in_;
 };
 
 }  // namespace tokenyard

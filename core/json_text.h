@@ -1,0 +1,24 @@
+// Appending JSON to a string. Integers and strings only: nothing here depends on a locale.
+#pragma once
+
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace tokenyard {
+
+inline void append_int(std::string& out, std::int64_t value) {
+  char digits[24];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value);
+  out.append(digits, static_cast<std::size_t>(end.ptr - digits));
+}
+
+// Bytes of the well-formed UTF-8 character at the front of `text`, or 0. REQUIRES: !text.empty().
+std::size_t utf8_length(std::string_view text);
+
+// In quotes. Bytes that are no UTF-8 become U+FFFD, because a JSON text must be UTF-8.
+void append_json_string(std::string& out, std::string_view text);
+
+}  // namespace tokenyard

@@ -1,0 +1,172 @@
+#include "sim/cost_model.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/input_error.h"
+
+namespace tokenyard {
+namespace {
+
+constexpr double kNsPerUs = 1e3;
+constexpr double kElementwiseKernels = 5;        // a layer: two norms, rotary embedding, activation, K/V write
+constexpr double kMostGraphTokens = 512;         // larger steps are not captured; the GPU is busy long enough to hide launches
+constexpr double kLongest = 9007199254740992.0;  // 2^53 ns, 104 days
+
+TimeNs rounded(double ns) { return static_cast<TimeNs>(std::floor(std::min(ns, kLongest) + 0.5)); }
+
+std::string text(std::int64_t n) { return std::to_string(n); }
+
+}  // namespace
+
+CostModel::Gemm CostModel::gemm(double n, double k, const HardwareSpec& hardware, double bytes_per_element) const {
+  const double flops_per_ns = hardware.gemm.flops_efficiency * hardware.bf16_tflops * 1e3;
+  const double bytes_per_ns = hardware.gemm.bandwidth_efficiency * hardware.memory_gb_per_s;
+  return {2 * n * k / flops_per_ns, {n * k * bytes_per_element / bytes_per_ns, (n + k) * bytes_per_element / bytes_per_ns}};
+}
+
+CostModel::CostModel(const ModelSpec& model, const HardwareSpec& hardware, const Execution& execution) {
+  const std::int32_t p = execution.tensor_parallel;
+  if (p < 1 || model.heads % p != 0 || (model.kv_heads % p != 0 && p % model.kv_heads != 0)) {
+    throw InputError("tensor_parallel: expected a divisor of the model's " + text(model.heads) + " heads (" +
+                     text(model.kv_heads) + " for K/V), found " + text(p));
+  }
+  const double s = model.bytes_per_element;
+  const double h = model.hidden;
+  const double q = static_cast<double>(model.heads / p) * model.head_dim;
+  const double kv = static_cast<double>(model.kv_heads_per_gpu(p)) * model.head_dim;
+  const double f = static_cast<double>(model.intermediate) / p;
+  const double flops_per_ns = hardware.bf16_tflops * 1e3;
+  const double bytes_per_ns = hardware.memory_gb_per_s;
+
+  layers_ = model.layers;
+  gemm_t0_ = hardware.gemm.t0_us * kNsPerUs;
+  qkv_ = gemm(q + 2 * kv, h, hardware, s);
+  out_ = gemm(h, q, hardware, s);
+  gate_up_ = gemm(2 * f, h, hardware, s);
+  down_ = gemm(h, f, hardware, s);
+  lm_head_ = gemm(static_cast<double>(model.vocabulary) / p, h, hardware, s);
+
+  const auto& decode = hardware.decode_attention;
+  decode_t0_ = decode.t0_us * kNsPerUs;
+  decode_per_row_ = decode.per_sequence_us * kNsPerUs;
+  decode_per_kv_ = 2 * kv * s / (decode.bandwidth_efficiency * bytes_per_ns);
+
+  const auto& prefill = hardware.prefill_attention;
+  prefill_t0_ = prefill.t0_us * kNsPerUs;
+  prefill_per_pair_ = 4 * q / (prefill.flops_efficiency * flops_per_ns);
+  prefill_per_kv_ = 2 * kv * s / (prefill.io_efficiency * bytes_per_ns);
+  prefill_per_token_ = 2 * q * s / (prefill.io_efficiency * bytes_per_ns);
+
+  // Elements moved per position: a norm reads and writes the hidden and the residual stream, rotary embedding turns Q and K
+  // in place, the activation reads gate and up, K and V are read and written.
+  const double layer_elements = 2 * 4 * h + 2 * (q + kv) + 3 * f + 4 * kv;
+  const double other_elements = 2 * h + 4 * h;
+  elementwise_.fixed = (layers_ * kElementwiseKernels + 2) * hardware.elementwise.t0_us * kNsPerUs;
+  elementwise_.per_token =
+      (layers_ * layer_elements + other_elements) * s / (hardware.elementwise.bandwidth_efficiency * bytes_per_ns);
+  sampler_ = {hardware.sampler.t0_us * kNsPerUs, hardware.sampler.per_sequence_us * kNsPerUs};
+
+  parallel_ = p > 1;
+  if (parallel_) {
+    const auto entry = std::find_if(hardware.all_reduce.begin(), hardware.all_reduce.end(),
+                                    [&](const HardwareSpec::AllReduce& a) { return a.tensor_parallel == p; });
+    if (entry == hardware.all_reduce.end()) {
+      std::string known = "1";
+      for (const HardwareSpec::AllReduce& a : hardware.all_reduce) known += ", " + text(a.tensor_parallel);
+      throw InputError("tensor_parallel: expected a size that hardware " + hardware.name + " has all-reduce times for (" +
+                       known + "), found " + text(p));
+    }
+    all_reduce_ = {2 * entry->latency_us * kNsPerUs,
+                   2 * (2.0 * (p - 1) / p) * h * s / (entry->link_efficiency * hardware.link_gb_per_s)};
+  }
+  // Read and written.
+  per_copied_block_ = 2 * static_cast<double>(model.kv_bytes_per_token(p)) * execution.block_size / bytes_per_ns;
+  host_step_ = hardware.host.step_us * kNsPerUs;
+  launch_ = hardware.host.launch_us * kNsPerUs;
+  cuda_graphs_ = execution.cuda_graphs;
+}
+
+StepParts CostModel::cost(const StepPlan& plan) const {
+  std::int64_t positions = 0, sampled = 0, decode_rows = 0, decode_kv = 0, prefill_kv = 0;
+  double pairs = 0;  // of a query and a key it attends to
+  for (const Row& row : plan.rows) {
+    const std::int64_t count = std::int64_t{row.count} + row.padding;
+    const std::int64_t end = row.first + count;
+    positions += count;
+    sampled += row.sample || row.count == 0;  // a padding row goes through the LM head with its batch
+    if (count == 1) {
+      ++decode_rows;
+      decode_kv += end;
+    } else {
+      prefill_kv += end;
+      pairs += static_cast<double>(count) * (static_cast<double>(row.first) + static_cast<double>(count + 1) * 0.5);
+    }
+  }
+  StepParts parts;
+  if (constant_time_) {
+    parts.gemm = constant_.per_token * positions;
+    parts.host = constant_.per_step;
+    return parts;
+  }
+  const auto tokens = static_cast<double>(positions);
+  const double gemm = layers_ * (4 * gemm_t0_ + qkv_.at(tokens) + out_.at(tokens) + gate_up_.at(tokens) + down_.at(tokens));
+  double layer_attention = 0;
+  double attention_kernels = 0;
+  if (decode_rows > 0) {
+    layer_attention +=
+        decode_t0_ + decode_per_row_ * static_cast<double>(decode_rows) + decode_per_kv_ * static_cast<double>(decode_kv);
+    ++attention_kernels;
+  }
+  if (positions > decode_rows) {
+    layer_attention += prefill_t0_ + prefill_per_pair_ * pairs + prefill_per_kv_ * static_cast<double>(prefill_kv) +
+                       prefill_per_token_ * static_cast<double>(positions - decode_rows);
+    ++attention_kernels;
+  }
+  const double attention = layers_ * layer_attention;
+  const double elementwise = elementwise_.at(tokens) + per_copied_block_ * static_cast<double>(plan.copies.size());
+  double head = 0;
+  if (sampled > 0) {
+    const auto rows = static_cast<double>(sampled);
+    head = gemm_t0_ + lm_head_.at(rows) + sampler_.at(rows);
+  }
+  const double communication = parallel_ ? layers_ * all_reduce_.at(tokens) : 0;
+  double host = host_step_;
+  if (!cuda_graphs_ || tokens > kMostGraphTokens) {
+    const double kernels = layers_ * (4 + kElementwiseKernels + attention_kernels + (parallel_ ? 2 : 0)) + 5;
+    host += std::max(0.0, kernels * launch_ - (gemm + attention + elementwise + head + communication));
+  }
+  parts.gemm = rounded(gemm);
+  parts.attention = rounded(attention);
+  parts.elementwise = rounded(elementwise);
+  parts.head = rounded(head);
+  parts.communication = rounded(communication);
+  parts.host = rounded(host);
+  return parts;
+}
+
+std::int32_t kv_blocks(const ModelSpec& model, const HardwareSpec& hardware, const Execution& execution, double utilization,
+                       std::int32_t max_num_batched_tokens, std::int32_t max_num_seqs) {
+  const std::int32_t p = execution.tensor_parallel;
+  const auto usable = static_cast<std::int64_t>(static_cast<double>(hardware.memory_bytes) * utilization);
+  const std::int64_t weights = model.weight_bytes(p);
+  const std::int64_t activations = std::int64_t{max_num_batched_tokens} * model.bytes_per_element *
+                                   (4 * std::int64_t{model.hidden} + (3 * std::int64_t{model.intermediate} + p - 1) / p);
+  const std::int64_t logits = std::int64_t{max_num_seqs} * model.vocabulary * 12;
+  const std::int64_t fixed = 644245094;  // 0.6 GiB
+  const std::int64_t block = model.kv_bytes_per_token(p) * execution.block_size;
+  const std::int64_t left = usable - weights - fixed - activations - logits;
+  if (left < block) {
+    const auto gb = [](std::int64_t bytes) {
+      const std::int64_t tenths = (bytes + 50'000'000) / 100'000'000;
+      return text(tenths / 10) + "." + text(tenths % 10) + " GB";
+    };
+    throw InputError(model.name + " does not fit " + hardware.name + " (tensor_parallel " + text(p) + "): weights " +
+                     gb(weights) + ", activations and workspaces " + gb(fixed + activations + logits) + ", a block of K/V " +
+                     gb(block) + "; usable are " + gb(usable));
+  }
+  const std::int64_t most = ((std::int64_t{1} << 31) - 2) / execution.block_size;  // what a pool can address
+  return static_cast<std::int32_t>(std::min({left / block, most, std::int64_t{1} << 30}));
+}
+
+}  // namespace tokenyard

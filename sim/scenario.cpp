@@ -1,0 +1,217 @@
+#include "sim/scenario.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "core/json_reader.h"
+#include "sim/scenario_input.h"
+
+namespace tokenyard {
+namespace {
+
+constexpr std::int32_t kMost = 1 << 30;
+
+template <typename Enum>
+Enum read_enum(const JsonValue& json) {
+  return *parse_name<Enum>(json.choice(all_names<Enum>()));
+}
+
+TimeNs from_us(double us) { return static_cast<TimeNs>(std::floor(us * 1e3 + 0.5)); }
+
+template <typename Spec>
+Spec read_spec(const JsonValue& json, const std::string& directory, Spec (*find)(const std::string&),
+               Spec (*read)(const JsonValue&)) {
+  if (!json.is_string()) return read(json);
+  const std::string name = json.string();
+  if (name.ends_with(".json")) return find(file_beside(directory, name));
+  try {
+    return find(name);
+  } catch (const InputError& error) {
+    json.fail(error.what());
+  }
+}
+
+// Engine fields of a scenario that are not EngineConfig's own.
+struct EngineExtras {
+  bool has_seats = false, has_budget = false, has_blocks = false;
+  double watermark = 0;
+};
+
+EngineExtras read_engine(const JsonValue& json, EngineConfig& c) {
+  JsonObject object = json.object();
+  EngineExtras extras;
+  const auto count = [&](const char* key, std::int32_t& field, std::int32_t least) {
+    const auto value = object.find(key);
+    if (value) field = value->int32(least, kMost);
+    return value.has_value();
+  };
+  if (const auto v = object.find("policy")) c.policy = read_enum<Policy>(*v);
+  extras.has_seats = count("max_num_seqs", c.max_num_seqs, 1);
+  extras.has_budget = count("max_num_batched_tokens", c.max_num_batched_tokens, 1);
+  count("max_model_len", c.max_model_len, 0);
+  count("block_size", c.block_size, 1);
+  extras.has_blocks = count("num_blocks", c.num_blocks, 1);
+  if (const auto v = object.find("enable_prefix_caching")) c.enable_prefix_caching = v->boolean();
+  if (const auto v = object.find("eos_token_id")) c.eos_token_id = v->int32(-1, INT32_MAX);
+  if (const auto v = object.find("enable_chunked_prefill")) c.enable_chunked_prefill = v->boolean();
+  if (const auto v = object.find("queue_order")) c.queue_order = read_enum<QueueOrder>(*v);
+  if (const auto v = object.find("free_order")) c.free_order = read_enum<FreeOrder>(*v);
+  count("long_prefill_token_threshold", c.long_prefill_token_threshold, 0);
+  if (const auto v = object.find("watermark")) extras.watermark = v->number(0, 1);
+  if (const auto v = object.find("admission_gate")) c.admission_gate = v->boolean();
+  if (const auto v = object.find("batch_timeout_ms")) c.batch_timeout = from_us(v->number(0, 1e12) * 1e3);
+  if (const auto v = object.find("delivery")) c.delivery = read_enum<Delivery>(*v);
+  if (const auto v = object.find("reservation")) c.reservation = read_enum<Reservation>(*v);
+  if (const auto v = object.find("strict_peer")) c.strict_peer = v->boolean();
+  object.done();
+  return extras;
+}
+
+// What the file leaves open, so that the configuration is valid.
+void resolve_engine(Scenario& s, const EngineExtras& extras, const JsonValue& json) {
+  EngineConfig& c = s.engine;
+  if (s.model) {
+    if (c.max_model_len > s.model->max_context) {
+      json.fail("expected max_model_len of at most " + std::to_string(s.model->max_context) + ", the context of " +
+                s.model->name + ", found " + std::to_string(c.max_model_len));
+    }
+    if (c.max_model_len == 0) c.max_model_len = s.model->max_context;
+  }
+  if (!extras.has_budget) {
+    if (extras.has_seats) c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_num_seqs);
+    const bool whole_prompts = c.policy == Policy::orca || (c.policy == Policy::vllm_v1 && !c.enable_chunked_prefill);
+    if (whole_prompts) c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_model_len);
+  }
+  if (!extras.has_seats) c.max_num_seqs = std::min(c.max_num_seqs, c.max_num_batched_tokens);
+  if (!extras.has_blocks) {
+    if (!s.model) json.fail("expected the key \"num_blocks\", which only a model and hardware make unnecessary");
+    try {
+      c.num_blocks =
+          kv_blocks(*s.model, *s.hardware, s.execution, s.gpu_memory_utilization, c.max_num_batched_tokens, c.max_num_seqs);
+    } catch (const InputError& error) {
+      json.fail(error.what());
+    }
+  }
+  c.watermark_blocks = static_cast<std::int32_t>(std::floor(extras.watermark * c.num_blocks));
+  if (const auto wrong = validate(c)) json.fail(*wrong);
+}
+
+nlohmann::json engine_json(const EngineConfig& c, double watermark) {
+  return {{"policy", name_of(c.policy)},
+          {"max_num_seqs", c.max_num_seqs},
+          {"max_num_batched_tokens", c.max_num_batched_tokens},
+          {"max_model_len", c.max_model_len},
+          {"block_size", c.block_size},
+          {"num_blocks", c.num_blocks},
+          {"enable_prefix_caching", c.enable_prefix_caching},
+          {"eos_token_id", c.eos_token_id},
+          {"enable_chunked_prefill", c.enable_chunked_prefill},
+          {"queue_order", name_of(c.queue_order)},
+          {"free_order", name_of(c.free_order)},
+          {"long_prefill_token_threshold", c.long_prefill_token_threshold},
+          {"watermark", watermark},
+          {"admission_gate", c.admission_gate},
+          {"batch_timeout_ms", static_cast<double>(c.batch_timeout) / 1e6},
+          {"delivery", name_of(c.delivery)},
+          {"reservation", name_of(c.reservation)},
+          {"strict_peer", c.strict_peer}};
+}
+
+void read_step_time(JsonObject& top, Scenario& s) {
+  const auto json = top.find("step_time");
+  if (!json || json->is_null()) return;
+  JsonObject object = json->object();
+  ConstantTime time;
+  time.per_step = from_us(object.at("per_step_us").number(0, 1e9));
+  if (const auto v = object.find("per_token_us")) time.per_token = from_us(v->number(0, 1e6));
+  object.done();
+  if (time.per_step == 0 && time.per_token == 0) json->expected("a step that takes time");
+  s.step_time = time;
+}
+
+Scenario read_scenario(const ScenarioInput& input) {
+  Scenario s;
+  JsonObject top = input.json.object();
+  top.at("tokenyard_scenario").integer(kScenarioVersion, kScenarioVersion);
+  s.name = top.at("name").string();
+  for (const auto& [key, field] : {std::pair{"title", &s.title}, {"teaches", &s.teaches}, {"look_for", &s.look_for}}) {
+    if (const auto v = top.find(key)) *field = v->string();
+  }
+  read_step_time(top, s);
+  const auto model = top.find("model");
+  const auto hardware = top.find("hardware");
+  if (!s.step_time || model || hardware) {
+    s.model = read_spec(top.at("model"), input.directory, find_model, read_model);
+    s.hardware = read_spec(top.at("hardware"), input.directory, find_hardware, read_hardware);
+  }
+  if (const auto v = top.find("tensor_parallel")) s.execution.tensor_parallel = v->int32(1, 1024);
+  if (const auto v = top.find("cuda_graphs")) s.execution.cuda_graphs = v->boolean();
+  if (const auto v = top.find("gpu_memory_utilization")) s.gpu_memory_utilization = v->number(0.01, 1);
+  if (const auto v = top.find("seed")) s.seed = static_cast<std::uint64_t>(v->integer(0, std::int64_t{1} << 53));
+
+  EngineExtras extras;
+  const auto engine = top.find("engine");
+  if (engine) extras = read_engine(*engine, s.engine);
+  s.execution.block_size = s.engine.block_size;
+  if (s.model) {
+    try {
+      make_cost_model(s);  // whether the model can be split so
+    } catch (const InputError& error) {
+      input.json.fail(error.what());
+    }
+  }
+  resolve_engine(s, extras, engine.value_or(input.json));
+
+  TextNames texts;
+  const JsonValue workloads = top.at("workload");
+  const std::vector<JsonValue> list = workloads.array();
+  if (list.empty() || list.size() > static_cast<std::size_t>(kMostWorkloads)) {
+    workloads.expected("1 to " + std::to_string(kMostWorkloads) + " workloads");
+  }
+  for (const JsonValue& entry : list) s.workload.push_back(read_workload(entry, input.directory, texts));
+  top.done();
+
+  nlohmann::json resolved = input.json.raw();
+  if (s.model) resolved["model"] = nlohmann::json::parse(to_json(*s.model));
+  if (s.hardware) resolved["hardware"] = nlohmann::json::parse(to_json(*s.hardware));
+  resolved["tensor_parallel"] = s.execution.tensor_parallel;
+  resolved["cuda_graphs"] = s.execution.cuda_graphs;
+  resolved["gpu_memory_utilization"] = s.gpu_memory_utilization;
+  resolved["seed"] = s.seed;
+  resolved["engine"] = engine_json(s.engine, extras.watermark);
+  for (nlohmann::json& entry : resolved["workload"]) {
+    if (entry.contains("path")) entry["path"] = file_beside(input.directory, entry["path"].get<std::string>());
+  }
+  s.json = resolved.dump();
+  return s;
+}
+
+}  // namespace
+
+Scenario load_scenario(const std::string& path, const std::vector<std::string>& overrides) {
+  return read_scenario(read_scenario_input(path, overrides));
+}
+
+Scenario parse_scenario(const std::string& text, const std::string& name, const std::string& directory,
+                        const std::vector<std::string>& overrides) {
+  return read_scenario(parse_scenario_input(text, name, directory, overrides));
+}
+
+CostModel make_cost_model(const Scenario& scenario) {
+  if (scenario.step_time) return CostModel(*scenario.step_time);
+  return CostModel(*scenario.model, *scenario.hardware, scenario.execution);
+}
+
+std::unique_ptr<SimBackend> make_backend(const Scenario& scenario) {
+  return std::make_unique<SimBackend>(make_cost_model(scenario), scenario.model ? scenario.model->max_context : 0);
+}
+
+std::unique_ptr<RequestSource> make_source(const Scenario& scenario) { return mix_sources(scenario.workload, scenario.seed); }
+
+std::string error_note(const Scenario& scenario) {
+  if (scenario.step_time) return "constant step time; no hardware is modelled";
+  return scenario.hardware->name + ": " + scenario.hardware->known_error;
+}
+
+}  // namespace tokenyard

@@ -1,0 +1,171 @@
+#include "sim/scenario_input.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+
+#include "sim/hardware_spec.h"
+#include "sim/model_spec.h"
+
+namespace tokenyard {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string file_stem(const std::string& path) { return std::filesystem::path(path).stem().string(); }
+
+// The scenario around a workload that comes alone.
+Json default_scenario(const std::string& path, Json workload) {
+  return {{"tokenyard_scenario", 1}, {"name", file_stem(path)},  {"model", "llama-3.1-8b"},
+          {"hardware", "a100-80gb"}, {"engine", Json::object()}, {"workload", Json::array({std::move(workload)})}};
+}
+
+Json recorded_scenario(const char* type, const std::string& path) {
+  return default_scenario(path, {{"type", type}, {"path", std::filesystem::path(path).filename().string()}});
+}
+
+// A peer's workload: {"config": {...}, "requests": [...]}, with "steps" when it is a recording.
+Json peer_scenario(const JsonValue& json, const std::string& path, const std::vector<std::string>& overrides) {
+  constexpr std::int32_t most = 1 << 30;
+  JsonObject file = json.object();
+  const JsonValue config_value = file.at("config");
+  JsonObject config = config_value.object();
+  const auto peer = file.find("peer");
+  const bool vllm = peer && peer->string() == "vllm";
+
+  Json engine = {{"policy", vllm ? "vllm_v1" : "nano_vllm"}};
+  for (const char* key : {"max_num_seqs", "max_num_batched_tokens", "block_size"}) {
+    engine[key] = config.at(key).integer(-most, most);
+  }
+  std::string policy = engine["policy"];
+  for (const std::string& each : overrides) {
+    if (each.starts_with("engine.policy=")) policy = each.substr(each.find('=') + 1);
+  }
+  // nano-vLLM counts usable blocks, vLLM one more for its null block.
+  const std::int64_t num_blocks = config.at("num_blocks").integer(-most, most);
+  engine["num_blocks"] = num_blocks + (policy == "vllm_v1" ? 1 : 0) - (vllm ? 1 : 0);
+  if (const auto eos = config.find("eos")) engine["eos_token_id"] = eos->int32(-1, INT32_MAX);
+  if (const auto eos = file.find("eos_token_id")) engine["eos_token_id"] = eos->int32(-1, INT32_MAX);
+  if (vllm) {
+    if (const auto v = config.find("enable_chunked_prefill")) engine["enable_chunked_prefill"] = v->boolean();
+    if (const auto v = config.find("enable_prefix_caching")) engine["enable_prefix_caching"] = v->boolean();
+    if (const auto v = config.find("long_prefill_token_threshold")) {
+      engine["long_prefill_token_threshold"] = v->int32(0, most);
+    }
+    if (const auto v = config.find("max_model_len")) engine["max_model_len"] = v->int32(0, most);
+    if (const auto v = config.find("policy")) engine["queue_order"] = v->choice({"fcfs", "priority"});
+    if (const auto v = config.find("watermark")) engine["watermark"] = v->number(0, 1);
+    if (const auto v = config.find("reserve")) engine["admission_gate"] = v->boolean();
+  }
+
+  Json requests = Json::array();
+  for (const JsonValue& entry : file.at("requests").array()) {
+    JsonObject object = entry.object();
+    Json request;
+    for (const char* key :
+         {"id", "arrival_step", "prompt", "max_tokens", "min_tokens", "priority", "ignore_eos", "stop_token_ids", "outputs"}) {
+      const auto value = object.find(key);
+      if (value && !value->is_null()) request[key] = value->raw();
+    }
+    if (const auto step = object.find("abort_step"); step && !step->is_null()) request["cancel_step"] = step->raw();
+    requests.push_back(std::move(request));
+  }
+  Json scenario = default_scenario(path, {{"type", "requests"}, {"requests", std::move(requests)}});
+  scenario.erase("model");
+  scenario.erase("hardware");
+  scenario["step_time"] = {{"per_step_us", 10000}, {"per_token_us", 0}};
+  scenario["engine"] = std::move(engine);
+  return scenario;
+}
+
+Json parse_value(const std::string& text) {
+  try {
+    return JsonValue::parse(text, "--set").raw();
+  } catch (const InputError&) {
+    return text;
+  }
+}
+
+// "a.b.0.c=value"
+void apply_override(Json& root, const std::string& override) {
+  const auto fail = [&](const std::string& what) { throw InputError("--set " + override.substr(0, 200) + ": " + what); };
+  const std::size_t equals = override.find('=');
+  if (equals == std::string::npos || equals == 0) fail("expected path.to.key=value, found no key");
+  std::string_view path(override.data(), equals);
+  Json* node = &root;
+  std::string at;
+  while (true) {
+    const std::size_t dot = path.find('.');
+    const std::string key(path.substr(0, dot));
+    const bool last = dot == std::string_view::npos;
+    if (node->is_string() && (at == "/model" || at == "/hardware")) {
+      const std::string name = *node;
+      *node = Json::parse(at == "/model" ? to_json(find_model(name)) : to_json(find_hardware(name)));
+    }
+    if (node->is_array()) {
+      std::size_t index = 0;
+      const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), index);
+      if (error != std::errc{} || end != key.data() + key.size() || index >= node->size()) {
+        fail("expected an index below " + std::to_string(node->size()) + " into " + at + ", found \"" + key + "\"");
+      }
+      node = &(*node)[index];
+    } else if (node->is_object()) {
+      // A last key may be new: the reader refuses those it does not know. So may the two parts with defaults.
+      if (!last && !node->contains(key)) {
+        if (!at.empty() || (key != "engine" && key != "step_time")) {
+          fail("expected a key that exists, found \"" + key + "\" in " + (at.empty() ? "/" : at));
+        }
+        (*node)[key] = Json::object();
+      }
+      node = &(*node)[key];
+    } else {
+      fail("expected an object or an array at " + at + ", found " + node->dump().substr(0, 60));
+    }
+    at += "/" + key;
+    if (last) break;
+    path.remove_prefix(dot + 1);
+  }
+  *node = parse_value(override.substr(equals + 1));
+}
+
+ScenarioInput finish(Json document, const std::string& name, std::string directory, const std::vector<std::string>& overrides) {
+  for (const std::string& override : overrides) apply_override(document, override);
+  return {JsonValue::parse(document.dump(), name), std::move(directory)};
+}
+
+}  // namespace
+
+ScenarioInput parse_scenario_input(const std::string& text, const std::string& name, const std::string& directory,
+                                   const std::vector<std::string>& overrides) {
+  JsonValue json = JsonValue::parse(text, name);
+  const Json& raw = json.raw();
+  if (raw.is_object() && raw.contains("config") && raw.contains("requests")) {
+    return finish(peer_scenario(json, name, overrides), name, directory, overrides);
+  }
+  if (!raw.is_object() || !raw.contains("tokenyard_scenario")) {
+    json.expected("a scenario, an object with \"tokenyard_scenario\": 1");
+  }
+  if (overrides.empty()) return {std::move(json), directory};
+  return finish(raw, name, directory, overrides);
+}
+
+ScenarioInput read_scenario_input(const std::string& path, const std::vector<std::string>& overrides) {
+  std::string directory = std::filesystem::path(path).parent_path().string();
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw InputError(path + ": cannot be read; does the file exist?");
+  std::string head(4096, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(in.gcount()));
+  if (in.bad()) throw InputError(path + ": cannot be read; is it a regular file?");
+  const std::string first_line = head.substr(0, head.find('\n'));
+  if (first_line.starts_with("TIMESTAMP,")) return finish(recorded_scenario("azure", path), path, directory, overrides);
+  if (first_line.find("\"hash_ids\"") != std::string::npos && first_line.find("\"input_length\"") != std::string::npos) {
+    return finish(recorded_scenario("mooncake", path), path, directory, overrides);
+  }
+  const JsonValue json = JsonValue::load(path);
+  return parse_scenario_input(json.raw().dump(), path, directory, overrides);
+}
+
+}  // namespace tokenyard

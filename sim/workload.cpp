@@ -1,0 +1,74 @@
+#include "sim/workload.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/json_reader.h"
+
+namespace tokenyard {
+namespace {
+
+class MixedSource final : public RequestSource {
+ public:
+  explicit MixedSource(std::vector<std::unique_ptr<RequestSource>> parts) : parts_(std::move(parts)) {}
+
+  void poll(TimeNs now, std::int64_t step, std::vector<SourceEvent>& due) override {
+    // Moment by moment, so that what several sources have due since the last step comes in its order.
+    for (TimeNs time = next_time(); time <= now; time = next_time()) {
+      for (const auto& part : parts_) {
+        if (part->next_time() == time) part->poll(time, -1, due);
+      }
+    }
+    for (const auto& part : parts_) {
+      if (part->next_step() >= 0) part->poll(now, step, due);
+    }
+  }
+
+  TimeNs next_time() const override {
+    TimeNs next = kNever;
+    for (const auto& part : parts_) next = std::min(next, part->next_time());
+    return next;
+  }
+
+  std::int64_t next_step() const override {
+    std::int64_t next = -1;
+    for (const auto& part : parts_) {
+      const std::int64_t step = part->next_step();
+      if (step >= 0 && (next < 0 || step < next)) next = step;
+    }
+    return next;
+  }
+
+  void on_end(const Request& request) override {
+    parts_[static_cast<std::size_t>(request.spec.id.front() - 'a')]->on_end(request);
+  }
+
+ private:
+  std::vector<std::unique_ptr<RequestSource>> parts_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::string& directory, TextNames& texts) {
+  const std::string type = json.object().at("type").choice({"requests", "azure", "mooncake", "generate"});
+  if (type == "requests") return read_requests_workload(json, texts);
+  if (type == "azure") return read_azure_workload(json, directory);
+  if (type == "mooncake") return read_mooncake_workload(json, directory);
+  return read_generate_workload(json, texts);
+}
+
+std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<const Workload>>& workloads, std::uint64_t seed) {
+  if (workloads.size() == 1) return workloads.front()->source({0, "", seed});
+  std::vector<std::unique_ptr<RequestSource>> parts;
+  for (const auto& workload : workloads) {
+    const auto index = static_cast<std::int32_t>(parts.size());
+    parts.push_back(workload->source({index, std::string(1, static_cast<char>('a' + index)), seed}));
+  }
+  return std::make_unique<MixedSource>(std::move(parts));
+}
+
+std::string file_beside(const std::string& directory, const std::string& path) {
+  return (std::filesystem::path(directory) / path).lexically_normal().string();
+}
+
+}  // namespace tokenyard

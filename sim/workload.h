@@ -1,0 +1,71 @@
+// Workloads: what a scenario file says about the requests to come, and the sources made from it.
+//
+// A source is deterministic: the same workload, seed and engine give the same requests. Sources stream; their memory follows
+// the live requests, except for explicitly listed ones.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+
+namespace tokenyard {
+
+class JsonValue;
+
+// Names texts, so that no two sources name two texts alike: 6 bits of source, 2 of kind, 44 of number; below 2^52, where the
+// engine's own names for outputs begin.
+enum class TextKind : std::int64_t { own = 0, shared = 1 };
+inline constexpr std::int64_t kMostTexts = std::int64_t{1} << 44;  // numbers of one source and kind
+inline constexpr std::int32_t kMostWorkloads = 26;
+inline constexpr std::int32_t kScenarioTexts = 63;                        // "source" of the texts a scenario file names
+inline constexpr std::int32_t kMostPromptTokens = std::int32_t{1} << 30;  // of one request
+constexpr ContentId text_name(std::int32_t source, TextKind kind, std::int64_t number) {
+  return std::int64_t{source} << 46 | static_cast<std::int64_t>(kind) << 44 | number;
+}
+
+// Texts that a scenario names; one name is one text in all its workloads.
+class TextNames {
+ public:
+  ContentId operator[](const std::string& name) {
+    const auto number = static_cast<std::int64_t>(numbers_.size());
+    return text_name(kScenarioTexts, TextKind::shared, numbers_.emplace(name, number).first->second);
+  }
+
+ private:
+  std::map<std::string, std::int64_t> numbers_;
+};
+
+struct SourceSeat {
+  std::int32_t index = 0;  // among the scenario's workloads
+  std::string prefix;      // of its request ids
+  std::uint64_t seed = 0;
+};
+
+class Workload {
+ public:
+  virtual ~Workload() = default;
+  virtual std::unique_ptr<RequestSource> source(const SourceSeat& seat) const = 0;
+};
+
+// Reads {"type": "requests" | "azure" | "mooncake" | "generate", ...}. Files are named relative to `directory`; they are
+// opened here, so that a missing one is found at once. Throws InputError.
+std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::string& directory, TextNames& texts);
+
+// The sources of all `workloads`, mixed by time; ids get a letter in front when there are several.
+// REQUIRES: 1 <= workloads.size() <= kMostWorkloads.
+std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<const Workload>>& workloads, std::uint64_t seed);
+
+// One kind each.
+std::shared_ptr<const Workload> read_requests_workload(const JsonValue& json, TextNames& texts);
+std::shared_ptr<const Workload> read_azure_workload(const JsonValue& json, const std::string& directory);
+std::shared_ptr<const Workload> read_mooncake_workload(const JsonValue& json, const std::string& directory);
+std::shared_ptr<const Workload> read_generate_workload(const JsonValue& json, TextNames& texts);
+
+// `path` as seen from `directory`.
+std::string file_beside(const std::string& directory, const std::string& path);
+
+}  // namespace tokenyard

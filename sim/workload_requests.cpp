@@ -1,0 +1,192 @@
+// Requests listed one by one:
+//   {"type": "requests", "requests": [{"id": "a", "arrival_ms": 0, "prompt_tokens": 100, "max_tokens": 20}, ...]}
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <tuple>
+
+#include "core/json_reader.h"
+#include "sim/workload.h"
+
+namespace tokenyard {
+namespace {
+
+constexpr std::int32_t kMostInt = std::numeric_limits<std::int32_t>::max();
+constexpr double kMostMs = 1e12;  // 31 years
+
+TimeNs from_ms(double ms) { return static_cast<TimeNs>(std::floor(ms * 1e6 + 0.5)); }
+
+struct Listed {
+  RequestSpec spec;  // its own texts named as of source 0
+  TimeNs cancel_at = kNever;
+  std::int64_t cancel_step = -1;
+};
+
+// What happens to request `index`, ordered by when. At one moment joins come before cancels; before one step cancels come
+// first, as in the peers' recordings.
+struct Entry {
+  std::int64_t when;
+  int rank;
+  std::size_t index;
+  bool cancel;
+  friend bool operator<(const Entry& a, const Entry& b) {
+    return std::tie(a.when, a.rank, a.index) < std::tie(b.when, b.rank, b.index);
+  }
+};
+
+class ListedSource final : public RequestSource {
+ public:
+  ListedSource(std::shared_ptr<const std::vector<Listed>> requests, const SourceSeat& seat)
+      : requests_(std::move(requests)), seat_(seat) {
+    for (std::size_t i = 0; i < requests_->size(); ++i) {
+      const Listed& request = (*requests_)[i];
+      if (request.spec.arrival_step >= 0) {
+        by_step_.push_back({request.spec.arrival_step, 1, i, false});
+      } else {
+        by_time_.push_back({request.spec.arrival, 0, i, false});
+      }
+      if (request.cancel_at != kNever) by_time_.push_back({request.cancel_at, 1, i, true});
+      if (request.cancel_step >= 0) by_step_.push_back({request.cancel_step, 0, i, true});
+    }
+    std::sort(by_time_.begin(), by_time_.end());
+    std::sort(by_step_.begin(), by_step_.end());
+  }
+
+  void poll(TimeNs now, std::int64_t step, std::vector<SourceEvent>& due) override {
+    while (next_time() <= now) emit(by_time_[next_by_time_++], now, due);
+    while (next_step() >= 0 && next_step() <= step) emit(by_step_[next_by_step_++], now, due);
+  }
+  TimeNs next_time() const override { return next_by_time_ < by_time_.size() ? by_time_[next_by_time_].when : kNever; }
+  std::int64_t next_step() const override { return next_by_step_ < by_step_.size() ? by_step_[next_by_step_].when : -1; }
+
+ private:
+  void emit(const Entry& entry, TimeNs now, std::vector<SourceEvent>& due) const {
+    SourceEvent event;
+    const RequestSpec& listed = (*requests_)[entry.index].spec;
+    if (entry.cancel) {
+      event.kind = SourceEvent::Kind::cancel;
+      event.cancel_id = seat_.prefix + listed.id;
+    } else {
+      event.spec = listed;
+      event.spec.id = seat_.prefix + listed.id;
+      if (listed.arrival_step >= 0) event.spec.arrival = now;
+      if (seat_.index > 0) event.spec.prompt = renamed(listed.prompt);
+    }
+    due.push_back(std::move(event));
+  }
+
+  TokenSequence renamed(const TokenSequence& prompt) const {
+    TokenSequence out;
+    for (const TokenSpan& span : prompt.spans()) {
+      if (span.content == kNoContent) {
+        out.append(prompt.stored().subspan(static_cast<std::size_t>(span.offset), static_cast<std::size_t>(span.length)));
+      } else {
+        const bool own = span.content < text_name(1, TextKind::own, 0);
+        out.append(own ? text_name(seat_.index, TextKind::own, span.content) : span.content, span.offset, span.length);
+      }
+    }
+    return out;
+  }
+
+  std::shared_ptr<const std::vector<Listed>> requests_;
+  SourceSeat seat_;
+  std::vector<Entry> by_time_, by_step_;
+  std::size_t next_by_time_ = 0, next_by_step_ = 0;
+};
+
+class ListedWorkload final : public Workload {
+ public:
+  explicit ListedWorkload(std::vector<Listed> requests)
+      : requests_(std::make_shared<const std::vector<Listed>>(std::move(requests))) {}
+  std::unique_ptr<RequestSource> source(const SourceSeat& seat) const override {
+    return std::make_unique<ListedSource>(requests_, seat);
+  }
+
+ private:
+  std::shared_ptr<const std::vector<Listed>> requests_;
+};
+
+// An array of token ids, or of pieces {"ids": [...]}, {"text": "name", "tokens": n} (shared by all who name it) and
+// {"tokens": n} (this request's own).
+TokenSequence read_prompt(const JsonValue& json, std::int64_t number, TextNames& texts) {
+  TokenSequence prompt;
+  const nlohmann::json& raw = json.raw();
+  if (raw.is_array() && (raw.empty() || !raw.front().is_object())) {
+    prompt.append(json.int32s(0, kMostInt));
+    return prompt;
+  }
+  std::int32_t own = 0;
+  for (const JsonValue& piece : json.array()) {
+    JsonObject object = piece.object();
+    const std::int32_t room = kMostPromptTokens - prompt.size();
+    if (const auto ids = object.find("ids")) {
+      prompt.append(ids->int32s(0, kMostInt));
+    } else {
+      const std::int32_t tokens = object.at("tokens").int32(0, room);
+      if (const auto name = object.find("text")) {
+        prompt.append(texts[name->string()], 0, tokens);
+      } else {
+        prompt.append(text_name(0, TextKind::own, number), own, tokens);
+        own += tokens;
+      }
+    }
+    object.done();
+  }
+  return prompt;
+}
+
+Listed read_request(const JsonValue& json, std::int64_t number, TextNames& texts) {
+  JsonObject object = json.object();
+  Listed out;
+  RequestSpec& spec = out.spec;
+  spec.id = object.at("id").string();
+  if (spec.id.empty() || spec.id.size() > 200) object.at("id").expected("a string of 1 to 200 bytes");
+  if (const auto step = object.find("arrival_step")) {
+    spec.arrival_step = step->integer(0, std::int64_t{1} << 53);
+    if (const auto ms = object.find("arrival_ms")) ms->fail("expected arrival_ms or arrival_step, found both");
+  } else if (const auto ms = object.find("arrival_ms")) {
+    spec.arrival = from_ms(ms->number(0, kMostMs));
+  }
+  const auto prompt = object.find("prompt");
+  const auto prompt_tokens = object.find("prompt_tokens");
+  if (prompt.has_value() == prompt_tokens.has_value()) json.fail("expected one of prompt and prompt_tokens");
+  if (prompt) {
+    spec.prompt = read_prompt(*prompt, number, texts);
+  } else {
+    spec.prompt.append(text_name(0, TextKind::own, number), 0, prompt_tokens->int32(0, kMostPromptTokens));
+  }
+  // What no engine can serve is refused there, with its reason, and belongs into the trace.
+  if (const auto v = object.find("max_tokens")) spec.max_tokens = v->int32(-kMostInt, kMostInt);
+  if (const auto v = object.find("min_tokens")) spec.min_tokens = v->int32(0, kMostInt);
+  if (const auto v = object.find("output_tokens")) spec.output_tokens = v->int32(0, kMostInt);
+  if (const auto v = object.find("priority")) spec.priority = v->int32(-kMostInt, kMostInt);
+  if (const auto v = object.find("ignore_eos")) spec.ignore_eos = v->boolean();
+  if (const auto v = object.find("stop_token_ids")) spec.stop_token_ids = v->int32s(0, kMostInt);
+  if (const auto v = object.find("outputs")) spec.scripted_output = v->int32s(0, kMostInt);
+  if (const auto v = object.find("output_text")) spec.output_content = texts[v->string()];
+  if (const auto v = object.find("cancel_ms")) out.cancel_at = from_ms(v->number(0, kMostMs));
+  if (const auto v = object.find("cancel_step")) out.cancel_step = v->integer(0, std::int64_t{1} << 53);
+  object.done();
+  return out;
+}
+
+}  // namespace
+
+std::shared_ptr<const Workload> read_requests_workload(const JsonValue& json, TextNames& texts) {
+  JsonObject object = json.object();
+  object.at("type");
+  std::vector<Listed> requests;
+  std::set<std::string> ids;
+  const JsonValue list = object.at("requests");
+  for (const JsonValue& entry : list.array()) {
+    requests.push_back(read_request(entry, static_cast<std::int64_t>(requests.size()), texts));
+    if (!ids.insert(requests.back().spec.id).second) {
+      entry.object().at("id").expected("an id that no other request has");
+    }
+  }
+  object.done();
+  return std::make_shared<ListedWorkload>(std::move(requests));
+}
+
+}  // namespace tokenyard
