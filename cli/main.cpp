@@ -35,9 +35,9 @@ int main(int argc, char** argv) {
 
   tokenyard::cli::Run chosen;
   tokenyard::cli::add_simulate(app, chosen);
-  //  tokenyard::cli::add_replay(app, chosen);
-  //  tokenyard::cli::add_diff(app, chosen);
-  //  tokenyard::cli::add_export(app, chosen);
+  tokenyard::cli::add_replay(app, chosen);
+  tokenyard::cli::add_diff(app, chosen);
+  tokenyard::cli::add_export(app, chosen);
   tokenyard::cli::add_conform(app, chosen);
   tokenyard::cli::add_test(app, chosen);
 
