@@ -6,7 +6,7 @@
 namespace tokenyard {
 
 BlockPool::BlockPool(std::int32_t num_blocks, const BlockRules& rules)
-    : rules_(rules), num_blocks_(num_blocks), blocks_(index(num_blocks) + 1), slots_(std::bit_ceil(index(num_blocks) * 2), -1) {
+    : rules_(rules), num_blocks_(num_blocks), blocks_(index(num_blocks) + 1), slots_(std::bit_ceil(index(num_blocks) * 2)) {
   blocks_.back().next = blocks_.back().previous = num_blocks_;
   for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) link_before(num_blocks_, b);
 }
@@ -92,23 +92,27 @@ void BlockPool::release(std::span<const BlockId> table) {
 }
 
 std::size_t BlockPool::slot_of(const BlockHash& hash) const {
-  std::size_t slot = home(hash);
-  while (slots_[slot] >= 0 && blocks_[index(slots_[slot])].hash != hash) slot = (slot + 1) & (slots_.size() - 1);
+  const std::size_t mask = slots_.size() - 1;
+  const auto low = static_cast<std::uint32_t>(hash.low);
+  std::size_t slot = low & mask;
+  while (slots_[slot].block >= 0 && (slots_[slot].low != low || blocks_[index(slots_[slot].block)].hash != hash)) {
+    slot = (slot + 1) & mask;
+  }
   return slot;
 }
 
 void BlockPool::erase_slot(std::size_t slot) {
   const std::size_t mask = slots_.size() - 1;
-  for (std::size_t next = (slot + 1) & mask; slots_[next] >= 0; next = (next + 1) & mask) {
-    const std::size_t wanted = home(blocks_[index(slots_[next])].hash);
-    if (((next - wanted) & mask) < ((next - slot) & mask)) continue;  // it would move before its home
+  for (std::size_t next = (slot + 1) & mask; slots_[next].block >= 0; next = (next + 1) & mask) {
+    const std::size_t home = slots_[next].low & mask;
+    if (((next - home) & mask) < ((next - slot) & mask)) continue;  // it would move before its home
     slots_[slot] = slots_[next];
     slot = next;
   }
-  slots_[slot] = -1;
+  slots_[slot].block = -1;
 }
 
-BlockId BlockPool::find(const BlockHash& hash) const { return slots_[slot_of(hash)]; }
+BlockId BlockPool::find(const BlockHash& hash) const { return slots_[slot_of(hash)].block; }
 
 void BlockPool::publish(BlockId block, const BlockHash& hash, std::vector<BlockId>& superseded) {
   Block& b = blocks_[index(block)];
@@ -116,12 +120,12 @@ void BlockPool::publish(BlockId block, const BlockHash& hash, std::vector<BlockI
   b.findable = true;
   b.next_duplicate = -1;
   b.last_duplicate = block;
-  const std::size_t slot = slot_of(hash);
-  const BlockId first = slots_[slot];
+  Slot& slot = slots_[slot_of(hash)];
+  const BlockId first = slot.block;
   if (first < 0) {
-    slots_[slot] = block;
+    slot = {block, static_cast<std::uint32_t>(hash.low)};
   } else if (rules_.duplicate == BlockRules::Duplicate::newest_wins) {
-    slots_[slot] = block;
+    slot.block = block;
     blocks_[index(first)].findable = false;
     superseded.push_back(first);
   } else {
@@ -135,12 +139,12 @@ void BlockPool::withdraw(BlockId block) {
   Block& b = blocks_[index(block)];
   b.findable = false;
   const std::size_t slot = slot_of(b.hash);
-  const BlockId first = slots_[slot];
+  const BlockId first = slots_[slot].block;
   if (first == block) {
     if (b.next_duplicate < 0) {
       erase_slot(slot);
     } else {
-      slots_[slot] = b.next_duplicate;
+      slots_[slot].block = b.next_duplicate;
       blocks_[index(b.next_duplicate)].last_duplicate = b.last_duplicate;
     }
     return;

@@ -65,7 +65,10 @@ class BlockPool {
     BlockHash hash;
   };
   static std::size_t index(BlockId block) { return static_cast<std::size_t>(block); }
-  std::size_t home(const BlockHash& hash) const { return hash.low & (slots_.size() - 1); }
+  struct Slot {
+    BlockId block = -1;     // the first findable block of its hash; -1: empty
+    std::uint32_t low = 0;  // of that hash: most probes end without a look at the block
+  };
   std::size_t slot_of(const BlockHash& hash) const;
   void erase_slot(std::size_t slot);
   void link_before(BlockId position, BlockId block);
@@ -77,7 +80,7 @@ class BlockPool {
   std::vector<Block> blocks_;  // [num_blocks + 1]; the last is the free queue's sentinel
   // Open addressing over block ids, linear probing, at most half full. A node-based map costs 2.4 times as much here
   // (docs/measurements.md, "Prefix index").
-  std::vector<BlockId> slots_;
+  std::vector<Slot> slots_;
   mutable std::int32_t largest_hole_ = -1;  // -1: not known
 };
 

@@ -216,7 +216,7 @@ void Engine::deliver(const StepPlan& plan, const StepResult& result, TimeNs end)
 }
 
 void Engine::leave(Request* request, const std::string& why, RequestSource* source) {
-  metrics_.on_end(*request);
+  metrics_.on_end(*request, why);
   if (const auto live = live_.find(request->spec.id); live != live_.end() && live->second == request) live_.erase(live);
   if (request->ticket != 0) tickets_.erase(request->ticket);
   if (request->listener) request->listener->on_end(*request, why);

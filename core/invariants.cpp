@@ -36,8 +36,8 @@ void BlockPool::check_invariants() const {
   }
   require(!rules_.null_block || !in_queue[0], "the null block is free");
   std::int32_t entries = 0;
-  for (const BlockId first : slots_) {
-    for (BlockId b = first; b >= 0; b = blocks_[index(b)].next_duplicate) {
+  for (const Slot& slot : slots_) {
+    for (BlockId b = slot.block; b >= 0; b = blocks_[index(b)].next_duplicate) {
       require(blocks_[index(b)].findable, "the index holds a block that is not findable");
       ++entries;
       require(entries <= num_blocks_, "the index has a cycle");

@@ -153,9 +153,11 @@ void Metrics::on_tokens(TimeNs at, std::int64_t count) {
   max_output_tokens_per_s = std::max(max_output_tokens_per_s, tokens_in_second_);
 }
 
-void Metrics::on_end(const Request& request) {
+void Metrics::on_end(const Request& request, const std::string& why) {
   switch (request.finish_reason) {
-    case FinishReason::refused: ++refused; return;
+    case FinishReason::refused:
+      if (++refused <= 5) first_refusals.push_back(request.spec.id + ": " + why);
+      return;
     case FinishReason::cancelled: ++cancelled; return;
     case FinishReason::error: ++failed; return;
     case FinishReason::kv_capacity: ++out_of_kv; break;

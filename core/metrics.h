@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/request.h"
@@ -64,7 +65,7 @@ class Metrics {
   void on_step(const StepPlan& plan, TimeNs end, TimeNs duration, const MemoryUse& memory);
   void on_tokens(TimeNs at, std::int64_t count);
   void on_token_gap(TimeNs gap, std::int64_t count) { itl.add(gap, count); }
-  void on_end(const Request& request);
+  void on_end(const Request& request, const std::string& why);
 
   // Nanoseconds. TTFT and E2EL count from a request's arrival; TPOT = (last - first token) / (tokens - 1) over requests with
   // more than one. Completed requests only, except ITL, which pools all gaps between tokens.
@@ -74,6 +75,7 @@ class Metrics {
 
   std::int64_t steps = 0;
   std::int64_t joined = 0, completed = 0, refused = 0, cancelled = 0, failed = 0, out_of_kv = 0;
+  std::vector<std::string> first_refusals;  // "ID: why", at most five
   std::int64_t good = 0;          // completed and within the objectives
   std::int64_t input_tokens = 0;  // of completed requests
   std::int64_t output_tokens = 0;

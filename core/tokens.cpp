@@ -22,20 +22,6 @@ void TokenSequence::append(std::span<const Token> ids) {
   size_ += count;
 }
 
-void TokenSequence::append(ContentId content, std::int32_t offset, std::int32_t length) {
-  if (length == 0) return;
-  if (!spans_.empty()) {
-    TokenSpan& last = spans_.back();
-    if (last.content == content && last.offset + last.length == offset) {
-      last.length += length;
-      size_ += length;
-      return;
-    }
-  }
-  spans_.push_back({size_, length, content, offset});
-  size_ += length;
-}
-
 std::size_t TokenSequence::span_at(std::int32_t position) const {
   const auto after =
       std::upper_bound(spans_.begin(), spans_.end(), position, [](std::int32_t p, const TokenSpan& s) { return p < s.begin; });

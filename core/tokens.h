@@ -40,7 +40,14 @@ class TokenSequence {
   void append(Token id);
   void append(std::span<const Token> ids);
   // Tokens offset .. offset+length-1 of `content`. REQUIRES: content, offset, length >= 0.
-  void append(ContentId content, std::int32_t offset, std::int32_t length);
+  void append(ContentId content, std::int32_t offset, std::int32_t length) {
+    if (!spans_.empty() && spans_.back().content == content && spans_.back().offset + spans_.back().length == offset) {
+      spans_.back().length += length;
+    } else if (length > 0) {
+      spans_.push_back({size_, length, content, offset});
+    }
+    size_ += length;
+  }
 
   // Token at `position`; a named one is made up from (content, offset) below `vocabulary`, always the same way.
   // O(log spans).

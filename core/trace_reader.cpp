@@ -134,7 +134,7 @@ class Scanner {
       const std::string_view key = word();
       const auto from = names.begin() + static_cast<std::ptrdiff_t>(next);
       auto found = std::find(from, names.end(), key);
-      if (found == names.end()) found = std::find(names.begin(), from, key);
+      if (found == names.end()) found = std::find(names.begin(), names.end(), key);
       if (found == names.end()) fail("unknown key \"" + std::string(key) + "\"", start);
       const auto index = static_cast<std::size_t>(found - names.begin());
       if ((met >> index & 1u) != 0) fail("the key \"" + std::string(key) + "\" stands twice", start);

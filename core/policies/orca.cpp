@@ -39,7 +39,9 @@ class Orca final : public Scheduler {
         return std::max<std::int64_t>(so_far, std::min(most, std::int64_t{std::bit_ceil(static_cast<std::uint32_t>(so_far))}));
       }
       case Reservation::oracle:
-        return std::min<std::int64_t>(std::int64_t{prompt} + std::max(1, expected_output(spec)), longest(spec, prompt));
+        // The workload may be wrong about what a model says.
+        return std::max<std::int64_t>(
+            so_far, std::min<std::int64_t>(std::int64_t{prompt} + std::max(1, expected_output(spec)), longest(spec, prompt)));
     }
     return 0;
   }

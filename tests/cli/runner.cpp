@@ -5,12 +5,14 @@
 //   file NAME <<END          lines up to END become file NAME
 //   run COMMAND              a shell command; `tokenyard` is PROGRAM, $TOKENYARD_SOURCE_DIR the sources
 //   exit N                   expected of the run above; every run says it
-//   stdout-has TEXT          also stderr-has, and with -lacks, -matches (a regular expression), -lines (how many)
+//   stdout-has TEXT          also stderr-has, and with -lacks, -matches (an extended regular expression,
+//                            ^ and $ at every line), -lines (how many)
 //   file-has NAME TEXT       file NAME contains TEXT
 //   files NAME...            the whole folder, in order: nothing else was written
 //
 // Exit status 0: as expected, 1: not, 2: the case cannot be read, 77: skipped.
 #include <fmt/format.h>
+#include <regex.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,7 +22,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <regex>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -106,6 +107,14 @@ class Case {
     return path;
   }
 
+  bool matches(const std::string& output, const std::string& pattern) const {
+    regex_t compiled;
+    if (regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NEWLINE | REG_NOSUB) != 0) fail("no regular expression");
+    const bool found = regexec(&compiled, output.c_str(), 0, nullptr, 0) == 0;
+    regfree(&compiled);
+    return found;
+  }
+
   void write_file(std::string& line) {
     const std::string name = first_word(line);
     if (!line.starts_with("<<")) fail("expected file NAME <<END");
@@ -153,7 +162,7 @@ class Case {
       } else if (kind == "lacks") {
         check(output.find(text) == std::string::npos, keyword, said, output);
       } else if (kind == "matches") {
-        check(std::regex_search(output, std::regex(text)), keyword, said, output);
+        check(matches(output, text), keyword, said, output);
       } else if (kind == "lines") {
         check(std::to_string(std::count(output.begin(), output.end(), '\n')) == text, keyword, said, output);
       } else {

@@ -1,0 +1,59 @@
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <stdexcept>
+
+#include "cli/commands.h"
+#include "core/backend.h"
+#include "core/input_error.h"
+
+namespace {
+
+int fail(const std::string& what) {
+  std::fflush(stdout);
+  fmt::print(stderr, "{}\n", what);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "tokenyard: how LLM serving works, decision by decision.\n"
+      "One scheduler and one block manager, on a simulated GPU or replaying recorded runs; every decision has its reason.\n"
+      "\n"
+      "Try:  tokenyard simulate scenarios/chat-hour.json --trace chat.trace\n"
+      "      tokenyard simulate scenarios/chat-hour.json --policy orca --trace orca.trace\n"
+      "      tokenyard diff chat.trace orca.trace --ignore time"};
+  app.name("tokenyard");
+  app.set_version_flag("--version", "tokenyard " TOKENYARD_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit status: 0 fine; 1 a difference, or an expectation that does not hold; 2 something cannot be read or done.");
+
+  tokenyard::cli::Run chosen;
+  tokenyard::cli::add_simulate(app, chosen);
+  //  tokenyard::cli::add_replay(app, chosen);
+  tokenyard::cli::add_diff(app, chosen);
+  tokenyard::cli::add_export(app, chosen);
+  tokenyard::cli::add_conform(app, chosen);
+  tokenyard::cli::add_test(app, chosen);
+
+  try {
+    app.parse(argc, argv);
+    return chosen();
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return fail(fmt::format("tokenyard: {} (see tokenyard --help)", error.what()));
+  } catch (const tokenyard::InputError& error) {
+    return fail(error.what());
+  } catch (const tokenyard::BackendError& error) {
+    return fail(fmt::format("tokenyard: {}", error.what()));
+  } catch (const std::invalid_argument& error) {
+    return fail(fmt::format("tokenyard: {}", error.what()));
+  } catch (const std::bad_alloc&) {
+    return fail("tokenyard: out of memory");
+  }
+}

@@ -1,0 +1,228 @@
+#include "core/engine.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "catch.h"
+#include "test_backend.h"
+#include "world.h"
+
+using namespace tokenyard;
+using namespace tokenyard::testing;
+
+namespace {
+
+EngineConfig small() {
+  EngineConfig c;
+  c.policy = Policy::vllm_v1;
+  c.block_size = 4;
+  c.num_blocks = 65;
+  c.max_num_seqs = 8;
+  c.max_num_batched_tokens = 64;
+  return c;
+}
+
+RequestSpec request(const std::string& id, std::int32_t prompt, std::int32_t output, TimeNs arrival = 0) {
+  RequestSpec spec;
+  spec.id = id;
+  spec.arrival = arrival;
+  spec.prompt.append(static_cast<ContentId>(std::hash<std::string>{}(id) >> 12), 0, prompt);
+  spec.max_tokens = output;
+  return spec;
+}
+
+struct Heard {
+  std::string id;
+  FinishReason reason;
+  std::int32_t output;
+  std::string why;
+};
+
+class Listener final : public RequestListener {
+ public:
+  explicit Listener(std::vector<Heard>& heard) : heard_(heard) {}
+  void on_token(const Request&, Token) override { ++tokens; }
+  void on_end(const Request& r, const std::string& why) override {
+    heard_.push_back({r.spec.id, r.finish_reason, r.num_output(), why});
+  }
+  int tokens = 0;
+
+ private:
+  std::vector<Heard>& heard_;
+};
+
+// Like TestBackend, on the real clock: waits really wait until somebody wakes them.
+class WallBackend final : public TestBackend {
+ public:
+  WallBackend() : TestBackend(0) {}
+  TimeNs now() const override {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start_).count();
+  }
+  void wait_until(TimeNs time) override {
+    std::unique_lock lock(mutex_);
+    const auto woken = [&] { return awake_; };
+    if (time == kNever) {
+      condition_.wait(lock, woken);
+    } else {
+      condition_.wait_until(lock, start_ + std::chrono::nanoseconds(time), woken);
+    }
+    awake_ = false;
+  }
+  void wake() override {
+    const std::lock_guard lock(mutex_);
+    awake_ = true;
+    condition_.notify_one();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::mutex mutex_;
+  std::condition_variable condition_;
+  bool awake_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("a source's requests run to their end, with the latencies the clock says", "[engine]") {
+  TestBackend backend(1000);
+  Engine engine(small(), backend);
+  ListSource source;
+  source.join(request("a", 10, 3, 500));
+  source.join(request("b", 10, 1, 700));
+  source.sort();
+  engine.run(source);
+  const Metrics& m = engine.metrics();
+  CHECK(m.completed == 2);
+  CHECK(m.output_tokens == 4);
+  CHECK(m.input_tokens == 20);
+  // a joins at 500 and has its first token at 1500; b arrives meanwhile and has its only one at 2500.
+  CHECK(m.ttft.percentile(0) == 1000);
+  CHECK(m.ttft.percentile(100) == 1800);
+  CHECK(m.e2el.percentile(100) == 3000);
+  CHECK(m.tpot.count() == 1);
+  CHECK(m.tpot.mean() == 1000);
+  CHECK(m.itl.count() == 2);
+  CHECK(m.steps == 3);
+  CHECK(m.duration() == 3000);
+  CHECK(m.busy == 3000);
+}
+
+TEST_CASE("refusals reach the listener with their numbers, and nobody else is harmed", "[engine]") {
+  TestBackend backend;
+  Engine engine(small(), backend);
+  std::vector<Heard> heard;
+  const auto listener = std::make_shared<Listener>(heard);
+  engine.submit(request("big", 1000, 4), listener);
+  engine.submit(request("ok", 10, 4), listener);
+  engine.submit(request("ok", 10, 4), listener);
+  engine.submit(request("none", 0, 4), listener);
+  while (engine.step(nullptr)) {
+  }
+  REQUIRE(heard.size() == 4);
+  CHECK(heard[0].why == "the prompt needs 250 blocks of 4 tokens; the pool has 64");
+  CHECK(heard[1].why == "a live request has the same id");
+  CHECK(heard[2].why == "the prompt is empty");
+  CHECK(heard[3].reason == FinishReason::length);
+  CHECK(listener->tokens == 4);
+  CHECK(engine.num_live() == 0);
+  CHECK(engine.metrics().refused == 3);
+}
+
+TEST_CASE("cancelled requests leave at once and give back their blocks", "[engine]") {
+  for (const Policy policy : test::all_policies()) {
+    INFO(name_of(policy));
+    EngineConfig config = small();
+    config.policy = policy;
+    TestBackend backend;
+    Engine engine(config, backend);
+    std::vector<Heard> heard;
+    const auto listener = std::make_shared<Listener>(heard);
+    const std::uint64_t first = engine.submit(request("first", 10, 50), listener);
+    const std::uint64_t waits = engine.submit(request("waits", 10, 50), listener);
+    for (int i = 0; i < 5; ++i) engine.step(nullptr);
+    engine.cancel(first);
+    engine.cancel(waits);
+    engine.cancel(12345);
+    while (engine.step(nullptr)) {
+    }
+    REQUIRE(heard.size() == 2);
+    CHECK(heard[0].reason == FinishReason::cancelled);
+    CHECK(heard[1].reason == FinishReason::cancelled);
+    CHECK(engine.scheduler().blocks().num_referenced() == 0);
+    CHECK(engine.metrics().cancelled == 2);
+  }
+}
+
+TEST_CASE("a failed device ends every request and keeps the engine whole", "[engine]") {
+  TestBackend backend;
+  backend.fails_at = 3;
+  Engine engine(small(), backend);
+  std::vector<Heard> heard;
+  const auto listener = std::make_shared<Listener>(heard);
+  for (int i = 0; i < 20; ++i) engine.submit(request("r" + std::to_string(i), 30, 20), listener);
+  CHECK_THROWS_AS(
+      [&] {
+        while (engine.step(nullptr)) {
+        }
+      }(),
+      BackendError);
+  CHECK(heard.size() == 20);
+  for (const Heard& h : heard) CHECK((h.reason == FinishReason::error && h.why == "the test device failed"));
+  CHECK(engine.num_live() == 0);
+  CHECK(engine.scheduler().blocks().num_referenced() == 0);
+}
+
+TEST_CASE("a wrong configuration is one sentence before anything runs", "[engine]") {
+  TestBackend backend;
+  const auto message = [&](auto change) -> std::string {
+    EngineConfig config = small();
+    change(config);
+    try {
+      Engine engine(config, backend);
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(message([](EngineConfig&) {}) == "");
+  CHECK(message([](EngineConfig& c) { c.max_num_seqs = 0; }).rfind("max_num_seqs is 0;", 0) == 0);
+  CHECK(message([](EngineConfig& c) { c.max_num_batched_tokens = 0; }).rfind("max_num_batched_tokens is 0;", 0) == 0);
+  CHECK(message([](EngineConfig& c) { c.num_blocks = 0; }).rfind("num_blocks is 0;", 0) == 0);
+  CHECK(message([](EngineConfig& c) { c.num_blocks = 1; }).find("null block") != std::string::npos);
+  CHECK(message([](EngineConfig& c) { c.block_size = -4; }).rfind("block_size is -4;", 0) == 0);
+  CHECK(message([](EngineConfig& c) { c.max_num_seqs = 100; }).find("seat") != std::string::npos);
+}
+
+TEST_CASE("many threads submit and cancel while the engine serves", "[engine][threads]") {
+  WallBackend backend;
+  Engine engine(small(), backend);
+  std::vector<Heard> heard;  // written on the engine's thread only
+  const auto listener = std::make_shared<Listener>(heard);
+  std::thread server([&] { engine.serve(); });
+  std::vector<std::thread> clients;
+  const int each = test::scaled(200);
+  for (int t = 0; t < 4; ++t) {
+    clients.emplace_back([&, t] {
+      for (int i = 0; i < each; ++i) {
+        RequestSpec spec = request("t" + std::to_string(t) + "-" + std::to_string(i), 5 + i % 20, 1 + i % 30, -1);
+        const std::uint64_t ticket = engine.submit(std::move(spec), listener);
+        if (i % 3 == 0) engine.cancel(ticket);
+        if (i % 50 == 0) std::this_thread::yield();
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  engine.stop();
+  server.join();
+  CHECK(heard.size() == static_cast<std::size_t>(4 * each));
+  std::map<std::string, int> ends;
+  for (const Heard& h : heard) {
+    CHECK(++ends[h.id] == 1);
+    CHECK((h.reason == FinishReason::length || h.reason == FinishReason::cancelled));
+  }
+  CHECK(engine.num_live() == 0);
+  CHECK(engine.scheduler().blocks().num_referenced() == 0);
+}
