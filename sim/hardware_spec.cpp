@@ -19,7 +19,7 @@ HardwareSpec fitted(const char* name, const char* error) {
   h.known_error = error;
   h.elementwise = {2.0, 0.85};
   h.sampler = {25.0, 1.1};
-  h.host = {300.0, 5.0};
+  h.host = {300.0, 8.0};
   return h;
 }
 
