@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/tokens.h"
@@ -72,6 +73,16 @@ struct Request {
   std::shared_ptr<RequestListener> listener;
 
   std::int32_t num_output() const { return num_tokens - num_prompt; }
+  // A fresh request, but for the memory of its two long vectors.
+  void reset() {
+    std::vector<BlockId> table = std::move(blocks);
+    std::vector<BlockHash> hashes = std::move(block_hashes);
+    table.clear();
+    hashes.clear();
+    *this = Request{};
+    blocks = std::move(table);
+    block_hashes = std::move(hashes);
+  }
 };
 
 // How many tokens this request will have generated at its end, as far as the workload tells.

@@ -39,7 +39,7 @@ Scheduler::Scheduler(const EngineConfig& config)
       waiting_(config.policy == Policy::vllm_v1 ? config.queue_order : QueueOrder::fcfs),
       context_limit_(config.max_model_len > 0 ? config.max_model_len : std::numeric_limits<std::int32_t>::max()) {
   // A preempted sequence is recomputed whole, so without chunks no context may outgrow the budget.
-  if (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill && !config.strict_peer) {
+  if (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill) {
     context_limit_ = std::min(context_limit_, config.max_num_batched_tokens);
   }
 }
@@ -49,7 +49,6 @@ std::int32_t Scheduler::longest(const RequestSpec& spec, std::int32_t prompt) co
 }
 
 std::optional<std::string> Scheduler::impossible(const RequestSpec& spec) const {
-  if (config_.strict_peer) return std::nullopt;
   const auto text = [](std::int64_t n) { return std::to_string(n); };
   const std::int64_t prompt = spec.prompt.size();
   if (prompt == 0) return "the prompt is empty";
@@ -70,9 +69,9 @@ std::optional<std::string> Scheduler::impossible(const RequestSpec& spec) const 
 }
 
 void Scheduler::add(Request& request) {
-  std::int32_t limit = longest(request.spec, request.num_prompt);
-  // Beyond that the next step would have to hold more than the whole pool can.
-  if (!config_.strict_peer) limit = static_cast<std::int32_t>(std::min<std::int64_t>(limit, blocks_.capacity() + 1));
+  // With one token more than the pool holds, the next step could not be made.
+  const auto limit =
+      static_cast<std::int32_t>(std::min<std::int64_t>(longest(request.spec, request.num_prompt), blocks_.capacity() + 1));
   request.length_limit = limit;
   request.expected_kv = std::min(limit, request.num_prompt + expected_output(request.spec)) - 1;  // the last token needs none
   request.state = RequestState::waiting;
