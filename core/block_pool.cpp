@@ -6,32 +6,34 @@
 namespace tokenyard {
 
 BlockPool::BlockPool(std::int32_t num_blocks, const BlockRules& rules)
-    : rules_(rules), num_blocks_(num_blocks), blocks_(index(num_blocks) + 1), slots_(std::bit_ceil(index(num_blocks) * 2)) {
-  blocks_.back().next = blocks_.back().previous = num_blocks_;
+    : rules_(rules),
+      num_blocks_(num_blocks),
+      free_(index(num_blocks) + 1),
+      blocks_(index(num_blocks)),
+      slots_(std::bit_ceil(index(num_blocks) * 2)) {
+  free_.back() = {num_blocks_, num_blocks_};
   for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) link_before(num_blocks_, b);
 }
 
 void BlockPool::link_before(BlockId position, BlockId block) {
-  Block& at = blocks_[index(position)];
-  Block& b = blocks_[index(block)];
-  b.next = position;
-  b.previous = at.previous;
-  blocks_[index(at.previous)].next = block;
+  Link& at = free_[index(position)];
+  free_[index(block)] = {position, at.previous};
+  free_[index(at.previous)].next = block;
   at.previous = block;
   ++num_free_;
   largest_hole_ = -1;
 }
 
 void BlockPool::unlink(BlockId block) {
-  const Block& b = blocks_[index(block)];
-  blocks_[index(b.previous)].next = b.next;
-  blocks_[index(b.next)].previous = b.previous;
+  const Link link = free_[index(block)];
+  free_[index(link.previous)].next = link.next;
+  free_[index(link.next)].previous = link.previous;
   --num_free_;
   largest_hole_ = -1;
 }
 
 BlockId BlockPool::take() {
-  const BlockId block = blocks_.back().next;
+  const BlockId block = free_.back().next;
   unlink(block);
   Block& b = blocks_[index(block)];
   if (b.findable) withdraw(block);
@@ -80,7 +82,7 @@ void BlockPool::add_reference(BlockId block) {
 
 void BlockPool::release(std::span<const BlockId> table) {
   // Unhashed blocks go to the front as a group whose first is the table's last; hashed ones to the tail one by one.
-  BlockId front = blocks_.back().next;
+  BlockId front = free_.back().next;
   for (std::size_t i = table.size(); i-- > 0;) {
     const BlockId block = table[i];
     Block& b = blocks_[index(block)];
@@ -158,7 +160,7 @@ void BlockPool::withdraw(BlockId block) {
 
 std::vector<BlockId> BlockPool::free_head(std::int32_t count) const {
   std::vector<BlockId> head;
-  for (BlockId b = blocks_.back().next; b != num_blocks_ && count > 0; b = blocks_[index(b)].next, --count) head.push_back(b);
+  for (BlockId b = free_.back().next; b != num_blocks_ && count > 0; b = free_[index(b)].next, --count) head.push_back(b);
   return head;
 }
 

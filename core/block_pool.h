@@ -55,14 +55,17 @@ class BlockPool {
   void check_invariants() const;  // throws std::logic_error
 
  private:
-  struct Block {
-    std::int32_t references = 0;
-    BlockId next = 0;  // in the free queue, while free
+  // The queue's links lie apart from the rest, close together: walking the queue is a chain of dependent loads.
+  struct Link {
+    BlockId next = 0;
     BlockId previous = 0;
+  };
+  struct alignas(32) Block {
+    BlockHash hash;
+    std::int32_t references = 0;
     BlockId next_duplicate = -1;  // findable blocks of one hash, oldest first
     BlockId last_duplicate = -1;  // kept by the oldest
     bool findable = false;
-    BlockHash hash;
   };
   static std::size_t index(BlockId block) { return static_cast<std::size_t>(block); }
   struct Slot {
@@ -77,7 +80,8 @@ class BlockPool {
   BlockRules rules_;
   std::int32_t num_blocks_;
   std::int32_t num_free_ = 0;
-  std::vector<Block> blocks_;  // [num_blocks + 1]; the last is the free queue's sentinel
+  std::vector<Link> free_;     // [num_blocks + 1], of the blocks in the queue; the last is its sentinel
+  std::vector<Block> blocks_;  // [num_blocks]
   // Open addressing over block ids, linear probing, at most half full. A node-based map costs 2.4 times as much here
   // (docs/measurements.md, "Prefix index").
   std::vector<Slot> slots_;

@@ -18,9 +18,9 @@ void require(bool holds, const char* what) {
 void BlockPool::check_invariants() const {
   std::vector<bool> in_queue(index(num_blocks_), false);
   std::int32_t count = 0;
-  for (BlockId b = blocks_.back().next; b != num_blocks_; b = blocks_[index(b)].next) {
+  for (BlockId b = free_.back().next; b != num_blocks_; b = free_[index(b)].next) {
     require(!in_queue[index(b)], "a block is twice in the free queue");
-    require(blocks_[index(blocks_[index(b)].next)].previous == b, "the free queue's links disagree");
+    require(free_[index(free_[index(b)].next)].previous == b, "the free queue's links disagree");
     in_queue[index(b)] = true;
     ++count;
   }
