@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
 
   tokenyard::cli::Run chosen;
   tokenyard::cli::add_simulate(app, chosen);
-  //  tokenyard::cli::add_replay(app, chosen);
+  tokenyard::cli::add_replay(app, chosen);
   tokenyard::cli::add_diff(app, chosen);
   tokenyard::cli::add_export(app, chosen);
   tokenyard::cli::add_conform(app, chosen);

@@ -167,7 +167,7 @@ bool Engine::step(RequestSource* source) {
       throw;
     }
   }
-  const TimeNs end = backend_.now();
+  const TimeNs end = plan_.rows.empty() ? start : backend_.now();
   const MemoryUse memory = memory_use(*scheduler_, plan_);
   left_.clear();
   scheduler_->commit(plan_, *result, left_);
