@@ -24,12 +24,14 @@ struct Options {
 std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 void print(const Calibration& calibration) {
-  fmt::print("{:<18} {:>7} {:>8}   {:>15}   {:>15}\n", "", "fitted", "held out", "error before", "error now");
-  fmt::print("{:<18} {:>7} {:>8}   {:>7} {:>7}   {:>7} {:>7}   {}\n", "", "on", "", "mean", "P90", "mean", "P90", "constants");
+  // bias: signed, so what remains of the error in a long sum
+  fmt::print("{:<18} {:>7} {:>8}   {:>23}   {:>23}\n", "", "fitted", "held out", "error before", "error now");
+  fmt::print("{:<18} {:>7} {:>8}   {:>7} {:>7} {:>7}   {:>7} {:>7} {:>7}   {}\n", "", "on", "", "mean", "P90", "bias", "mean",
+             "P90", "bias", "constants");
   for (const CalibrationLine& line : calibration.lines) {
-    fmt::print("{:<18} {:>7} {:>8}   {:>6.1f}% {:>6.1f}%   {:>6.1f}% {:>6.1f}%   {}\n", line.what, line.fitted,
-               line.held_out.count, 100 * line.base.mean, 100 * line.base.p90, 100 * line.held_out.mean,
-               100 * line.held_out.p90, line.constants);
+    fmt::print("{:<18} {:>7} {:>8}   {:>6.1f}% {:>6.1f}% {:>+6.1f}%   {:>6.1f}% {:>6.1f}% {:>+6.1f}%   {}\n", line.what,
+               line.fitted, line.held_out.count, 100 * line.base.mean, 100 * line.base.p90, 100 * line.base.bias,
+               100 * line.held_out.mean, 100 * line.held_out.p90, 100 * line.held_out.bias, line.constants);
   }
 }
 
@@ -86,11 +88,13 @@ void add_calibrate(CLI::App& app, Run& chosen) {
   auto options = std::make_shared<Options>();
   command->add_option("--kernels", options->kernels, "Tables of kernel times (.csv, .csv.xz) or folders of them");
   auto* trace = command->add_option("--trace", options->trace, "A trace recorded on the real GPU");
-  command->add_option("--hardware", options->hardware, "Datasheet and first guesses: a built-in name or a .json file")->required();
+  command->add_option("--hardware", options->hardware, "Datasheet and first guesses: a built-in name or a .json file")
+      ->required();
   command->add_option("--model", options->model, "The model the trace, or a table that names layers, was measured with");
   command->add_option("--out", options->out, "The hardware file to write (.json)")->required();
   command->add_option("--name", options->name, "Its name; else that of --hardware with -calibrated");
-  command->add_option("--residuals", options->residuals, "Write predicted and measured time of every step (.csv)")->needs(trace);
+  command->add_option("--residuals", options->residuals, "Write predicted and measured time of every step (.csv)")
+      ->needs(trace);
   command->footer(
       "Fits on one half of the measurements and reports the error on the other. With both, kernels come first and the trace\n"
       "fits what kernels alone do not tell.\n"

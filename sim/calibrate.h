@@ -27,8 +27,8 @@ struct Calibration {
   std::vector<CalibrationLine> lines;
 };
 
-// Constants of the classes of operation that `times` has at least 8 rows of; the others stay `base`'s. `measured_by` goes into the
-// hardware's source. Throws InputError when no class has enough.
+// Constants of the classes of operation that `times` has at least 8 rows of; the others stay `base`'s. `measured_by` goes into
+// the hardware's source. Throws InputError when no class has enough.
 Calibration calibrate_kernels(const KernelTimes& times, const HardwareSpec& base, const std::string& measured_by);
 
 // One step of a recorded run.

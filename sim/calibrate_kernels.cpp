@@ -11,11 +11,11 @@ namespace tokenyard {
 namespace {
 
 constexpr std::size_t kFewestRows = 8;
-constexpr double kBytes = 2;                         // of a bf16 element
-constexpr double kMostReduced = 128 * 1024 * 1024;   // bytes: 8,192 tokens of 8,192 numbers; larger messages say nothing here
-constexpr FitConstant kTime{5, 0, 1e4};              // us
-constexpr FitConstant kSlowness{1.25, 0.25, 1000};   // 1 / efficiency
-constexpr FitConstant kPerSequence{0.1, 0, 1e4};     // us
+constexpr double kBytes = 2;                        // of a bf16 element
+constexpr double kMostReduced = 128 * 1024 * 1024;  // bytes: 8,192 tokens of 8,192 numbers; larger messages say nothing here
+constexpr FitConstant kTime{5, 0, 1e4};             // us
+constexpr FitConstant kSlowness{1.25, 0.25, 1000};  // 1 / efficiency
+constexpr FitConstant kPerSequence{0.1, 0, 1e4};    // us
 
 // Which half a measurement belongs to depends on its shape alone.
 bool held_out(std::initializer_list<double> shape) {
@@ -78,7 +78,7 @@ double percent(double share) { return 100 * share; }
 
 class KernelCalibration {
  public:
-  KernelCalibration(const KernelTimes& times, const HardwareSpec& base) : times_(times) {
+  KernelCalibration(const KernelTimes& times, const HardwareSpec& base) : times_(times), base_(base) {
     out_.hardware = base;
     flops_per_us_ = base.bf16_tflops * 1e6;
     bytes_per_us_ = base.memory_gb_per_s * 1e3;
@@ -99,23 +99,27 @@ class KernelCalibration {
     std::string what;
     for (const CalibrationLine& line : out_.lines) {
       error += fmt::format("{} {:.1f} % (P90 {:.0f} %), ", line.what, percent(line.held_out.mean), percent(line.held_out.p90));
-      what += (what.empty() ? "" : ", ") + line.what;
+      if (line.fitted > 0) what += (what.empty() ? "" : ", ") + line.what;
     }
     out_.hardware.known_error = error + "no end-to-end check";
-    out_.hardware.source = fmt::format("{} fitted on {}; the rest as {}: {}", what, measured_by, out_.hardware.name,
-                                       out_.hardware.source);
+    out_.hardware.source =
+        fmt::format("{} fitted on {}; the rest as {}: {}", what, measured_by, out_.hardware.name, out_.hardware.source);
     return std::move(out_);
   }
 
  private:
-  void report(const std::string& what, const std::string& constants, std::size_t fitted, const FitError& held, const FitError& base) {
+  void report(const std::string& what, const std::string& constants, std::size_t fitted, const FitError& held,
+              const FitError& base) {
     out_.lines.push_back({what, constants, fitted, held, base});
   }
 
   void fit_gemm() {
     using Row = KernelTimes::Gemm;
     const Class<Row> rows(
-        times_.gemm, [](const Row& r) { return held_out({r.m, r.n, r.k}); },
+        times_.gemm,
+        [](const Row& r) {
+          return held_out({r.m, r.n, r.k});
+        },
         [this](const Row& r, std::span<const double> x) {
           const double flops = 2 * r.m * r.n * r.k;
           const double bytes = kBytes * (r.m * r.k + r.k * r.n + r.m * r.n);
@@ -184,8 +188,8 @@ class KernelCalibration {
       return std::vector{d.t0_us, d.per_sequence_us,   1 / d.bandwidth_efficiency,
                          p.t0_us, 1 / p.io_efficiency, 1 / p.flops_efficiency};
     };
-    const FitError error = rows.error(constants(out_.hardware));
-    report("mixed attention", "decode + prefill", 0, error, error);
+    report("mixed attention", "(the two above, added up)", 0, rows.error(constants(out_.hardware)),
+           rows.error(constants(base_)));
   }
 
   void fit_elementwise() {
@@ -229,7 +233,10 @@ class KernelCalibration {
         if (row.tensor_parallel == size && row.bytes <= kMostReduced) of_size.push_back(row);
       }
       const Class<Row> rows(
-          of_size, [](const Row& r) { return held_out({r.tensor_parallel, r.bytes}); },
+          of_size,
+          [](const Row& r) {
+            return held_out({r.tensor_parallel, r.bytes});
+          },
           [&](const Row& r, std::span<const double> x) { return x[0] + x[1] * 2 * (size - 1) / size * r.bytes / link; });
       if (!rows.enough() || size > 1024) continue;
       auto& known = out_.hardware.all_reduce;
@@ -252,6 +259,7 @@ class KernelCalibration {
   }
 
   const KernelTimes& times_;
+  const HardwareSpec& base_;
   Calibration out_;
   double flops_per_us_, bytes_per_us_;
 };

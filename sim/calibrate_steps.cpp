@@ -70,10 +70,15 @@ RecordedSteps read_recorded_steps(const std::string& path) {
     if (kind == TraceReader::Kind::cancel) state.apply(reader.cancel());
     if (kind != TraceReader::Kind::step) continue;
     const StepRecord& record = reader.step();
-    state.begin(record);
     MeasuredStep step{record.step, {}, record.duration};
+    for (const StepRecord::Blocks& moved : record.moved) {
+      const auto number = static_cast<std::size_t>(moved.request);
+      if (number < state.requests().size()) {
+        step.load.copied_blocks += static_cast<std::int64_t>(state.requests()[number].blocks.size());
+      }
+    }
+    state.begin(record);
     for (const TraceState::Row& row : state.rows()) step.load.add(row);
-    for (const StepRecord::Blocks& moved : record.moved) step.load.copied_blocks += moved.blocks.count;
     state.finish(record);
     if (step.duration > 0) out.steps.push_back(step);
   }
@@ -83,7 +88,8 @@ RecordedSteps read_recorded_steps(const std::string& path) {
 TraceCalibration calibrate_steps(const std::vector<MeasuredStep>& steps, const ModelSpec& model, const HardwareSpec& base,
                                  const Execution& execution, const std::string& measured_by) {
   if (steps.size() < kFewestSteps) {
-    throw InputError(fmt::format("{}: expected at least {} steps with a duration, found {}", measured_by, kFewestSteps, steps.size()));
+    throw InputError(
+        fmt::format("{}: expected at least {} steps with a duration, found {}", measured_by, kFewestSteps, steps.size()));
   }
   const std::size_t block = std::min(kMostBlock, steps.size() / 20);
   std::vector<const MeasuredStep*> fitted, held_out;
@@ -113,8 +119,8 @@ TraceCalibration calibrate_steps(const std::vector<MeasuredStep>& steps, const M
   for (const Knob& knob : kKnobs) {
     shown += fmt::format("{}{} {}", shown.empty() ? "" : ", ", knob.name, knob.of(fitted_hardware));
   }
-  out.lines.push_back({"steps", shown, fitted.size(), error_of(held_out, cost),
-                       error_of(held_out, CostModel(model, base, execution))});
+  out.lines.push_back(
+      {"steps", shown, fitted.size(), error_of(held_out, cost), error_of(held_out, CostModel(model, base, execution))});
   for (std::size_t i = 0; i < steps.size(); ++i) {
     out.residuals.push_back({steps[i].step, steps[i].duration, cost.cost(steps[i].load).total(), i / block % 2 != 0});
   }
@@ -122,8 +128,8 @@ TraceCalibration calibrate_steps(const std::vector<MeasuredStep>& steps, const M
   const FitError& error = out.lines.front().held_out;
   out.hardware.known_error = fmt::format("mean error per step of {} on steps the fit never saw: {:.1f} % (P90 {:.1f} %)",
                                          model.name, 100 * error.mean, 100 * error.p90);
-  out.hardware.source = fmt::format("host time and efficiencies fitted on {} steps of {} ({}); the rest as {}: {}", fitted.size(),
-                                    measured_by, model.name, base.name, base.source);
+  out.hardware.source = fmt::format("host time and efficiencies fitted on {} steps of {} ({}); the rest as {}: {}",
+                                    fitted.size(), measured_by, model.name, base.name, base.source);
   return out;
 }
 

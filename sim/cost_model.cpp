@@ -106,8 +106,8 @@ StepParts CostModel::cost(const StepLoad& load) const {
   double layer_attention = 0;
   double attention_kernels = 0;
   if (load.decode_rows > 0) {
-    layer_attention +=
-        decode_t0_ + decode_per_row_ * static_cast<double>(load.decode_rows) + decode_per_kv_ * static_cast<double>(load.decode_kv);
+    layer_attention += decode_t0_ + decode_per_row_ * static_cast<double>(load.decode_rows) +
+                       decode_per_kv_ * static_cast<double>(load.decode_kv);
     ++attention_kernels;
   }
   if (load.positions > load.decode_rows) {

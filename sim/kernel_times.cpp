@@ -16,7 +16,7 @@ constexpr std::size_t kMostText = std::size_t{256} << 20;
 constexpr double kMostCount = 1e12;  // of a shape's numbers
 constexpr double kMostUs = 1e9;
 
-std::string quoted(std::string_view text) {
+std::string shown_text(std::string_view text) {
   std::string out = "\"";
   for (const char c : text.substr(0, 60)) out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
   return out + (text.size() > 60 ? "...\"" : "\"");
@@ -60,7 +60,7 @@ class Table {
   std::string header() const {
     std::string all;
     for (const std::string_view name : names_) all += (all.empty() ? "" : ",") + std::string(name);
-    return quoted(all);
+    return shown_text(all);
   }
 
   // Empty where there is no such column.
@@ -74,7 +74,7 @@ class Table {
     const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
     if (error != std::errc{} || end != cell.data() + cell.size() || !(value >= least && value <= most)) {
       fail("expected a number from " + shown(least) + " to " + shown(most) + " as " + std::string(column) + ", found " +
-           quoted(cell));
+           shown_text(cell));
     }
     return value;
   }
@@ -83,7 +83,7 @@ class Table {
     return number("latency", 1e-6, kMostUs / 1e3) * 1e3;
   }
   // The column is absent, or says one of these.
-  bool is(std::string_view column, std::initializer_list<std::string_view> values) const {
+  bool is(std::string_view column, const std::vector<std::string_view>& values) const {
     return !has(column) || std::find(values.begin(), values.end(), text(column)) != values.end();
   }
 
@@ -104,7 +104,7 @@ class Table {
   std::vector<std::string_view> names_, cells_;
 };
 
-constexpr std::initializer_list<std::string_view> kTwoBytes = {"bfloat16", "float16", "half", "bf16", "fp16"};
+const std::vector<std::string_view> kTwoBytes = {"bfloat16", "float16", "half", "bf16", "fp16"};
 
 void read_gemm(Table& table, KernelTimes& times) {
   while (table.next()) {
@@ -119,7 +119,7 @@ void read_attention(Table& table, KernelTimes& times) {
     const std::string_view kind = table.text("op_name");
     const bool decode = kind == "generation_attention";
     if (!decode && kind != "context_attention") {
-      table.fail("expected generation_attention or context_attention as op_name, found " + quoted(kind));
+      table.fail("expected generation_attention or context_attention as op_name, found " + shown_text(kind));
     }
     if (!table.is("attn_dtype", kTwoBytes) || !table.is("kv_cache_dtype", kTwoBytes)) continue;
     if (!table.is("window_size", {"0"}) || !table.is("beam_width", {"1"})) continue;

@@ -43,7 +43,8 @@ struct KernelTimes {
 // windows and of eager all-reduces are passed over. Throws InputError; files of more than 256 MiB of text are refused.
 void read_kernel_times(const std::string& path, const std::optional<ModelSpec>& model, KernelTimes& times);
 
-// "FILE" itself, or the .csv and .csv.xz files of a directory in the order of their names. Throws InputError when there is none.
+// "FILE" itself, or the .csv and .csv.xz files of a directory in the order of their names. Throws InputError when there is
+// none.
 std::vector<std::string> kernel_time_files(const std::string& file_or_directory);
 
 }  // namespace tokenyard

@@ -8,31 +8,61 @@ namespace tokenyard {
 namespace {
 
 constexpr int kMostRounds = 60;
-constexpr double kNudge = 1e-3;        // of a constant, to see what it does
-constexpr double kSmallError = 0.005;  // relative errors below count as squares, above as absolute values
-constexpr double kPull = 1e-7;         // towards the start, against a row's weight of 1
+constexpr double kNudge = 1e-3;   // of a constant, to see what it does
+constexpr double kOutlier = 0.2;  // relative errors above count linearly
+constexpr double kPull = 1e-7;    // towards the start, against a row's weight of 1
 
-// Absolute value with a rounded tip.
+// Huber's: the square, and beyond kOutlier its tangent.
 double loss_of(double error) {
   const double e = std::fabs(error);
-  return e < kSmallError ? 0.5 * (e * e / kSmallError + kSmallError) : e;
+  return e < kOutlier ? e * e : kOutlier * (2 * e - kOutlier);
 }
 
-// Minimises d'Ad/2 - b'd with low <= d <= high, one coordinate after the other.
+// Solves Ad = b by Cholesky's factors for the unknowns that are `free`; the others are given in `d`.
+// REQUIRES: A is symmetric, positive definite.
+void solve_free(const std::vector<double>& a, const std::vector<double>& b, const std::vector<bool>& free,
+                std::vector<double>& d) {
+  const std::size_t n = b.size();
+  std::vector<std::size_t> at;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (free[i]) at.push_back(i);
+  }
+  const std::size_t m = at.size();
+  std::vector<double> l(m * m, 0), y(m);
+  for (std::size_t i = 0; i < m; ++i) {
+    y[i] = b[at[i]];
+    for (std::size_t j = 0; j < n; ++j) {
+      if (!free[j]) y[i] -= a[at[i] * n + j] * d[j];
+    }
+    for (std::size_t j = 0; j <= i; ++j) {
+      double sum = a[at[i] * n + at[j]];
+      for (std::size_t k = 0; k < j; ++k) sum -= l[i * m + k] * l[j * m + k];
+      l[i * m + j] = i == j ? std::sqrt(std::max(sum, 1e-300)) : sum / l[j * m + j];
+    }
+    for (std::size_t j = 0; j < i; ++j) y[i] -= l[i * m + j] * y[j];
+    y[i] /= l[i * m + i];
+  }
+  for (std::size_t i = m; i-- > 0;) {
+    for (std::size_t j = i + 1; j < m; ++j) y[i] -= l[j * m + i] * d[at[j]];
+    d[at[i]] = y[i] / l[i * m + i];
+  }
+}
+
+// The same with low <= d <= high: what would leave its bounds is set to them, and the rest solved again.
 std::vector<double> solve_bounded(const std::vector<double>& a, const std::vector<double>& b, const std::vector<double>& low,
                                   const std::vector<double>& high) {
   const std::size_t n = b.size();
   std::vector<double> d(n, 0);
-  for (int round = 0; round < 20000; ++round) {
-    double moved = 0;
+  std::vector<bool> free(n, true);
+  for (bool again = true; again;) {
+    solve_free(a, b, free, d);
+    again = false;
     for (std::size_t i = 0; i < n; ++i) {
-      double slope = b[i];
-      for (std::size_t j = 0; j < n; ++j) slope -= a[i * n + j] * d[j];
-      const double next = std::clamp(d[i] + slope / a[i * n + i], low[i], high[i]);
-      moved = std::max(moved, std::fabs(next - d[i]));
-      d[i] = next;
+      if (!free[i] || (d[i] >= low[i] && d[i] <= high[i])) continue;
+      d[i] = std::clamp(d[i], low[i], high[i]);
+      free[i] = false;
+      again = true;
     }
-    if (moved < 1e-9) break;
   }
   return d;
 }
@@ -69,14 +99,14 @@ std::vector<double> fit(const FitProblem& problem) {
     std::vector<double> a(n * n, 0), b(n, 0), low(n), high(n);
     for (std::size_t r = 0; r < rows; ++r) {
       const double error = predicted[r] / problem.measured[r] - 1;
-      const double weight = 1 / std::max(std::fabs(error), kSmallError);
+      const double weight = kOutlier / std::max(std::fabs(error), kOutlier);
       for (std::size_t i = 0; i < n; ++i) {
         const double g = weight * gradient[r * n + i];
         b[i] -= g * error;
         for (std::size_t j = 0; j < n; ++j) a[i * n + j] += g * gradient[r * n + j];
       }
     }
-    const double pull = 2 * kPull * static_cast<double>(rows);
+    const double pull = kPull * static_cast<double>(rows);
     for (std::size_t i = 0; i < n; ++i) {
       const FitConstant& c = problem.constants[i];
       a[i * n + i] += pull;

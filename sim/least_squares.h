@@ -19,8 +19,9 @@ struct FitProblem {
   std::function<void(std::span<const double> constants, std::span<double> predicted)> predict;
 };
 
-// Minimises the mean absolute relative error by damped Gauss-Newton steps with finite differences; absolute errors become
-// reweighted squares, so that outliers do not pull. Deterministic. O(constants x predict) a round, at most 60 rounds.
+// Minimises the sum of squared relative errors by damped Gauss-Newton steps with finite differences. Squares, because a step is
+// a sum of kernels and its time shall not be off to one side; but errors above 20 % count linearly, so that outliers do not
+// pull. Deterministic. O(constants x predict) a round, at most 60 rounds.
 // REQUIRES: measured is not empty, least <= start <= most, start > 0.
 std::vector<double> fit(const FitProblem& problem);
 
