@@ -29,6 +29,7 @@ int run_replay(const Options& options) {
   context.scenario = options.trace;
   context.backend = reader.header().backend;
   context.engine = reader.header().engine;
+  context.timing = "step times as recorded (" + context.backend + ")";
   if (!options.json.empty()) write_file(options.json, result_json(outcome.metrics, context));
   fmt::print("{}", result_table(outcome.metrics, context));
   if (!outcome.identical) {

@@ -108,8 +108,7 @@ std::string result_table(const Metrics& m, const ReportContext& context) {
   for (std::size_t i = 0; i < shares.size(); ++i) line(meanings[i], 100 * shares[i]);
   out += std::string(50, '=') + "\n";
   out += fmt::format("{}: policy {}, {} blocks of {} tokens, {}\n", context.scenario, name_of(context.engine.policy),
-                     context.engine.num_blocks, context.engine.block_size,
-                     context.model.empty() ? "constant step time" : context.model + " on " + context.hardware);
+                     context.engine.num_blocks, context.engine.block_size, context.timing);
   if (!context.error_note.empty()) out += context.error_note + "\n";
   for (const std::string& refusal : m.first_refusals) out += "refused " + refusal + "\n";
   return out;

@@ -14,6 +14,7 @@ namespace tokenyard::cli {
 struct ReportContext {
   std::string scenario;  // name
   std::string model, hardware;
+  std::string timing;      // where step times come from: "llama-3.1-8b on a100-80gb"
   std::string error_note;  // what is known of the cost model's error; empty where time was measured
   std::string backend;
   EngineConfig engine;

@@ -49,6 +49,7 @@ int simulate(const Options& options) {
   context.engine = engine.scheduler().config();
   if (scenario.model) context.model = scenario.model->name;
   if (scenario.hardware) context.hardware = scenario.hardware->name;
+  context.timing = scenario.model ? context.model + " on " + context.hardware : "constant step time";
   context.error_note = error_note(scenario);
   if (!options.json.empty()) write_file(options.json, result_json(engine.metrics(), context));
   fmt::print("{}", result_table(engine.metrics(), context));

@@ -5,7 +5,7 @@
 namespace tokenyard {
 namespace {
 
-// Datasheets, and medians of public kernel timings; docs/cost-model.md has the table with its sources.
+// Datasheets, and fits on public kernel timings; docs/cost-model.md has the table with its sources.
 constexpr const char* kKernelTables =
     "datasheet; GEMM and attention fitted on public kernel timings (ai-dynamo/aiconfigurator, vLLM kernels, bf16), all-reduce "
     "on its custom_allreduce timings";
@@ -122,8 +122,8 @@ std::vector<HardwareSpec> make_builtins() {
     HardwareSpec h =
         fitted("rtx-4090",
                "mean error per kernel: GEMM 5 %, decode attention 10 %, prefill attention 22 %, both in one kernel "
-               "39 % (shapes of Llama-3.1-8B only); end to end, one vLLM run of Llama-3.1-8B: throughput +2 %, "
-               "TTFT -2 %, TPOT -3 %");
+               "39 % (Llama-3.1-8B's shapes); a recorded vLLM run of 300 requests: throughput +2 %, mean TTFT -2 %, "
+               "TPOT -3 %, of which its chosen host time is 1 %");
     h.source =
         "datasheet (fp32 accumulation); kernels fitted on public timings (casys-kaist/LLMServingSim, Llama-3.1-8B); host "
         "assumed";

@@ -194,6 +194,8 @@ TEST_CASE("a generator needs an end") {
              has_text("count"));
   CHECK_THAT(error_of([] { events_of(generate(R"("count": 5, "arrivals": {"type": "poisson", "rate_per_s": 0})")); }),
              has_text("/arrivals/rate_per_s"));
+  CHECK_THAT(error_of([] { events_of(generate(R"("count": 2000000, "arrivals": {"type": "all_at_once"})")); }),
+             has_text("/count: expected an integer between 1 and 1000000"));
   // However slow the arrivals, the clock does not run over.
   CHECK(events_of(generate(R"("count": 2147483648, "arrivals": {"type": "poisson", "rate_per_s": 0.000001})")).size() < 2000);
   CHECK(events_of(generate(R"("count": 5, "arrivals": {"type": "constant", "rate_per_s": 0.000001})")).size() == 5);
