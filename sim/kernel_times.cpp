@@ -12,7 +12,7 @@
 namespace tokenyard {
 namespace {
 
-constexpr std::size_t kMostText = std::size_t{256} << 20;
+constexpr std::size_t kMostText = std::size_t{64} << 20;
 constexpr double kMostCount = 1e12;  // of a shape's numbers
 constexpr double kMostUs = 1e9;
 
@@ -150,7 +150,10 @@ void read_all_reduce(Table& table, KernelTimes& times) {
     if (!table.is("op_name", {"all_reduce"}) || table.text("kernel_source").ends_with("eager")) continue;
     if (!table.is("allreduce_dtype", kTwoBytes) || !table.is("nccl_dtype", kTwoBytes)) continue;
     // message_size counts elements: half and int8 rows of one message_size differ by two in time.
-    times.all_reduce.push_back({table.number("num_gpus", 2), 2 * table.number("message_size", 1), table.us()});
+    const double gpus = table.number("num_gpus", 2, 1024);
+    if (gpus != std::floor(gpus))
+      table.fail("expected a whole number as num_gpus, found " + shown_text(table.text("num_gpus")));
+    times.all_reduce.push_back({gpus, 2 * table.number("message_size", 1), table.us()});
   }
 }
 

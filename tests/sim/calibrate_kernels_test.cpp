@@ -166,6 +166,7 @@ TEST_CASE("kernel tables that make no sense are refused with file and line") {
   CHECK_THAT(refusal("m,n,k,time_us\n1,2,3,0\n"), has_text("as time_us"));
   CHECK_THAT(refusal("m,n,k,time_us\n1,2,3,nan\n"), has_text("as time_us"));
   CHECK_THAT(refusal("m,n,k,time_us\n1,2,3,-1\n"), has_text("as time_us"));
+  CHECK_THAT(refusal("num_gpus,message_size,time_us\n2.5,8,9\n"), has_text("as num_gpus"));
   CHECK_THAT(refusal("layer,tokens,time_us\nqkv_proj,1,2\n"), has_text("--model"));
   CHECK_THAT(error_of([] { times_in("/no/such/file.csv"); }), has_text("cannot be read"));
   CHECK_THAT(error_of([] { calibrate_kernels({}, find_hardware("l4"), "nothing"); }), has_text("at least 8"));
