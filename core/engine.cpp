@@ -34,7 +34,7 @@ std::uint64_t Engine::submit(RequestSpec spec, std::shared_ptr<RequestListener> 
   {
     const std::lock_guard lock(mutex_);
     ticket = next_ticket_++;
-    inbox_.push_back({{SourceEvent::Kind::join, std::move(spec), {}, -1}, std::move(listener), ticket});
+    inbox_.push_back({{SourceEvent::Kind::join, std::move(spec), {}}, std::move(listener), ticket});
     has_messages_ = true;
   }
   backend_.wake();
@@ -44,7 +44,7 @@ std::uint64_t Engine::submit(RequestSpec spec, std::shared_ptr<RequestListener> 
 void Engine::cancel(std::uint64_t ticket) {
   {
     const std::lock_guard lock(mutex_);
-    inbox_.push_back({{SourceEvent::Kind::cancel, {}, {}, -1}, nullptr, ticket});
+    inbox_.push_back({{SourceEvent::Kind::cancel, {}, {}}, nullptr, ticket});
     has_messages_ = true;
   }
   backend_.wake();

@@ -53,7 +53,7 @@ struct MemoryUse {
   std::int64_t external = 0;  // free, but in holes too small for the queue's head (contiguous policies)
   std::int64_t free = 0;
 };
-// O(running requests). What a request will need is expected_output(), where the workload tells.
+// O(running requests). What a request will need is its expected_kv.
 MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan);
 
 class Metrics {

@@ -47,6 +47,8 @@ struct Request {
   std::int32_t num_computed = 0;  // leading tokens whose K/V exist or are computed by a scheduled step
   std::int32_t num_prompt = 0;
   std::int32_t num_registered = 0;  // leading blocks that were made findable
+  std::int32_t length_limit = 0;    // num_tokens at which it ends at the latest; set by Scheduler::add
+  std::int32_t expected_kv = 0;     // tokens whose K/V it will hold at its end, as far as the workload tells; likewise
   std::vector<BlockId> blocks;      // the block table: blocks[i] holds positions i*block_size ...
   TimeNs last_token_at = -1;
 

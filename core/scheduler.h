@@ -97,7 +97,9 @@ class Scheduler {
   std::int32_t longest(const RequestSpec& spec, std::int32_t prompt) const;
 
   // Gives `request` a row for its next `count` tokens.
-  void add_row(StepPlan& plan, Request& request, std::int32_t count);
+  static void add_row(StepPlan& plan, Request& request, std::int32_t count) {
+    plan.rows.push_back({&request, request.num_computed, count, 0, request.num_computed + count == request.num_tokens});
+  }
   void admit(StepPlan& plan, Request& request, std::int32_t hit_tokens);  // from the queue's head to running
   // Takes all blocks from `victim` and puts it at the head of the queue. REQUIRES: it was taken out of running_.
   void preempt(StepPlan& plan, Request& victim, Request& beneficiary, Reason reason);
