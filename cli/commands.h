@@ -17,6 +17,8 @@ void add_replay(CLI::App& app, Run& chosen);
 void add_diff(CLI::App& app, Run& chosen);
 void add_export(CLI::App& app, Run& chosen);
 void add_conform(CLI::App& app, Run& chosen);
+void add_calibrate(CLI::App& app, Run& chosen);
+void add_validate(CLI::App& app, Run& chosen);
 void add_test(CLI::App& app, Run& chosen);
 
 }  // namespace tokenyard::cli

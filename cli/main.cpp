@@ -39,6 +39,8 @@ int main(int argc, char** argv) {
   tokenyard::cli::add_diff(app, chosen);
   tokenyard::cli::add_export(app, chosen);
   tokenyard::cli::add_conform(app, chosen);
+  tokenyard::cli::add_calibrate(app, chosen);
+  tokenyard::cli::add_validate(app, chosen);
   tokenyard::cli::add_test(app, chosen);
 
   try {

@@ -88,46 +88,38 @@ CostModel::CostModel(const ModelSpec& model, const HardwareSpec& hardware, const
 }
 
 StepParts CostModel::cost(const StepPlan& plan) const {
-  std::int64_t positions = 0, sampled = 0, decode_rows = 0, decode_kv = 0, prefill_kv = 0;
-  double pairs = 0;  // of a query and a key it attends to
-  for (const Row& row : plan.rows) {
-    const std::int64_t count = std::int64_t{row.count} + row.padding;
-    const std::int64_t end = row.first + count;
-    positions += count;
-    sampled += row.sample || row.count == 0;  // a padding row goes through the LM head with its batch
-    if (count == 1) {
-      ++decode_rows;
-      decode_kv += end;
-    } else {
-      prefill_kv += end;
-      pairs += static_cast<double>(count) * (static_cast<double>(row.first) + static_cast<double>(count + 1) * 0.5);
-    }
-  }
+  StepLoad load;
+  for (const Row& row : plan.rows) load.add(row);
+  load.copied_blocks = static_cast<std::int64_t>(plan.copies.size());
+  return cost(load);
+}
+
+StepParts CostModel::cost(const StepLoad& load) const {
   StepParts parts;
   if (constant_time_) {
-    parts.gemm = constant_.per_token * positions;
+    parts.gemm = constant_.per_token * load.positions;
     parts.host = constant_.per_step;
     return parts;
   }
-  const auto tokens = static_cast<double>(positions);
+  const auto tokens = static_cast<double>(load.positions);
   const double gemm = layers_ * (4 * gemm_t0_ + qkv_.at(tokens) + out_.at(tokens) + gate_up_.at(tokens) + down_.at(tokens));
   double layer_attention = 0;
   double attention_kernels = 0;
-  if (decode_rows > 0) {
-    layer_attention +=
-        decode_t0_ + decode_per_row_ * static_cast<double>(decode_rows) + decode_per_kv_ * static_cast<double>(decode_kv);
+  if (load.decode_rows > 0) {
+    layer_attention += decode_t0_ + decode_per_row_ * static_cast<double>(load.decode_rows) +
+                       decode_per_kv_ * static_cast<double>(load.decode_kv);
     ++attention_kernels;
   }
-  if (positions > decode_rows) {
-    layer_attention += prefill_t0_ + prefill_per_pair_ * pairs + prefill_per_kv_ * static_cast<double>(prefill_kv) +
-                       prefill_per_token_ * static_cast<double>(positions - decode_rows);
+  if (load.positions > load.decode_rows) {
+    layer_attention += prefill_t0_ + prefill_per_pair_ * load.pairs + prefill_per_kv_ * static_cast<double>(load.prefill_kv) +
+                       prefill_per_token_ * static_cast<double>(load.positions - load.decode_rows);
     ++attention_kernels;
   }
   const double attention = layers_ * layer_attention;
-  const double elementwise = elementwise_.at(tokens) + per_copied_block_ * static_cast<double>(plan.copies.size());
+  const double elementwise = elementwise_.at(tokens) + per_copied_block_ * static_cast<double>(load.copied_blocks);
   double head = 0;
-  if (sampled > 0) {
-    const auto rows = static_cast<double>(sampled);
+  if (load.sampled > 0) {
+    const auto rows = static_cast<double>(load.sampled);
     head = gemm_t0_ + lm_head_.at(rows) + sampler_.at(rows);
   }
   const double communication = parallel_ ? layers_ * all_reduce_.at(tokens) : 0;

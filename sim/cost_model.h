@@ -24,6 +24,32 @@ struct ConstantTime {
   TimeNs per_token = 0;
 };
 
+// What of a step its duration depends on.
+struct StepLoad {
+  std::int64_t positions = 0;    // computed, padding too
+  std::int64_t sampled = 0;      // rows that go through the LM head
+  std::int64_t decode_rows = 0;  // of one position
+  std::int64_t decode_kv = 0;    // tokens they attend to
+  std::int64_t prefill_kv = 0;   // tokens the other rows attend to: each row's last position + 1
+  double pairs = 0;              // of a query and a key of these rows
+  std::int64_t copied_blocks = 0;
+
+  // From a plan's or an expanded trace's row.
+  void add(const auto& row) {
+    const std::int64_t count = std::int64_t{row.count} + row.padding;
+    const std::int64_t end = row.first + count;
+    positions += count;
+    sampled += row.sample || row.count == 0;  // a padding row goes through the LM head with its batch
+    if (count == 1) {
+      ++decode_rows;
+      decode_kv += end;
+    } else {
+      prefill_kv += end;
+      pairs += static_cast<double>(count) * (static_cast<double>(row.first) + static_cast<double>(count + 1) * 0.5);
+    }
+  }
+};
+
 class CostModel {
  public:
   // Throws InputError when the model cannot be split over `execution.tensor_parallel` such GPUs.
@@ -32,6 +58,7 @@ class CostModel {
 
   // O(rows).
   StepParts cost(const StepPlan& plan) const;
+  StepParts cost(const StepLoad& load) const;
 
  private:
   struct Affine {  // nanoseconds over T positions

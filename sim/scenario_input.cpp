@@ -128,6 +128,11 @@ void apply_override(Json& root, const std::string& override) {
     path.remove_prefix(dot + 1);
   }
   *node = parse_value(override.substr(equals + 1));
+  // A file named on the command line is meant as seen from there, not from the scenario's folder.
+  if (node->is_string() && (at == "/model" || at == "/hardware")) {
+    const std::string name = *node;
+    if (name.ends_with(".json")) *node = std::filesystem::absolute(name).string();
+  }
 }
 
 ScenarioInput finish(Json document, const std::string& name, std::string directory, const std::vector<std::string>& overrides) {
@@ -167,6 +172,9 @@ ScenarioInput read_scenario_input(const std::string& path, const std::vector<std
   if (first_line.starts_with("TIMESTAMP,")) return finish(recorded_scenario("azure", path), path, directory, overrides);
   if (first_line.find("\"hash_ids\"") != std::string::npos && first_line.find("\"input_length\"") != std::string::npos) {
     return finish(recorded_scenario("mooncake", path), path, directory, overrides);
+  }
+  if (first_line.find("\"queued_ts\"") != std::string::npos && first_line.find("\"first_token_ts\"") != std::string::npos) {
+    return finish(recorded_scenario("vllm_run", path), path, directory, overrides);
   }
   return from_json(JsonValue::load(path), path, directory, overrides);
 }

@@ -51,8 +51,8 @@ class Workload {
   virtual std::unique_ptr<RequestSource> source(const SourceSeat& seat) const = 0;
 };
 
-// Reads {"type": "requests" | "azure" | "mooncake" | "generate", ...}. Files are named relative to `directory`; they are
-// opened here, so that a missing one is found at once. Throws InputError.
+// Reads {"type": "requests" | "azure" | "mooncake" | "vllm_run" | "generate", ...}. Files are named relative to `directory`;
+// they are opened here, so that a missing one is found at once. Throws InputError.
 std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::string& directory, TextNames& texts);
 
 // The sources of all `workloads`, mixed by time; ids get a letter in front when there are several.
@@ -63,6 +63,7 @@ std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<con
 std::shared_ptr<const Workload> read_requests_workload(const JsonValue& json, TextNames& texts);
 std::shared_ptr<const Workload> read_azure_workload(const JsonValue& json, const std::string& directory);
 std::shared_ptr<const Workload> read_mooncake_workload(const JsonValue& json, const std::string& directory);
+std::shared_ptr<const Workload> read_vllm_run_workload(const JsonValue& json, const std::string& directory);
 std::shared_ptr<const Workload> read_generate_workload(const JsonValue& json, TextNames& texts);
 
 // `path` as seen from `directory`.

@@ -1,6 +1,7 @@
 // Recorded traffic:
 //   {"type": "azure", "path": "conv.csv", "repeat": 1, "limit": 0}    Azure LLM inference trace 2023
 //   {"type": "mooncake", "path": "conversation.jsonl", "limit": 0}    Mooncake trace, with its shared prefixes
+//   {"type": "vllm_run", "path": "requests.jsonl", "limit": 0}        what a real vLLM served (measured_run.h)
 // limit 0: all requests. repeat n: the whole trace n times, one after the other.
 #include <algorithm>
 #include <charconv>
@@ -9,6 +10,7 @@
 
 #include "core/json_reader.h"
 #include "sim/line_reader.h"
+#include "sim/measured_run.h"
 #include "sim/workload.h"
 
 namespace tokenyard {
@@ -205,6 +207,30 @@ class MooncakeSource final : public RecordedSource {
   }
 };
 
+// Arrival is when the real engine had the request in its queue. The texts are not known: none shares a prefix.
+class VllmRunSource final : public RecordedSource {
+ public:
+  VllmRunSource(const RecordedFile& file, const SourceSeat& seat) : RecordedSource(file, seat) { advance(); }
+
+ private:
+  void restart() override {}
+
+  bool read(RequestSpec& spec) override {
+    std::string_view line;
+    do {
+      if (!reader_.next(line)) return false;
+    } while (line.empty());
+    const MeasuredRequest measured = read_measured_request(line, reader_.path() + ": line " + std::to_string(reader_.line()));
+    if (!first_) first_ = measured.queued;
+    spec.arrival = measured.queued - *first_;
+    spec.output_tokens = spec.max_tokens = measured.output_tokens;
+    spec.prompt.append(text_name(seat_.index, TextKind::own, number_), 0, measured.input_tokens);
+    return true;
+  }
+
+  std::optional<TimeNs> first_;
+};
+
 template <typename Source>
 class RecordedWorkload final : public Workload {
  public:
@@ -237,6 +263,10 @@ std::shared_ptr<const Workload> read_azure_workload(const JsonValue& json, const
 
 std::shared_ptr<const Workload> read_mooncake_workload(const JsonValue& json, const std::string& directory) {
   return read_recorded<MooncakeSource>(json, directory);
+}
+
+std::shared_ptr<const Workload> read_vllm_run_workload(const JsonValue& json, const std::string& directory) {
+  return read_recorded<VllmRunSource>(json, directory);
 }
 
 }  // namespace tokenyard

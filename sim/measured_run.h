@@ -1,0 +1,34 @@
+// A run of a real vLLM server, request by request: JSON Lines with the names of vLLM's own request statistics.
+//   {"request_id": "a", "input_toks": 100, "output_toks": 20, "queued_ts": 1.5, "first_token_ts": 1.6, "last_token_ts": 2.1}
+// Times are seconds of one clock; other fields are passed over. docs/calibration.md.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/metrics.h"
+
+namespace tokenyard {
+
+struct MeasuredRequest {
+  std::string id;
+  std::int32_t input_tokens = 0, output_tokens = 0;
+  TimeNs queued = 0, first_token = 0, last_token = 0;  // on the file's clock
+};
+
+// `place` names the line in messages. Throws InputError.
+MeasuredRequest read_measured_request(std::string_view line, const std::string& place);
+
+// What the server's users saw; TTFT and E2EL count from the moment the engine had the request in its queue.
+struct MeasuredRun {
+  std::int64_t requests = 0;
+  std::int64_t output_tokens = 0;
+  TimeNs duration = 0;            // first request queued to last token
+  Distribution ttft, tpot, e2el;  // nanoseconds
+};
+
+// Throws InputError; a file without requests is one.
+MeasuredRun read_measured_run(const std::string& path);
+
+}  // namespace tokenyard
