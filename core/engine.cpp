@@ -46,14 +46,6 @@ std::uint64_t Engine::post(Message message) {
   return ticket;
 }
 
-void Engine::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  backend_.wake();
-}
-
 void Engine::take_messages(RequestSource* source) {
   if (has_messages_.load(std::memory_order_relaxed)) {
     std::vector<Message> messages;
@@ -232,10 +224,7 @@ void Engine::fail(const std::string& why, RequestSource* source) {
 void Engine::serve(RequestSource* source) {
   while (true) {
     if (step(source)) continue;
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopping_ && inbox_.empty()) return;
-    }
+    if (stopping_ && !has_messages_) return;
     backend_.wait_until(kNever);
   }
 }

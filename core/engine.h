@@ -46,7 +46,10 @@ class Engine {
   }
   // Serves until stop() was called and every request has left.
   void serve(RequestSource* source = nullptr);
-  void stop();  // thread-safe
+  void stop() {  // thread-safe
+    stopping_ = true;
+    backend_.wake();
+  }
 
   const Metrics& metrics() const { return metrics_; }
   const Scheduler& scheduler() const { return *scheduler_; }
@@ -85,11 +88,11 @@ class Engine {
   std::vector<SourceEvent> due_;
   std::vector<Request*> left_;
 
-  std::mutex mutex_;  // guards the three below
+  std::mutex mutex_;  // guards the two below
   std::vector<Message> inbox_;
   std::uint64_t next_ticket_ = 1;
-  bool stopping_ = false;
   std::atomic<bool> has_messages_{false};
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace tokenyard
