@@ -26,7 +26,7 @@ for compiler in g++ clang++; do
     build=$work/$compiler$level
     cmake -S "$source" -B "$build" -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Release \
       -DCMAKE_CXX_FLAGS_RELEASE="$level" -DTOKENYARD_TESTS=OFF >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
-    cmake --build "$build" --target tokenyard --parallel >>"$build.log" 2>&1 || { tail -40 "$build.log"; exit 1; }
+    cmake --build "$build" --target tokenyard --parallel "$(nproc)" >>"$build.log" 2>&1 || { tail -40 "$build.log"; exit 1; }
     traces "$build/cli/tokenyard" "$build/traces"
     for file in "$work"/reference/*.trace "$work"/reference/*.txt; do
       # The trace's own path stands in the table's last line.
