@@ -43,6 +43,10 @@ int main(int argc, char** argv) {
   tokenyard::cli::add_validate(app, chosen);
   tokenyard::cli::add_test(app, chosen);
 
+  // CLI11 would only say that a subcommand is missing.
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommand_no_throw(argv[1]) == nullptr) {
+    return fail(fmt::format("tokenyard: unknown command \"{}\" (see tokenyard --help)", argv[1]));
+  }
   try {
     app.parse(argc, argv);
     return chosen();

@@ -7,10 +7,10 @@
 namespace tokenyard {
 namespace {
 
-std::string shown(const std::string& text) {
+std::string shown(const std::string& text, std::size_t most = 60) {
   std::string out;
-  for (const char c : text.substr(0, 60)) out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-  return text.size() > 60 ? out + "..." : out;
+  for (const char c : text.substr(0, most)) out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+  return text.size() > most ? out + "..." : out;
 }
 
 std::string escape_pointer(const std::string& key) {
@@ -78,9 +78,9 @@ JsonValue JsonValue::parse(std::string_view text, std::string file) {
     std::string what = error.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."
     const std::size_t colon = what.find(": ");
     if (colon != std::string::npos) what = what.substr(colon + 2);
-    throw InputError(file + ": " + place_of(text, error.byte) + ": expected JSON: " + shown(what));
+    throw InputError(file + ": " + place_of(text, error.byte) + ": expected JSON: " + shown(what, 200));
   } catch (const nlohmann::json::exception& error) {
-    throw InputError(file + ": expected JSON: " + shown(error.what()));
+    throw InputError(file + ": expected JSON: " + shown(error.what(), 200));
   }
 }
 
