@@ -55,7 +55,7 @@ double step_of(double span, double count) {
 std::string tick_text(double value) {
   const double size = std::abs(value);
   if (size >= 1e6) return fmt::format("{:g}M", value / 1e6);
-  if (size >= 1e4) return fmt::format("{:g}k", value / 1e3);
+  if (size >= 1e5) return fmt::format("{:g}k", value / 1e3);
   return fmt::format("{:g}", size < 1e-12 ? 0 : value);
 }
 
@@ -210,10 +210,6 @@ void draw_panel(const Panel& panel, const Box& box, std::string& out) {
     }
     y.high = std::max(y.low, sum.high);
   }
-  if (!panel.log_y && !panel.y_max) {  // up to the next tick
-    const double step = step_of(std::max(y.high - y.low, 1e-9), 5);
-    y.high = step * std::ceil(y.high / step - 1e-9);
-  }
   if (panel.y_max) y.high = *panel.y_max;
   if (panel.log_y) {
     y.low *= 0.8;
@@ -222,13 +218,22 @@ void draw_panel(const Panel& panel, const Box& box, std::string& out) {
   if (!panel.categories.empty()) {
     x.low = -0.5;
     x.high = static_cast<double>(panel.categories.size()) - 0.5;
+  } else if (!panel.log_x) {
+    x.low = std::min(0.0, x.low);
+    const bool marks = !panel.series.empty() && panel.series.front().points;
+    if (marks) x.high += 0.04 * (x.high - x.low);  // the last one stands free
   }
 
   const double bottom = box.y + box.height - 50;
   const double top = box.y + 38 + legend_height;
+  const double y_steps = std::max(2.0, (bottom - top) / 36);
+  if (!panel.log_y && !panel.y_max) {  // up to the next tick
+    const double step = step_of(std::max(y.high - y.low, 1e-9), y_steps);
+    y.high = step * std::ceil(y.high / step - 1e-9);
+  }
   const AxisScale sy(y.low, y.high, panel.log_y, bottom, top);
   double labels = 0;
-  const std::vector<double> y_ticks = sy.ticks(std::max(2.0, (bottom - top) / 50));
+  const std::vector<double> y_ticks = sy.ticks(y_steps);
   for (const double tick : y_ticks) labels = std::max(labels, text_width(tick_text(tick), kFont - 1));
   const double left = box.x + 24 + labels + 8;
   const double right = box.x + box.width - 12;

@@ -70,6 +70,8 @@ struct Plan {
   std::vector<std::int64_t> combinations;  // of this shard, that can be run
   std::vector<std::string> keys;
   std::vector<std::string> impossible;  // why, one line each
+  std::vector<std::string> notes;       // what is known of the errors, each once
+  std::string name;                     // the scenario's
 };
 
 // Reads every combination once, so that mistakes show before the first run.
@@ -80,8 +82,12 @@ Plan plan_runs(const std::string& path, const Grid& grid, const Shard& shard, co
     std::vector<std::string> overrides = options.set;
     for (std::string& each : grid.overrides(i)) overrides.push_back(std::move(each));
     try {
-      plan.keys.push_back(keys.key(load_scenario(path, overrides), slo));
+      const Scenario scenario = load_scenario(path, overrides);
+      plan.keys.push_back(keys.key(scenario, slo));
       plan.combinations.push_back(i);
+      plan.name = scenario.name;
+      const std::string note = error_note(scenario);
+      if (std::find(plan.notes.begin(), plan.notes.end(), note) == plan.notes.end()) plan.notes.push_back(note);
     } catch (const InputError& error) {
       plan.impossible.emplace_back(error.what());
     }
@@ -166,14 +172,10 @@ int sweep(const Options& options) {
     for (const std::string& metric : show) line.push_back(short_number(number_of(row[column(metric)])));
     table.push_back(std::move(line));
   }
-  const Scenario scenario = load_scenario(path, [&] {
-    std::vector<std::string> overrides = options.set;
-    for (std::string& each : grid.overrides(plan.combinations.front())) overrides.push_back(std::move(each));
-    return overrides;
-  }());
-  fmt::print("{}{}\n", text_table(table, grid.axes().size()), error_note(scenario));
+  fmt::print("{}", text_table(table, grid.axes().size()));
+  for (const std::string& note : plan.notes) fmt::print("{}\n", note);
   if (!options.plot.empty()) {
-    SweepPlot plot{scenario.name, grid.axes(), {}, {}};
+    SweepPlot plot{plan.name, grid.axes(), {}, {}};
     for (const auto& row : rows) {
       plot.values.emplace_back(row.begin() + 1, row.begin() + static_cast<std::ptrdiff_t>(first_metric));
       std::vector<double> numbers;

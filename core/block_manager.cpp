@@ -54,10 +54,8 @@ void BlockManager::publish_next(Request& request) {
 }
 
 void BlockManager::withdraw(Request& request, std::int32_t first_block) {
-  for (; request.num_registered > first_block; --request.num_registered) {
-    const BlockId block = request.blocks[static_cast<std::size_t>(request.num_registered) - 1];
-    pool_.withdraw(block);
-    disturbed_.push_back(block);
+  while (request.num_registered > first_block) {
+    pool_.withdraw(request.blocks[static_cast<std::size_t>(--request.num_registered)]);
   }
 }
 

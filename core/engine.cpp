@@ -16,8 +16,7 @@ EngineConfig resolve(EngineConfig config, const BackendLimits& limits) {
   }
   if (const auto wrong = validate(config)) throw std::invalid_argument(*wrong);
   if (config.strict_peer && limits.computes) {
-    throw std::invalid_argument(
-        "strict_peer reproduces the peer's defects, wrong K/V among them; only a simulation may use it");
+    throw std::invalid_argument("strict_peer reproduces the peer's defects; only a simulation may use it");
   }
   return config;
 }
@@ -30,24 +29,21 @@ Engine::Engine(const EngineConfig& config, Backend& backend, EngineOptions optio
 }
 
 std::uint64_t Engine::submit(RequestSpec spec, std::shared_ptr<RequestListener> listener) {
-  std::uint64_t ticket = 0;
+  return post({{SourceEvent::Kind::join, std::move(spec), {}}, std::move(listener), 0});
+}
+
+void Engine::cancel(std::uint64_t ticket) { post({{SourceEvent::Kind::cancel, {}, {}}, nullptr, ticket}); }
+
+std::uint64_t Engine::post(Message message) {
+  std::uint64_t ticket = message.ticket;
   {
     const std::lock_guard lock(mutex_);
-    ticket = next_ticket_++;
-    inbox_.push_back({{SourceEvent::Kind::join, std::move(spec), {}, -1}, std::move(listener), ticket});
+    if (ticket == 0) message.ticket = ticket = next_ticket_++;
+    inbox_.push_back(std::move(message));
     has_messages_ = true;
   }
   backend_.wake();
   return ticket;
-}
-
-void Engine::cancel(std::uint64_t ticket) {
-  {
-    const std::lock_guard lock(mutex_);
-    inbox_.push_back({{SourceEvent::Kind::cancel, {}, {}, -1}, nullptr, ticket});
-    has_messages_ = true;
-  }
-  backend_.wake();
 }
 
 void Engine::stop() {
@@ -99,14 +95,7 @@ void Engine::join(RequestSpec spec, std::shared_ptr<RequestListener> listener, s
   }
   Request& request = *reusable_.back();
   reusable_.pop_back();
-  std::vector<BlockId> blocks = std::move(request.blocks);
-  std::vector<BlockHash> hashes = std::move(request.block_hashes);
-  request = Request{};
-  blocks.clear();
-  hashes.clear();
-  request.blocks = std::move(blocks);
-  request.block_hashes = std::move(hashes);
-
+  request.reset();
   request.number = next_number_++;
   request.tokens = std::move(spec.prompt);
   request.num_tokens = request.num_prompt = request.tokens.size();
@@ -151,8 +140,11 @@ bool Engine::step(RequestSource* source) {
   if (plan_.rows.empty() && plan_.preemptions.empty()) {
     const TimeNs until = std::min(plan_.wake_at, next_event);
     if (trace_) trace_->on_wait(plan_, start);
-    if (until == kNever) throw std::logic_error("the scheduler has live requests and nothing to do");
-    backend_.wait_until(until);
+    if (until != kNever) {
+      backend_.wait_until(until);
+    } else {
+      fail("no step can be made; the peer would wait for ever", source);
+    }
     return true;
   }
   if (trace_) trace_->on_plan(plan_, start, *scheduler_);
@@ -229,16 +221,11 @@ void Engine::fail(const std::string& why, RequestSource* source) {
   const TimeNs now = backend_.now();
   std::vector<Request*> all = scheduler_->running();
   for (Request* request : scheduler_->waiting().in_order()) all.push_back(request);
+  scheduler_ = Scheduler::create(scheduler_->config());  // the K/V are lost, too
   for (Request* request : all) {
-    scheduler_->cancel(*request);
     request->finish_reason = FinishReason::error;
     if (trace_) trace_->on_cancel(*request, step_, now, true);
     leave(request, why, source);
-  }
-}
-
-void Engine::run(RequestSource& source) {
-  while (step(&source)) {
   }
 }
 

@@ -15,31 +15,11 @@
 #include "core/backend.h"
 #include "core/config.h"
 #include "core/metrics.h"
+#include "core/request_source.h"
 #include "core/scheduler.h"
 #include "core/trace.h"
 
 namespace tokenyard {
-
-struct SourceEvent {
-  enum class Kind : std::uint8_t { join, cancel } kind = Kind::join;
-  RequestSpec spec;       // join
-  std::string cancel_id;  // cancel: the live request of that id; none is fine
-  TimeNs at = -1;         // >= 0: when it happens, whatever the clock says (a replay)
-};
-
-// Where requests come from. Streams, so that memory follows the live requests.
-class RequestSource {
- public:
-  virtual ~RequestSource() = default;
-  // Appends the events due at `now` or before step `step`, in their order.
-  virtual void poll(TimeNs now, std::int64_t step, std::vector<SourceEvent>& due) = 0;
-  // When the next event is due, as far as is known now; kNever when none is, or when it waits for a step or for an end.
-  virtual TimeNs next_time() const = 0;
-  // The step the next event waits for, or -1. With nothing live the engine jumps there.
-  virtual std::int64_t next_step() const { return -1; }
-  // A request of this source has left (multi-turn sessions answer with their next turn).
-  virtual void on_end(const Request&) {}
-};
 
 struct EngineOptions {
   Slo slo;
@@ -60,7 +40,10 @@ class Engine {
 
   // One step or one wait. False when nothing is live and `source` (may be null) knows of nothing to come.
   bool step(RequestSource* source);
-  void run(RequestSource& source);
+  void run(RequestSource& source) {
+    while (step(&source)) {
+    }
+  }
   // Serves until stop() was called and every request has left.
   void serve(RequestSource* source = nullptr);
   void stop();  // thread-safe
@@ -75,9 +58,10 @@ class Engine {
   struct Message {
     SourceEvent event;
     std::shared_ptr<RequestListener> listener;
-    std::uint64_t ticket = 0;
+    std::uint64_t ticket = 0;  // 0: not given yet
   };
 
+  std::uint64_t post(Message message);
   void take_messages(RequestSource* source);
   void join(RequestSpec spec, std::shared_ptr<RequestListener> listener, std::uint64_t ticket, TimeNs at,
             RequestSource* source);

@@ -94,10 +94,7 @@ MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan) {
   std::int64_t held = 0;
   const auto count = [&](const Request& request) {
     const std::int64_t slots = static_cast<std::int64_t>(request.blocks.size()) * size;
-    // The last token of an answer is never computed on, so it needs no slot.
-    const std::int64_t final_tokens = request.finish_reason != FinishReason::none
-                                          ? request.num_computed
-                                          : std::int64_t{request.num_prompt} + expected_output(request.spec) - 1;
+    const std::int64_t final_tokens = request.finish_reason == FinishReason::none ? request.expected_kv : request.num_computed;
     const std::int64_t useful = std::max<std::int64_t>(request.num_computed, std::min(final_tokens, slots));
     held += slots;
     use.used += request.num_computed;

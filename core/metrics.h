@@ -54,7 +54,7 @@ struct MemoryUse {
   std::int64_t free = 0;
 };
 inline constexpr const char* kMemoryClasses[] = {"used", "reserved", "internal", "external", "free"};
-// O(running requests). What a request will need is expected_output(), where the workload tells.
+// O(running requests). What a request will need is its expected_kv.
 MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan);
 
 class Metrics {
@@ -77,8 +77,8 @@ class Metrics {
   std::int64_t steps = 0;
   std::int64_t joined = 0, completed = 0, refused = 0, cancelled = 0, failed = 0, out_of_kv = 0;
   std::vector<std::string> first_refusals;  // "ID: why", at most five
-  std::int64_t good = 0;          // completed and within the objectives
-  std::int64_t input_tokens = 0;  // of completed requests
+  std::int64_t good = 0;                    // completed and within the objectives
+  std::int64_t input_tokens = 0;            // of completed requests
   std::int64_t output_tokens = 0;
   std::int64_t computed_tokens = 0;
   std::int64_t preemptions = 0;

@@ -292,8 +292,8 @@ ReplayOutcome replay(TraceReader& reader, TraceSink* copy, const Slo& slo) {
   }
   if (check.difference.empty() && recording.front() != nullptr) check.stuck();
   if (check.difference.empty() && recording.ended() && recording.end_steps() != engine.num_steps()) {
-    check.difference = "recorded: " + std::to_string(recording.end_steps()) + " steps; here: " +
-                       std::to_string(engine.num_steps());
+    check.difference =
+        "recorded: " + std::to_string(recording.end_steps()) + " steps; here: " + std::to_string(engine.num_steps());
   }
   if (copy != nullptr && check.difference.empty() && recording.ended()) copy->on_end(engine.num_steps(), recording.end_at());
   return {check.steps, check.difference.empty(), recording.ended(), check.difference, engine.metrics()};

@@ -19,8 +19,8 @@ struct ReplayOutcome {
   Metrics metrics;               // of the replayed run
 };
 
-// `copy`, if not null, receives the replayed run as a trace, up to the first difference. Throws InputError when the trace cannot
-// be read. Memory follows the live requests.
+// `copy`, if not null, receives the replayed run as a trace, up to the first difference. Throws InputError when the trace
+// cannot be read. Memory follows the live requests.
 ReplayOutcome replay(TraceReader& reader, TraceSink* copy = nullptr, const Slo& slo = {});
 
 }  // namespace tokenyard

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/tokens.h"
@@ -47,6 +48,8 @@ struct Request {
   std::int32_t num_computed = 0;  // leading tokens whose K/V exist or are computed by a scheduled step
   std::int32_t num_prompt = 0;
   std::int32_t num_registered = 0;  // leading blocks that were made findable
+  std::int32_t length_limit = 0;    // num_tokens at which it ends at the latest; set by Scheduler::add
+  std::int32_t expected_kv = 0;     // tokens whose K/V it will hold at its end, as far as the workload tells; likewise
   std::vector<BlockId> blocks;      // the block table: blocks[i] holds positions i*block_size ...
   TimeNs last_token_at = -1;
 
@@ -70,6 +73,16 @@ struct Request {
   std::shared_ptr<RequestListener> listener;
 
   std::int32_t num_output() const { return num_tokens - num_prompt; }
+  // A fresh request, but for the memory of its two long vectors.
+  void reset() {
+    std::vector<BlockId> table = std::move(blocks);
+    std::vector<BlockHash> hashes = std::move(block_hashes);
+    table.clear();
+    hashes.clear();
+    *this = Request{};
+    blocks = std::move(table);
+    block_hashes = std::move(hashes);
+  }
 };
 
 // How many tokens this request will have generated at its end, as far as the workload tells.

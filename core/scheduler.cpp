@@ -39,7 +39,7 @@ Scheduler::Scheduler(const EngineConfig& config)
       waiting_(config.policy == Policy::vllm_v1 ? config.queue_order : QueueOrder::fcfs),
       context_limit_(config.max_model_len > 0 ? config.max_model_len : std::numeric_limits<std::int32_t>::max()) {
   // A preempted sequence is recomputed whole, so without chunks no context may outgrow the budget.
-  if (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill && !config.strict_peer) {
+  if (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill) {
     context_limit_ = std::min(context_limit_, config.max_num_batched_tokens);
   }
 }
@@ -49,7 +49,6 @@ std::int32_t Scheduler::longest(const RequestSpec& spec, std::int32_t prompt) co
 }
 
 std::optional<std::string> Scheduler::impossible(const RequestSpec& spec) const {
-  if (config_.strict_peer) return std::nullopt;
   const auto text = [](std::int64_t n) { return std::to_string(n); };
   const std::int64_t prompt = spec.prompt.size();
   if (prompt == 0) return "the prompt is empty";
@@ -70,6 +69,11 @@ std::optional<std::string> Scheduler::impossible(const RequestSpec& spec) const 
 }
 
 void Scheduler::add(Request& request) {
+  // With one token more than the pool holds, the next step could not be made.
+  const auto limit =
+      static_cast<std::int32_t>(std::min<std::int64_t>(longest(request.spec, request.num_prompt), blocks_.capacity() + 1));
+  request.length_limit = limit;
+  request.expected_kv = std::min(limit, request.num_prompt + expected_output(request.spec)) - 1;  // the last token needs none
   request.state = RequestState::waiting;
   waiting_.push_back(&request);
 }
@@ -99,6 +103,7 @@ void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vect
       request.tokens.append(token);
     }
     ++request.num_tokens;
+    if (token == kUnnamedToken && request.num_tokens < request.length_limit) continue;  // nothing to end it
     request.finish_reason = finish_reason(request, token);
     ended = ended || request.finish_reason != FinishReason::none;
   }
@@ -113,10 +118,9 @@ FinishReason Scheduler::finish_reason(const Request& request, Token token) const
   if (std::find(spec.stop_token_ids.begin(), spec.stop_token_ids.end(), token) != spec.stop_token_ids.end()) {
     return FinishReason::stop;
   }
-  if (request.num_output() >= spec.max_tokens || request.num_tokens >= context_limit_) return FinishReason::length;
-  // The next step would have to hold all of it, and not even the empty pool can.
-  if (!config_.strict_peer && request.num_tokens > blocks_.capacity()) return FinishReason::kv_capacity;
-  return FinishReason::none;
+  if (request.num_tokens < request.length_limit) return FinishReason::none;
+  const bool asked_for = request.num_output() >= spec.max_tokens || request.num_tokens >= context_limit_;
+  return asked_for ? FinishReason::length : FinishReason::kv_capacity;
 }
 
 void Scheduler::retire(std::vector<Request*>& left) {
@@ -142,10 +146,6 @@ bool Scheduler::cancel(Request& request) {
   blocks_.release(request);
   request.state = RequestState::finished;
   return true;
-}
-
-void Scheduler::add_row(StepPlan& plan, Request& request, std::int32_t count) {
-  plan.rows.push_back({&request, request.num_computed, count, 0, request.num_computed + count == request.num_tokens});
 }
 
 void Scheduler::admit(StepPlan& plan, Request& request, std::int32_t hit_tokens) {

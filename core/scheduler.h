@@ -53,10 +53,10 @@ class Scheduler {
   static std::unique_ptr<Scheduler> create(const EngineConfig& config);
   virtual ~Scheduler() = default;
 
-  // Why this request can never run here, with the numbers, or nothing. Strict peers accept everything.
+  // Why this request can never run here, with the numbers, or nothing.
   std::optional<std::string> impossible(const RequestSpec& spec) const;
 
-  // Joins the waiting queue. REQUIRES: request.tokens holds the prompt; !impossible(spec) unless strict.
+  // Joins the waiting queue. REQUIRES: request.tokens holds the prompt; !impossible(spec) unless a peer's run is replayed.
   void add(Request& request);
 
   // Chooses the next step into `plan` (cleared first). Counts the chosen tokens as computed at once, so that the next step
@@ -97,7 +97,11 @@ class Scheduler {
   std::int32_t longest(const RequestSpec& spec, std::int32_t prompt) const;
 
   // Gives `request` a row for its next `count` tokens.
-  void add_row(StepPlan& plan, Request& request, std::int32_t count);
+  static void add_row(StepPlan& plan, Request& request, std::int32_t count) {
+    plan.rows.push_back({&request, request.num_computed, count, 0, request.num_computed + count == request.num_tokens});
+  }
+  // Notes why the first request in order gets nothing.
+  static void refuse(StepPlan& plan, Request& request, Reason reason) { plan.refusals.push_back({&request, reason}); }
   void admit(StepPlan& plan, Request& request, std::int32_t hit_tokens);  // from the queue's head to running
   // Takes all blocks from `victim` and puts it at the head of the queue. REQUIRES: it was taken out of running_.
   void preempt(StepPlan& plan, Request& victim, Request& beneficiary, Reason reason);

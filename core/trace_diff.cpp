@@ -142,8 +142,8 @@ class Side {
                   ", elementwise " + time_in_words(p.elementwise) + ", head " + time_in_words(p.head) + ", communication " +
                   time_in_words(p.communication) + ", host " + time_in_words(p.host));
     if (s.waited) {
-      out.push_back(id(s.waited->request) + " holds the step back from " + time_in_words(s.waited->at) + " on: " +
-                    in_words(s.waited->reason));
+      out.push_back(id(s.waited->request) + " holds the step back from " + time_in_words(s.waited->at) +
+                    " on: " + in_words(s.waited->reason));
     }
   }
 
@@ -232,7 +232,8 @@ TraceDifference diff_traces(TraceReader& a, TraceReader& b, const TraceDiffOptio
         return result;
       }
       const auto end = [](const Side& side, Kind k) {
-        return side.name() + (k == Kind::step ? " goes on with step " + std::to_string(side.step().step) : " " + side.ending(k));
+        return side.name() +
+               (k == Kind::step ? " goes on with step " + std::to_string(side.step().step) : " " + side.ending(k));
       };
       result.text = "after " + std::to_string(result.steps) + " steps " + end(left, kind) + " and " + end(right, other);
       return result;
@@ -248,8 +249,8 @@ TraceDifference diff_traces(TraceReader& a, TraceReader& b, const TraceDiffOptio
     const auto place = [](const Side& side) {
       return "step " + std::to_string(side.step().step) + " of " + side.name() + " at " + time_in_words(side.step().start);
     };
-    result.text = "the traces part after " + std::to_string(result.steps) + " common steps, in " + place(left) + " and " +
-                  place(right);
+    result.text =
+        "the traces part after " + std::to_string(result.steps) + " common steps, in " + place(left) + " and " + place(right);
     const std::vector<std::string> only_left = only_in(left_facts, right_facts);
     const std::vector<std::string> only_right = only_in(right_facts, left_facts);
     append_lines(result.text, "only in " + left.name(), only_left);

@@ -51,6 +51,7 @@ void TraceRecorder::on_join(const Request& request, const std::string& refused) 
 }
 
 void TraceRecorder::on_cancel(const Request& request, std::int64_t step, TimeNs at, bool gone) {
+  if (waited_ && waited_->request == request.number) waited_.reset();
   sink_.on_cancel({request.number, step, at, request.finish_reason, gone});
 }
 

@@ -27,10 +27,7 @@ bool LineReader::next(std::string_view& line) {
       length = static_cast<std::size_t>(static_cast<const char*>(found) - start);
       begin_ += length + 1;
     } else {
-      if (searched > longest_line_) {
-        ++line_;
-        fail("expected a line of at most " + std::to_string(longest_line_) + " bytes, found a longer one");
-      }
+      if (searched > longest_line_) too_long();
       std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_), buffer_.begin() + static_cast<std::ptrdiff_t>(end_),
                 buffer_.begin());
       begin_ = 0;
@@ -44,11 +41,17 @@ bool LineReader::next(std::string_view& line) {
       start = buffer_.data();
       begin_ = end_;
     }
+    if (length > longest_line_) too_long();
     ++line_;
     if (length > 0 && start[length - 1] == '\r') --length;
     line = {start, length};
     return true;
   }
+}
+
+void LineReader::too_long() {
+  ++line_;
+  fail("expected a line of at most " + std::to_string(longest_line_) + " bytes, found a longer one");
 }
 
 void LineReader::rewind() {

@@ -25,6 +25,8 @@ class LineReader {
   [[noreturn]] void fail(const std::string& what) const;
 
  private:
+  [[noreturn]] void too_long();
+
   std::string path_;
   std::size_t longest_line_;
   std::ifstream in_;

@@ -120,10 +120,7 @@ ModelSpec find_model(const std::string& name_or_file) {
     if (model.name == name_or_file) return model;
     known += (known.empty() ? "" : ", ") + model.name;
   }
-  if (name_or_file.ends_with(".json")) {
-    ModelSpec model = read_model(JsonValue::load(name_or_file, 1 << 20));
-    return model;
-  }
+  if (name_or_file.ends_with(".json")) return read_model(JsonValue::load(name_or_file, 1 << 20));
   throw InputError("model: expected one of " + known + ", or a .json file, found \"" + name_or_file + "\"");
 }
 

@@ -123,8 +123,8 @@ void read_step_time(JsonObject& top, Scenario& s) {
   if (!json || json->is_null()) return;
   JsonObject object = json->object();
   ConstantTime time;
-  time.per_step = from_us(object.at("per_step_us").number(0, 1e9));
-  if (const auto v = object.find("per_token_us")) time.per_token = from_us(v->number(0, 1e6));
+  time.per_step = from_us(object.at("per_step_us").number(0, 1e8));
+  if (const auto v = object.find("per_token_us")) time.per_token = from_us(v->number(0, 1e5));
   object.done();
   if (time.per_step == 0 && time.per_token == 0) json->expected("a step that takes time");
   s.step_time = time;

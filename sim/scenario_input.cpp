@@ -14,6 +14,14 @@ namespace {
 
 using Json = nlohmann::json;
 
+Json parse_value(const std::string& text) {
+  try {
+    return JsonValue::parse(text, "--set").raw();
+  } catch (const InputError&) {
+    return text;
+  }
+}
+
 std::string file_stem(const std::string& path) { return std::filesystem::path(path).stem().string(); }
 
 // The scenario around a workload that comes alone.
@@ -39,9 +47,9 @@ Json peer_scenario(const JsonValue& json, const std::string& path, const std::ve
   for (const char* key : {"max_num_seqs", "max_num_batched_tokens", "block_size"}) {
     engine[key] = config.at(key).integer(-most, most);
   }
-  std::string policy = engine["policy"];
+  Json policy = engine["policy"];
   for (const std::string& each : overrides) {
-    if (each.starts_with("engine.policy=")) policy = each.substr(each.find('=') + 1);
+    if (each.starts_with("engine.policy=")) policy = parse_value(each.substr(each.find('=') + 1));
   }
   // nano-vLLM counts usable blocks, vLLM one more for its null block.
   const std::int64_t num_blocks = config.at("num_blocks").integer(-most, most);
@@ -78,14 +86,6 @@ Json peer_scenario(const JsonValue& json, const std::string& path, const std::ve
   scenario["step_time"] = {{"per_step_us", 10000}, {"per_token_us", 0}};
   scenario["engine"] = std::move(engine);
   return scenario;
-}
-
-Json parse_value(const std::string& text) {
-  try {
-    return JsonValue::parse(text, "--set").raw();
-  } catch (const InputError&) {
-    return text;
-  }
 }
 
 // "a.b.0.c=value"
@@ -135,11 +135,8 @@ ScenarioInput finish(Json document, const std::string& name, std::string directo
   return {JsonValue::parse(document.dump(), name), std::move(directory)};
 }
 
-}  // namespace
-
-ScenarioInput parse_scenario_input(const std::string& text, const std::string& name, const std::string& directory,
-                                   const std::vector<std::string>& overrides) {
-  JsonValue json = JsonValue::parse(text, name);
+ScenarioInput from_json(JsonValue json, const std::string& name, const std::string& directory,
+                        const std::vector<std::string>& overrides) {
   const Json& raw = json.raw();
   if (raw.is_object() && raw.contains("config") && raw.contains("requests")) {
     return finish(peer_scenario(json, name, overrides), name, directory, overrides);
@@ -149,6 +146,13 @@ ScenarioInput parse_scenario_input(const std::string& text, const std::string& n
   }
   if (overrides.empty()) return {std::move(json), directory};
   return finish(raw, name, directory, overrides);
+}
+
+}  // namespace
+
+ScenarioInput parse_scenario_input(const std::string& text, const std::string& name, const std::string& directory,
+                                   const std::vector<std::string>& overrides) {
+  return from_json(JsonValue::parse(text, name), name, directory, overrides);
 }
 
 ScenarioInput read_scenario_input(const std::string& path, const std::vector<std::string>& overrides) {
@@ -164,8 +168,7 @@ ScenarioInput read_scenario_input(const std::string& path, const std::vector<std
   if (first_line.find("\"hash_ids\"") != std::string::npos && first_line.find("\"input_length\"") != std::string::npos) {
     return finish(recorded_scenario("mooncake", path), path, directory, overrides);
   }
-  const JsonValue json = JsonValue::load(path);
-  return parse_scenario_input(json.raw().dump(), path, directory, overrides);
+  return from_json(JsonValue::load(path), path, directory, overrides);
 }
 
 }  // namespace tokenyard

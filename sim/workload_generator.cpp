@@ -1,7 +1,7 @@
 // Generated traffic:
 //   {"type": "generate", "count": 1000, "arrivals": {"type": "poisson", "rate_per_s": 2},
 //    "prompt_tokens": {"type": "lognormal", "mean": 1000, "sigma": 1}, "output_tokens": 200, ...}
-// docs/workloads.md lists all keys. What a session will do is drawn when it starts, so that nothing depends on scheduling.
+// docs/scenarios.md lists all keys. What a session will do is drawn when it starts, so that nothing depends on scheduling.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -21,6 +21,9 @@ constexpr double kMostLength = 1 << 24;  // tokens of one drawn length
 constexpr std::int32_t kMostTurns = 1 << 12;
 constexpr std::int64_t kMostSessions = std::int64_t{1} << 31;
 constexpr double kMostSeconds = 1e9;
+// What is due in one step is in memory at once.
+constexpr double kMostRate = 1e4;
+constexpr std::int64_t kMostAtOnce = 1'000'000;
 
 constexpr TimeNs kLongest = 1'000'000'000'000'000'000;  // no session starts after 31 years
 
@@ -47,7 +50,7 @@ struct Arrivals {
              : type == "constant" ? Type::constant
              : type == "on_off"   ? Type::on_off
                                   : Type::all_at_once;
-    if (a.type != Type::all_at_once) a.rate_per_s = object.at("rate_per_s").number(1e-6, 1e6);
+    if (a.type != Type::all_at_once) a.rate_per_s = object.at("rate_per_s").number(1e-6, kMostRate);
     if (a.type == Type::gamma) a.burstiness = object.at("burstiness").number(0.01, 1000);
     if (a.type == Type::on_off) {
       a.on = from_seconds(object.at("on_s").number(1e-6, kMostSeconds));
@@ -326,6 +329,7 @@ std::shared_ptr<const Workload> read_generate_workload(const JsonValue& json, Te
   if (!count && (!duration || g.arrivals.type == Arrivals::Type::all_at_once)) {
     json.fail("expected a count, or for arrivals over time a duration_s");
   }
+  if (g.arrivals.type == Arrivals::Type::all_at_once) count->integer(1, kMostAtOnce);
   g.prompt_tokens = Variate::read(object.at("prompt_tokens"), 1, kMostLength);
   g.output_tokens = Variate::read(object.at("output_tokens"), 1, kMostLength);
   if (const auto v = object.find("max_tokens")) g.max_tokens = v->int32(1, kMostPromptTokens);

@@ -26,8 +26,8 @@ class NanoVllm final : public Scheduler {
     while (!waiting_.empty()) {
       Request& request = *waiting_.front();
       const auto seated = static_cast<std::int32_t>(plan.rows.size());
-      if (seated >= config_.max_num_seqs) return refuse(plan, request, Cause::seats, seated + 1, config_.max_num_seqs);
-      if (budget == 0) return refuse(plan, request, Cause::token_budget, 1, 0);
+      if (seated >= config_.max_num_seqs) return refuse(plan, request, {Cause::seats, seated + 1, config_.max_num_seqs});
+      if (budget == 0) return refuse(plan, request, {Cause::token_budget, 1, 0});
       const bool fresh = request.blocks.empty();
       BlockManager::Prefix prefix;
       std::int32_t count = request.num_tokens - request.num_computed;
@@ -35,10 +35,10 @@ class NanoVllm final : public Scheduler {
         prefix = blocks_.find_prefix(request);
         const auto hits = static_cast<std::int32_t>(prefix.blocks.size());
         const std::int32_t needed = blocks_.blocks_for(request.num_tokens) - hits + prefix.num_free;
-        if (needed > blocks_.num_free()) return refuse(plan, request, Cause::blocks, needed, blocks_.num_free());
+        if (needed > blocks_.num_free()) return refuse(plan, request, {Cause::blocks, needed, blocks_.num_free()});
         count = request.num_tokens - prefix.tokens;
       }
-      if (count > budget && !plan.rows.empty()) return refuse(plan, request, Cause::token_budget, count, budget);
+      if (count > budget && !plan.rows.empty()) return refuse(plan, request, {Cause::token_budget, count, budget});
       if (fresh) {
         blocks_.admit(request, prefix, request.num_tokens);
         Scheduler::admit(plan, request, prefix.tokens);
@@ -58,7 +58,7 @@ class NanoVllm final : public Scheduler {
     for (std::size_t i = 0; i < running_.size(); ++i) {
       Request& request = *running_[i];
       const auto seated = static_cast<std::int32_t>(plan.rows.size());
-      if (seated >= config_.max_num_seqs) return refuse(plan, request, Cause::seats, seated + 1, config_.max_num_seqs);
+      if (seated >= config_.max_num_seqs) return refuse(plan, request, {Cause::seats, seated + 1, config_.max_num_seqs});
       const std::int32_t needed = blocks_.missing(request, request.num_tokens);
       while (needed > blocks_.num_free()) {
         Request& victim = *running_.back();
@@ -72,10 +72,6 @@ class NanoVllm final : public Scheduler {
       }
       add_row(plan, request, 1);
     }
-  }
-
-  static void refuse(StepPlan& plan, Request& request, Cause cause, std::int64_t needed, std::int64_t available) {
-    plan.refusals.push_back({&request, {cause, needed, available}});
   }
 };
 

@@ -63,7 +63,7 @@ class Orca final : public Scheduler {
         const std::int32_t wanted = region_blocks(*request);
         const std::size_t copies = plan.copies.size();
         if (!blocks_.enlarge(*request, wanted, plan.copies)) {
-          plan.refusals.push_back({request, {Cause::region, wanted, blocks_.pool().largest_hole()}});
+          refuse(plan, *request, {Cause::region, wanted, blocks_.pool().largest_hole()});
           continue;
         }
         plan.new_blocks.push_back({request, plan.copies.size() > copies ? 0 : held});
@@ -102,8 +102,6 @@ class Orca final : public Scheduler {
       budget = std::max(0, budget - request.num_tokens);
     }
   }
-
-  static void refuse(StepPlan& plan, Request& request, Reason reason) { plan.refusals.push_back({&request, reason}); }
 };
 
 }  // namespace

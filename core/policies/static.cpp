@@ -25,13 +25,13 @@ class StaticBatch final : public Scheduler {
     if (!running_.empty()) {
       decode(plan);
       if (!waiting_.empty()) {
-        plan.refusals.push_back({waiting_.front(), {Cause::batch_running, static_cast<std::int64_t>(running_.size()), 0}});
+        refuse(plan, *waiting_.front(), {Cause::batch_running, static_cast<std::int64_t>(running_.size()), 0});
       }
     } else if (!waiting_.empty()) {
       const TimeNs patience = waiting_.front()->joined_at + config_.batch_timeout;
       const bool full = waiting_.size() >= static_cast<std::size_t>(config_.max_num_seqs);
       if (!full && now < patience) {
-        plan.refusals.push_back({waiting_.front(), {Cause::batch_timeout, patience - now, 0}});
+        refuse(plan, *waiting_.front(), {Cause::batch_timeout, patience - now, 0});
         plan.wake_at = patience;
         return;
       }
@@ -46,14 +46,12 @@ class StaticBatch final : public Scheduler {
       Request& request = *waiting_.front();
       const auto seats = static_cast<std::int32_t>(running_.size()) + 1;
       const std::int32_t needed = blocks_.blocks_for(longest(request.spec, request.num_prompt));
-      std::optional<Reason> reason;
       if (seats > config_.max_num_seqs) {
-        reason = Reason{Cause::seats, seats, config_.max_num_seqs};
-      } else if (!blocks_.reserve(request, needed)) {
-        reason = Reason{Cause::region, needed, blocks_.pool().largest_hole()};
+        refuse(plan, request, {Cause::seats, seats, config_.max_num_seqs});
+        break;
       }
-      if (reason) {
-        plan.refusals.push_back({&request, *reason});
+      if (!blocks_.reserve(request, needed)) {
+        refuse(plan, request, {Cause::region, needed, blocks_.pool().largest_hole()});
         break;
       }
       waiting_.pop_front();

@@ -112,19 +112,10 @@ class VllmV1 final : public Scheduler {
     if (row == plan.rows.end()) return 0;
     const std::int32_t count = row->count;
     const std::int32_t first_block = row->first / config_.block_size;
-    const auto disturb_from = [&](std::int32_t index) {
-      blocks_.disturbed().insert(blocks_.disturbed().end(), victim.blocks.begin() + index, victim.blocks.end());
-    };
-    // What these blocks held was lost when the row took them.
-    for (const NewBlocks& taken : plan.new_blocks) {
-      if (taken.request == &victim) disturb_from(taken.first_index);
-    }
-    // The chunk will not be computed, so its blocks hold nothing. The peer leaves them findable ("ghost blocks").
-    if (config_.strict_peer) {
-      disturb_from(first_block);
-    } else {
-      blocks_.withdraw(victim, first_block);
-    }
+    // What these blocks held is lost, and what they were to hold will not be computed. The peer leaves them findable all the
+    // same ("ghost blocks").
+    blocks_.disturbed().insert(blocks_.disturbed().end(), victim.blocks.begin() + first_block, victim.blocks.end());
+    if (!config_.strict_peer) blocks_.withdraw(victim, first_block);
     plan.rows.erase(row);
     std::erase_if(plan.new_blocks, [&](const NewBlocks& n) { return n.request == &victim; });
     return count;
@@ -134,8 +125,6 @@ class VllmV1 final : public Scheduler {
     const std::int32_t threshold = config_.long_prefill_token_threshold;
     return threshold > 0 ? std::min(count, threshold) : count;
   }
-
-  static void refuse(StepPlan& plan, Request& request, Reason reason) { plan.refusals.push_back({&request, reason}); }
 };
 
 }  // namespace

@@ -33,7 +33,8 @@ std::string text_of(const std::string& path) {
 const std::string kGolden = TOKENYARD_SOURCE_DIR "/tests/golden/peers";
 
 // Pointers to all numbers and strings below `json`.
-void leaves(const nlohmann::json& json, const nlohmann::json::json_pointer& at, std::vector<nlohmann::json::json_pointer>& out) {
+void leaves(const nlohmann::json& json, const nlohmann::json::json_pointer& at,
+            std::vector<nlohmann::json::json_pointer>& out) {
   if (json.is_object()) {
     for (const auto& [key, value] : json.items()) leaves(value, at / key, out);
   } else if (json.is_array()) {

@@ -107,11 +107,14 @@ TEST_CASE("A replay names the first difference", "[trace]") {
   CHECK(difference("\"join\":1", "\"join\":2") ==
         "recorded: request 2 joins before step 0; here: request 1 joins before step 0");
   CHECK(difference("\"end\":3", "\"end\":4") == "recorded: 4 steps; here: 3");
-  CHECK(difference("{\"end\":3", R"({"step":3,"t":3000,"dur":5})" "\n" R"({"end":4)") ==
-        "recorded: step 3; here: nothing is left to do");
-  CHECK(difference("{\"step\":2", R"({"cancel":7,"step":2,"at":2000,"reason":"cancelled"})" "\n" R"({"step":2)") ==
-        "recorded: request 7 ends (cancelled) before step 2; here: step 2");
-  const std::string early = text.substr(0, text.find("{\"step\":2")) + R"({"end":2,"at":2000})" "\n";
+  CHECK(difference("{\"end\":3", R"({"step":3,"t":3000,"dur":5})"
+                                 "\n"
+                                 R"({"end":4)") == "recorded: step 3; here: nothing is left to do");
+  CHECK(difference("{\"step\":2", R"({"cancel":7,"step":2,"at":2000,"reason":"cancelled"})"
+                                  "\n"
+                                  R"({"step":2)") == "recorded: request 7 ends (cancelled) before step 2; here: step 2");
+  const std::string early = text.substr(0, text.find("{\"step\":2")) + R"({"end":2,"at":2000})"
+                                                                       "\n";
   CHECK(replayed(early).first.first_difference == "");  // nothing was recorded after it, so nothing differs
 }
 

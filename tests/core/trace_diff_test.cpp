@@ -19,7 +19,8 @@ std::string join(int number, const std::string& id, int at = 0) {
 std::string step(const std::string& fields, int dur = 5) {
   return R"({"step":0,"t":9,"dur":)" + std::to_string(dur) + fields + "}\n";
 }
-const std::string kEnd = R"({"end":1,"at":14})" "\n";
+const std::string kEnd = R"({"end":1,"at":14})"
+                         "\n";
 
 TraceDifference diff(const std::string& a, const std::string& b, bool ignore_time = false) {
   TraceReader left = reader_of(a, "A");

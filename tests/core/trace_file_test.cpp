@@ -178,16 +178,16 @@ TEST_CASE("Whole but hostile traces are refused with file, place and reason", "[
     REQUIRE(at != std::string::npos);
     return text.replace(at, from.size(), to);
   };
-  const auto first_step = [&](const std::string& fields) {
-    return lines({h, j, R"({"step":0,"t":0,"dur":5)" + fields + "}"});
-  };
+  const auto first_step = [&](const std::string& fields) { return lines({h, j, R"({"step":0,"t":0,"dur":5)" + fields + "}"}); };
   const auto second_step = [&](const std::string& fields) {
     return lines({h, j, step, R"({"step":1,"t":5,"dur":5)" + fields + "}"});
   };
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"", "expected a trace's header"},
       {"\n", "expected JSON"},
-      {"\x7f" "ELF\n", "expected JSON"},
+      {"\x7f"
+       "ELF\n",
+       "expected JSON"},
       {"[]\n", "expected an object"},
       {"{}\n", "\"tokenyard_trace\""},
       {lines({R"({"tokenyard_trace":2,"future":1})"}), "newer program"},

@@ -99,9 +99,14 @@ TEST_CASE("The expander follows the scheduler step by step, whatever happens", "
     totals.preemptions += sink.state->totals().preemptions;
     totals.hit_tokens += sink.state->totals().hit_tokens;
     totals.evicted_blocks += sink.state->totals().evicted_blocks;
-    for (auto [sum, part] : {std::pair(&total.moves, sink.moves), {&total.skips, sink.skips}, {&total.withdrawn, sink.withdrawn},
-                             {&total.ghosts, sink.ghosts}, {&total.waits, sink.waits}, {&total.done, sink.done},
-                             {&total.refusals, sink.refusals}, {&total.cancels, sink.cancels}}) {
+    for (auto [sum, part] : {std::pair(&total.moves, sink.moves),
+                             {&total.skips, sink.skips},
+                             {&total.withdrawn, sink.withdrawn},
+                             {&total.ghosts, sink.ghosts},
+                             {&total.waits, sink.waits},
+                             {&total.done, sink.done},
+                             {&total.refusals, sink.refusals},
+                             {&total.cancels, sink.cancels}}) {
       *sum += part;
     }
   }

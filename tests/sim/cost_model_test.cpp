@@ -1,0 +1,182 @@
+#include "sim/cost_model.h"
+
+#include <cmath>
+
+#include "support.h"
+
+using namespace tokenyard;
+
+namespace {
+
+// Requests for plans that only the cost model looks at.
+StepPlan plan_of(std::initializer_list<Row> rows) {
+  StepPlan plan;
+  plan.rows = rows;
+  return plan;
+}
+Row decode(std::int32_t context) { return {nullptr, context, 1, 0, true}; }
+Row prefill(std::int32_t first, std::int32_t count, bool sample = true) { return {nullptr, first, count, 0, sample}; }
+
+StepPlan decodes(int count, std::int32_t context) {
+  StepPlan plan;
+  for (int i = 0; i < count; ++i) plan.rows.push_back(decode(context));
+  return plan;
+}
+
+CostModel model_of(const char* model, const char* hardware, Execution execution = {}) {
+  return CostModel(find_model(model), find_hardware(hardware), execution);
+}
+
+// A machine that is easy to compute with: 100 TFLOP/s, 1000 GB/s, everything reaches half of it, launches take 2 us.
+HardwareSpec round_hardware() {
+  HardwareSpec h;
+  h.name = "round";
+  h.bf16_tflops = 100;
+  h.memory_gb_per_s = 1000;
+  h.memory_bytes = 10'000'000'000;
+  h.link_gb_per_s = 100;
+  h.gemm = {2, 0.5, 0.5};
+  h.decode_attention = {10, 0.1, 0.5};
+  h.prefill_attention = {12, 0.5, 0.5};
+  h.elementwise = {1, 0.5};
+  h.sampler = {25, 1};
+  h.host = {300, 5};
+  h.all_reduce = {{2, 4, 0.5}};
+  return h;
+}
+
+ModelSpec round_model() { return {"round", 10, 1000, 10, 5, 100, 2000, 10000, false, 2, 100000}; }
+
+}  // namespace
+
+TEST_CASE("a decode step by hand") {
+  const StepParts parts = CostModel(round_model(), round_hardware(), {}).cost(plan_of({decode(999), decode(1999)}));
+  // GEMMs are bound by reading the weights: bytes / (0.5 * 1000 GB/s), 2 bytes an element, T = 2 rows.
+  // qkv [1000 x 2000]: 2e6 weights + 2*3000 activations; out [1000 x 1000]; gate+up [1000 x 4000]; down [2000 x 1000]
+  const double elements = (2e6 + 2 * 3000) + (1e6 + 2 * 2000) + (4e6 + 2 * 5000) + (2e6 + 2 * 3000);
+  CHECK(parts.gemm == std::llround(10 * (4 * 2000 + elements * 2 / 500)));
+  // K and V of 1000 + 2000 positions, 5 heads x 100, 2 bytes; 10 us a kernel and 0.1 us a row.
+  CHECK(parts.attention == std::llround(10 * (10000 + 2 * 100 + 3000 * 2 * 500 * 2 / 500.0)));
+  // 8h + 2(q+kv) + 3f + 4kv = 8000 + 3000 + 6000 + 2000 a layer, 6h around them; 5 kernels a layer and 2.
+  CHECK(parts.elementwise == std::llround((10 * 5 + 2) * 1000 + 2 * (10 * 19000.0 + 6000) * 2 / 500));
+  CHECK(parts.head == std::llround(2000 + (1e7 + 2 * 11000) * 2 / 500 + 25000 + 2 * 1000));
+  CHECK(parts.communication == 0);
+  CHECK(parts.host == 300'000);
+}
+
+TEST_CASE("a prefill step by hand") {
+  const StepParts parts = CostModel(round_model(), round_hardware(), {}).cost(plan_of({prefill(500, 4000)}));
+  // GEMMs are bound by multiplying: 2 * 4000 * 9e6 elements / (0.5 * 1e5 flops/ns).
+  CHECK(parts.gemm == std::llround(10 * (4 * 2000 + 2.0 * 4000 * 9e6 / 5e4)));
+  // Position i of the chunk attends to 500 + i keys: 4000 * (500 + 4001/2) pairs, 4 * 1000 flops each; K and V once, Q and O.
+  const double pairs = 4000 * (500 + 4001 / 2.0);
+  const double bytes = 2.0 * 500 * 2 * 4500 + 2.0 * 1000 * 2 * 4000;
+  CHECK(parts.attention == std::llround(10 * (12000 + pairs * 4000 / 5e4 + bytes / 500)));
+  CHECK(parts.host == 300'000);  // too large for a graph, and long enough to hide the launches
+}
+
+TEST_CASE("two GPUs share the work and pay for two all-reduces a layer") {
+  const StepPlan plan = decodes(64, 1000);
+  const StepParts one = CostModel(round_model(), round_hardware(), {}).cost(plan);
+  ModelSpec even = round_model();
+  even.kv_heads = 2;  // 5 do not split
+  CHECK_THROWS_AS(CostModel(round_model(), round_hardware(), {2, true, 16}), InputError);
+  const StepParts two = CostModel(even, round_hardware(), {2, true, 16}).cost(plan);
+  CHECK(two.gemm < one.gemm);
+  CHECK(two.head < one.head);
+  // 2 * (4 us + 2 * 1/2 * 64 * 1000 * 2 bytes / (0.5 * 100 GB/s)) a layer.
+  CHECK(two.communication == std::llround(10 * 2 * (4000 + 64 * 1000 * 2 / 50.0)));
+  CHECK_THAT(error_of([&] { CostModel(even, find_hardware("rtx-4090"), {2, true, 16}); }), has_text("all-reduce"));
+}
+
+TEST_CASE("more work takes more time") {
+  const CostModel model = model_of("llama-3.1-8b", "a100-80gb");
+  TimeNs previous = 0;
+  for (const int rows : {1, 2, 8, 32, 128, 512}) {
+    const TimeNs now = model.cost(decodes(rows, 1000)).total();
+    CHECK(now > previous);
+    previous = now;
+  }
+  previous = 0;
+  for (const int context : {1, 100, 10'000, 100'000}) {
+    const TimeNs now = model.cost(decodes(8, context)).total();
+    CHECK(now > previous);
+    previous = now;
+  }
+  previous = 0;
+  for (const int chunk : {2, 100, 1000, 10'000, 100'000}) {
+    const TimeNs now = model.cost(plan_of({prefill(0, chunk)})).total();
+    CHECK(now > previous);
+    previous = now;
+  }
+  // A whole prompt costs less than its chunks: weights are read once.
+  const TimeNs chunks =
+      model.cost(plan_of({prefill(0, 1000, false)})).total() + model.cost(plan_of({prefill(1000, 1000)})).total();
+  CHECK(model.cost(plan_of({prefill(0, 2000)})).total() < chunks);
+}
+
+TEST_CASE("built-in hardware gives times in the range of published ones") {
+  const auto ms = [](const CostModel& model, const StepPlan& plan) {
+    return static_cast<double>(model.cost(plan).total()) / 1e6;
+  };
+  // Llama-3-8B on one A100: a prefill takes about 6 ms + 78 us a token; decoding it reads 15 GB of weights.
+  const CostModel a100 = model_of("llama-3.1-8b", "a100-80gb");
+  CHECK(ms(a100, plan_of({prefill(0, 2048)})) == Approx(6 + 0.078 * 2048).epsilon(0.2));
+  CHECK(ms(a100, decodes(1, 1000)) > 15.0 / 2.039 / 1.0);
+  CHECK(ms(a100, decodes(1, 1000)) < 15.0 / 2.039 * 2);
+  // vLLM on one H100, Llama-3.1-8B's size: 7 to 7.5 ms a token in small batches.
+  CHECK(ms(model_of("llama-3.1-8b", "h100-sxm"), decodes(8, 1000)) == Approx(7.2).epsilon(0.2));
+  // Small models are bound by launches: reading Qwen3-0.6B's weights takes 0.36 ms of an H100's time.
+  CHECK(ms(model_of("qwen3-0.6b", "h100-sxm"), decodes(1, 600)) > 3 * 0.36);
+}
+
+TEST_CASE("CUDA graphs save launches, but only where the GPU waits for them") {
+  const auto host = [](const CostModel& model, const StepPlan& plan) { return model.cost(plan).host; };
+  const CostModel with = model_of("qwen3-0.6b", "h100-sxm");
+  const CostModel without = model_of("qwen3-0.6b", "h100-sxm", {1, false, 16});
+  CHECK(host(with, decodes(1, 100)) == 300'000);
+  CHECK(host(without, decodes(1, 100)) > 300'000);
+  CHECK(with.cost(decodes(1, 100)).gemm == without.cost(decodes(1, 100)).gemm);
+  // What the host adds is what the GPU does not cover.
+  const StepParts parts = without.cost(decodes(1, 100));
+  const TimeNs gpu = parts.total() - parts.host;
+  CHECK(std::abs(parts.host - 300'000 + gpu - (28 * 10 + 5) * 8000) <= 3);
+  const CostModel large = model_of("qwen3-32b", "h100-sxm", {1, false, 16});
+  CHECK(host(large, decodes(1, 100)) == 300'000);
+}
+
+TEST_CASE("padding costs what computing costs") {
+  const CostModel model = model_of("llama-3.1-8b", "a100-80gb");
+  // A prompt of 300 padded to 1000 is a prompt of 1000.
+  CHECK(model.cost(plan_of({{nullptr, 0, 300, 700, true}})) == model.cost(plan_of({prefill(0, 1000)})));
+  // A row whose request has ended decodes for nobody.
+  CHECK(model.cost(plan_of({decode(500), {nullptr, 800, 0, 1, false}})) == model.cost(plan_of({decode(500), decode(800)})));
+}
+
+TEST_CASE("copied blocks are read and written") {
+  const CostModel model(round_model(), round_hardware(), {});
+  StepPlan plan = decodes(1, 10);
+  const TimeNs before = model.cost(plan).elementwise;
+  plan.copies = {{1, 2}, {2, 3}};
+  // 2 blocks of 16 tokens, 2 * 10 layers * 500 * 2 bytes each, twice, at 1000 GB/s.
+  CHECK(model.cost(plan).elementwise - before == 2 * 16 * 20000 * 2 / 1000);
+}
+
+TEST_CASE("constant steps") {
+  const CostModel model(ConstantTime{1000, 10});
+  const StepParts parts = model.cost(plan_of({decode(5), prefill(0, 20), {nullptr, 0, 3, 4, true}}));
+  CHECK(parts.total() == 1000 + 10 * (1 + 20 + 7));
+}
+
+TEST_CASE("blocks from memory") {
+  const ModelSpec model = find_model("llama-3.1-8b");
+  const HardwareSpec card = find_hardware("rtx-4090");
+  // vLLM 0.19 found 2,588 blocks there.
+  CHECK(kv_blocks(model, card, {}, 0.9, 2048, 256) == Approx(2588).epsilon(0.01));
+  CHECK(kv_blocks(model, card, {1, true, 32}, 0.9, 2048, 256) == kv_blocks(model, card, {}, 0.9, 2048, 256) / 2);
+  CHECK(kv_blocks(model, find_hardware("a100-80gb"), {}, 0.9, 2048, 256) > kv_blocks(model, card, {}, 0.9, 2048, 256));
+  const std::string error = error_of([&] { kv_blocks(find_model("qwen3-32b"), card, {}, 0.9, 2048, 256); });
+  CHECK_THAT(error, has_text("qwen3-32b does not fit rtx-4090"));
+  CHECK_THAT(error, has_text("65.5 GB"));
+  CHECK_THROWS_AS(kv_blocks(model, card, {}, 0.5, 2048, 256), InputError);
+}

@@ -1,0 +1,162 @@
+#include <chrono>
+
+#include "sim/line_reader.h"
+#include "support.h"
+
+using namespace tokenyard;
+
+namespace {
+
+const std::string kHeader = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
+
+std::vector<SourceEvent> azure(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  const TemporaryFile file("trace.csv", text);
+  const Scenario scenario = load_scenario(file.path(), overrides);
+  return drain(*make_source(scenario));
+}
+
+std::vector<SourceEvent> mooncake(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  const TemporaryFile file("trace.jsonl", text);
+  const Scenario scenario = load_scenario(file.path(), overrides);
+  return drain(*make_source(scenario));
+}
+
+std::string shared_file(const std::string& name) {
+  const char* named = std::getenv("TOKENYARD_SHARED");
+  const std::filesystem::path folder = named ? named : std::string(TOKENYARD_SOURCE_DIR) + "/../shared";
+  const std::filesystem::path path = folder / name;
+  if (std::filesystem::exists(path)) return path.string();
+  WARN("skipped: " << path.string() << " is absent; TOKENYARD_SHARED names the folder");
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("an Azure trace becomes requests") {
+  const auto events = azure(kHeader +
+                                "2023-12-31 23:59:59.9999999,374,44\n"
+                                "2024-01-01 00:00:00.0000001,396,0\r\n"
+                                "2024-03-01 00:00:00,5,1",
+                            {"workload.0.limit=2"});
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].spec.id == "0");
+  CHECK(events[0].spec.arrival == 0);
+  CHECK(events[0].spec.prompt.size() == 374);
+  CHECK(events[0].spec.max_tokens == 44);
+  CHECK(events[0].spec.output_tokens == 44);
+  CHECK(events[1].spec.arrival == 200);
+  CHECK(events[1].spec.max_tokens == 0);
+  CHECK(events[0].spec.prompt.spans()[0].content != events[1].spec.prompt.spans()[0].content);
+}
+
+TEST_CASE("leap years count") {
+  const auto days = [](const std::string& from, const std::string& to) {
+    return azure(kHeader + from + " 00:00:00,1,1\n" + to + " 00:00:00,1,1\n").at(1).spec.arrival / 86'400'000'000'000;
+  };
+  CHECK(days("2024-02-28", "2024-03-01") == 2);
+  CHECK(days("2023-02-28", "2023-03-01") == 1);
+  CHECK(days("2100-02-28", "2100-03-01") == 1);
+  CHECK(days("2000-02-28", "2000-03-01") == 2);
+  CHECK(days("1999-12-31", "2000-01-01") == 1);
+}
+
+TEST_CASE("a trace is repeated one mean gap after its end") {
+  const auto events =
+      azure(kHeader + "2024-01-01 00:00:00,1,1\n2024-01-01 00:00:01,2,1\n2024-01-01 00:00:04,3,1\n", {"workload.0.repeat=3"});
+  REQUIRE(events.size() == 9);
+  CHECK(events[3].spec.arrival == 6'000'000'000);
+  CHECK(events[8].spec.arrival == 16'000'000'000);
+  CHECK(events[8].spec.id == "8");
+  CHECK(events[8].spec.prompt.spans()[0].content != events[5].spec.prompt.spans()[0].content);
+}
+
+TEST_CASE("malformed Azure lines are named") {
+  const auto error = [](const std::string& line) {
+    return error_of([&] { azure(kHeader + "2024-01-01 00:00:00,1,1\n" + line + "\n"); });
+  };
+  for (const char* line :
+       {"2024-01-01 00:00:00,1", "2024-01-01 00:00:00,1,1,1", "2024-01-01 00:00:00,-1,1", "2024-01-01 00:00:00,1,1e3",
+        "2024-01-01 00:00:00,99999999999,1", "2024-13-01 00:00:00,1,1", "2024-01-00 00:00:00,1,1", "2024-01-01 24:00:00,1,1",
+        "2024-01-01T00:00:00,1,1", "2024-01-01 00:00:00.12345678901,1,1", "nan,nan,nan", ",,", "2024-01-01 00:00:00, 1,1"}) {
+    CAPTURE(line);
+    CHECK_THAT(error(line), has_text("trace.csv: line 3: expected"));
+  }
+  CHECK_THAT(error("2023-12-31 23:59:59,1,1"), has_text("line 3: expected requests in the order of their time"));
+  CHECK_THAT(error("2025-01-01 00:00:00,1,1"), has_text("line 3: expected a trace of at most 31 days"));
+  CHECK_THAT(error(std::string(2'000'000, '1')), has_text("line 3: expected a line of at most"));
+  CHECK_THAT(error_of([] { azure("TIMESTAMP,Tokens\n2024-01-01 00:00:00,1\n"); }), has_text("line 1: expected \"TIMESTAMP"));
+  CHECK(azure(kHeader).empty());
+}
+
+TEST_CASE("a Mooncake trace becomes requests that share prefixes") {
+  const auto events = mooncake(
+      "{\"timestamp\": 0, \"input_length\": 1000, \"output_length\": 5, \"hash_ids\": [0, 7]}\n"
+      "{\"timestamp\": 27, \"input_length\": 1025, \"output_length\": 6, \"hash_ids\": [0, 7, 9]}\n");
+  REQUIRE(events.size() == 2);
+  CHECK(events[1].spec.arrival == 27'000'000);
+  CHECK(events[1].spec.max_tokens == 6);
+  const TokenSequence& a = events[0].spec.prompt;
+  const TokenSequence& b = events[1].spec.prompt;
+  CHECK(a.size() == 1000);
+  CHECK(b.size() == 1025);
+  CHECK(a.hash_block({}, 0, 1000) == b.hash_block({}, 0, 1000));
+  CHECK_FALSE(a.hash_block({}, 0, 512) == a.hash_block({}, 512, 488));
+}
+
+TEST_CASE("malformed Mooncake lines are named") {
+  const std::string good = R"({"timestamp": 5, "input_length": 10, "output_length": 5, "hash_ids": [0]})";
+  const auto error = [&](const std::string& line) { return error_of([&] { mooncake(good + "\n" + line + "\n"); }); };
+  const auto line = [](const char* time, const char* input, const char* output, const char* ids) {
+    return std::string(R"({"timestamp": )") + time + R"(, "input_length": )" + input + R"(, "output_length": )" + output +
+           R"(, "hash_ids": )" + ids + "}";
+  };
+  CHECK_THAT(error("{"), has_text("line 2: line 1, column"));
+  CHECK_THAT(error(line("6", "-1", "5", "[0]")), has_text("line 2: /input_length"));
+  CHECK_THAT(error(line("6", "10", "1e99", "[0]")), has_text("line 2: /output_length"));
+  CHECK_THAT(error(line("6", "513", "5", "[0]")), has_text("line 2: /hash_ids: expected one id for each 512 tokens"));
+  CHECK_THAT(error(line("6", "10", "5", "[-1]")), has_text("/hash_ids/0"));
+  CHECK_THAT(error(line("6", "10", "5", "[17592186044416]")), has_text("/hash_ids/0"));
+  CHECK_THAT(error(line("4", "10", "5", "[0]")), has_text("in the order of their time"));
+  CHECK_THAT(error(line("1e11", "10", "5", "[0]")), has_text("31 days"));
+  CHECK_THAT(error(R"({"timestamp": 6})"), has_text("line 2: /: expected the key \"input_length\""));
+}
+
+TEST_CASE("lines are found wherever the buffer ends") {
+  std::string text;
+  for (int i = 0; i < 3000; ++i) text += std::string(static_cast<std::size_t>(i % 97), 'x') + "\n";
+  text += std::string(200'000, 'y');
+  const TemporaryFile file("lines.txt", text);
+  LineReader reader(file.path());
+  for (int pass = 0; pass < 2; ++pass) {
+    std::string_view line;
+    for (int i = 0; i < 3000; ++i) {
+      REQUIRE(reader.next(line));
+      REQUIRE(line.size() == static_cast<std::size_t>(i % 97));
+      REQUIRE(reader.line() == i + 1);
+    }
+    REQUIRE(reader.next(line));
+    CHECK(line.size() == 200'000);
+    CHECK_FALSE(reader.next(line));
+    reader.rewind();
+  }
+  CHECK_THAT(error_of([] { LineReader("no/such/file"); }), has_text("no/such/file: cannot be read"));
+}
+
+TEST_CASE("the Azure hour is read whole") {
+  const std::string path = shared_file("data/azure2023/AzureLLMInferenceTrace_conv.csv");
+  if (path.empty()) return;
+  const auto events = drain(*make_source(load_scenario(path)));
+  std::int64_t tokens = 0;
+  for (const SourceEvent& event : events) tokens += event.spec.prompt.size() + event.spec.max_tokens;
+  CHECK(events.size() == 19366);
+  CHECK(tokens == 22'361'870 + 4'088'665);
+  CHECK(drain(*make_source(load_scenario(path, {"workload.0.repeat=10"}))).size() == 193'660);
+}
+
+TEST_CASE("the Mooncake hour is read whole, with its sharing") {
+  const std::string path = shared_file("data/mooncake/conversation_trace.jsonl");
+  if (path.empty()) return;
+  const auto events = drain(*make_source(load_scenario(path)));
+  CHECK(events.size() == 12031);
+  CHECK(events.back().spec.arrival < TimeNs{3600} * 1'000'000'000);
+}
