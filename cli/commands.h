@@ -19,6 +19,10 @@ void add_export(CLI::App& app, Run& chosen);
 void add_conform(CLI::App& app, Run& chosen);
 void add_calibrate(CLI::App& app, Run& chosen);
 void add_validate(CLI::App& app, Run& chosen);
+void add_sweep(CLI::App& app, Run& chosen);
+void add_capacity(CLI::App& app, Run& chosen);
+void add_scenarios(CLI::App& app, Run& chosen);
+void add_explain(CLI::App& app, Run& chosen);
 void add_test(CLI::App& app, Run& chosen);
 
 }  // namespace tokenyard::cli

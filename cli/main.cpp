@@ -27,7 +27,9 @@ int main(int argc, char** argv) {
       "\n"
       "Try:  tokenyard simulate scenarios/chat-hour.json --trace chat.trace\n"
       "      tokenyard simulate scenarios/chat-hour.json --policy orca --trace orca.trace\n"
-      "      tokenyard diff chat.trace orca.trace --ignore time"};
+      "      tokenyard diff chat.trace orca.trace --ignore time\n"
+      "      tokenyard scenarios\n"
+      "      tokenyard explain prefill-first"};
   app.name("tokenyard");
   app.set_version_flag("--version", "tokenyard " TOKENYARD_VERSION);
   app.require_subcommand(1);
@@ -41,6 +43,10 @@ int main(int argc, char** argv) {
   tokenyard::cli::add_conform(app, chosen);
   tokenyard::cli::add_calibrate(app, chosen);
   tokenyard::cli::add_validate(app, chosen);
+  tokenyard::cli::add_scenarios(app, chosen);
+  tokenyard::cli::add_explain(app, chosen);
+  tokenyard::cli::add_sweep(app, chosen);
+  tokenyard::cli::add_capacity(app, chosen);
   tokenyard::cli::add_test(app, chosen);
 
   // CLI11 would only say that a subcommand is missing.

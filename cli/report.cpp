@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/input_error.h"
+#include "sim/result_values.h"
 
 namespace tokenyard::cli {
 namespace {
@@ -22,15 +23,14 @@ constexpr double kSecond = 1e9;
 struct Latency {
   const char* title;
   const char* label;  // in the table
-  const char* key;    // in JSON
   const Distribution& values;
 };
 
 std::vector<Latency> latencies(const Metrics& m) {
-  return {{"Time to First Token", "TTFT", "ttft", m.ttft},
-          {"Time per Output Token (excl. 1st token)", "TPOT", "tpot", m.tpot},
-          {"Inter-token Latency", "ITL", "itl", m.itl},
-          {"End-to-end Latency", "E2EL", "e2el", m.e2el}};
+  return {{"Time to First Token", "TTFT", m.ttft},
+          {"Time per Output Token (excl. 1st token)", "TPOT", m.tpot},
+          {"Inter-token Latency", "ITL", m.itl},
+          {"End-to-end Latency", "E2EL", m.e2el}};
 }
 
 double per_second(double amount, const Metrics& m) {
@@ -39,8 +39,6 @@ double per_second(double amount, const Metrics& m) {
 double share(std::int64_t part, std::int64_t whole) {
   return whole > 0 ? static_cast<double>(part) / static_cast<double>(whole) : 0;
 }
-
-constexpr const char* kMemoryClasses[] = {"used", "reserved", "internal", "external", "free"};
 
 }  // namespace
 
@@ -124,42 +122,20 @@ std::string result_json(const Metrics& m, const ReportContext& context) {
   j["policy"] = name_of(context.engine.policy);
   j["num_blocks"] = context.engine.num_blocks;
   j["block_size"] = context.engine.block_size;
-  j["num_prompts"] = m.joined;
-  j["duration"] = static_cast<double>(m.duration()) / kSecond;
-  j["completed"] = m.completed;
-  j["failed"] = m.refused + m.failed + m.cancelled;
-  j["total_input_tokens"] = m.input_tokens;
-  j["total_output_tokens"] = m.output_tokens;
-  j["request_throughput"] = per_second(static_cast<double>(m.completed), m);
-  j["request_goodput"] = m.slo().any() ? nlohmann::ordered_json(per_second(static_cast<double>(m.good), m)) : nullptr;
-  j["output_throughput"] = per_second(static_cast<double>(m.output_tokens), m);
-  j["total_token_throughput"] = per_second(static_cast<double>(m.input_tokens + m.output_tokens), m);
-  j["max_output_tokens_per_s"] = m.max_output_tokens_per_s;
-  j["max_concurrent_requests"] = m.max_live;
-  for (const Latency& latency : latencies(m)) {
-    const std::string suffix = std::string("_") + latency.key + "_ms";
-    j["mean" + suffix] = latency.values.mean() / kMs;
-    j["median" + suffix] = latency.values.percentile(50) / kMs;
-    j["std" + suffix] = latency.values.std_dev() / kMs;
-    j["p90" + suffix] = latency.values.percentile(90) / kMs;
-    j["p95" + suffix] = latency.values.percentile(95) / kMs;
-    j["p99" + suffix] = latency.values.percentile(99) / kMs;
+  for (const ResultValue& value : result_values(m)) {
+    const std::size_t dot = value.name.find('.');
+    nlohmann::ordered_json& field =
+        dot == std::string::npos ? j[value.name] : j[value.name.substr(0, dot)][value.name.substr(dot + 1)];
+    if (std::isnan(value.value)) {
+      field = nullptr;
+    } else if (value.integer) {
+      field = static_cast<std::int64_t>(value.value);
+    } else {
+      field = value.value;
+    }
   }
   j["percentiles_exact"] = m.itl.exact() && m.ttft.exact();
-  j["steps"] = m.steps;
-  j["computed_tokens"] = m.computed_tokens;
-  j["mean_batch_size"] = m.batch_size.mean();
-  j["max_batch_size"] = m.batch_size.percentile(100);
-  j["mean_step_tokens"] = m.step_tokens.mean();
-  j["preemptions"] = m.preemptions;
-  j["prefix_cache_hit_rate"] = share(m.prefix_hits, m.prefix_queries);
-  j["busy"] = share(m.busy, m.duration());
-  j["refused"] = m.refused;
-  j["cancelled"] = m.cancelled;
-  j["kv_capacity"] = m.out_of_kv;
   j["first_refusals"] = m.first_refusals;
-  const auto shares = m.memory_shares();
-  for (std::size_t i = 0; i < shares.size(); ++i) j["kv_slots"][kMemoryClasses[i]] = shares[i];
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -180,8 +156,9 @@ void write_file(const std::string& path, const std::string& text) {
 Progress::Progress()
     : terminal_(isatty(STDERR_FILENO) != 0), start_(Clock::now()), next_(start_ + std::chrono::milliseconds(300)) {}
 
-Progress::~Progress() {
+void Progress::erase() {
   if (shown_) fmt::print(stderr, "\r\033[K");
+  shown_ = false;
 }
 
 void Progress::update(const Engine& engine, TimeNs now) {

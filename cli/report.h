@@ -34,7 +34,8 @@ void write_file(const std::string& path, const std::string& text);
 class Progress {
  public:
   Progress();
-  ~Progress();  // erases the line
+  ~Progress() { erase(); }
+  void erase();
   void update(const Engine& engine, TimeNs now);
 
  private:

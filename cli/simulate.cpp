@@ -6,54 +6,65 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/plot.h"
 #include "cli/report.h"
-#include "core/engine.h"
+#include "cli/scenario_files.h"
+#include "cli/timeline.h"
 #include "core/trace.h"
-#include "sim/scenario.h"
+#include "sim/lesson.h"
+#include "sim/run.h"
 
 namespace tokenyard::cli {
 namespace {
 
 struct Options {
-  std::string scenario, policy, trace, json;
+  std::string scenario, variant, policy, trace, json, plot;
   std::vector<std::string> set, goodput;
 };
 
 int simulate(const Options& options) {
+  if (!options.plot.empty()) require_plot_format(options.plot);
   std::vector<std::string> overrides = options.set;
   if (!options.policy.empty()) overrides.push_back("engine.policy=" + options.policy);
   const Slo slo = parse_slo(options.goodput);
-  const Scenario scenario = load_scenario(options.scenario, overrides);
-  const std::unique_ptr<SimBackend> backend = make_backend(scenario);
-  const std::unique_ptr<RequestSource> source = make_source(scenario);
+  const std::string path = find_scenario(options.scenario);
+  if (!options.variant.empty()) {
+    const std::vector<std::string> variant = find_variant(load_lesson(path), options.variant).overrides;
+    overrides.insert(overrides.begin(), variant.begin(), variant.end());
+  }
+  const Scenario scenario = load_scenario(path, overrides);
 
   std::unique_ptr<TraceWriter> trace;
   if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
-  Engine engine(scenario.engine, *backend, {slo, trace.get()});
-  if (trace) {
-    trace->on_header({"tokenyard " TOKENYARD_VERSION, "sim", engine.scheduler().config(), scenario.json,
-                      scenario.model ? to_json(*scenario.model) : "", scenario.hardware ? to_json(*scenario.hardware) : ""});
-  }
+  RunResult result;
+  Timeline timeline;
   {
     Progress progress;
-    while (engine.step(source.get())) progress.update(engine, backend->now());
+    result = run_scenario(scenario, {slo, trace.get(), "tokenyard " TOKENYARD_VERSION, [&](const Engine& engine, TimeNs now) {
+                                       progress.update(engine, now);
+                                       if (!options.plot.empty()) timeline.add(engine, now);
+                                     }});
   }
-  if (trace) {
-    trace->on_end(engine.num_steps(), backend->now());
-    trace->flush();
-  }
+  if (trace) trace->flush();
 
   ReportContext context;
   context.scenario = scenario.name;
   context.backend = "sim";
-  context.engine = engine.scheduler().config();
+  context.engine = result.engine;
   if (scenario.model) context.model = scenario.model->name;
   if (scenario.hardware) context.hardware = scenario.hardware->name;
   context.timing = scenario.model ? context.model + " on " + context.hardware : "constant step time";
   context.error_note = error_note(scenario);
-  if (!options.json.empty()) write_file(options.json, result_json(engine.metrics(), context));
-  fmt::print("{}", result_table(engine.metrics(), context));
+  if (!options.json.empty()) write_file(options.json, result_json(result.metrics, context));
+  fmt::print("{}", result_table(result.metrics, context));
   if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
+  if (!options.plot.empty()) {
+    const std::string name = scenario.title.empty() ? scenario.name : scenario.title;
+    const std::string variant = options.variant.empty() ? "" : options.variant + ": ";
+    save_plot(options.plot,
+              timeline.draw(name, variant + "policy " + name_of(result.engine.policy) + ", " + context.timing, result.metrics));
+    fmt::print("plot: {}\n", options.plot);
+  }
   return 0;
 }
 
@@ -66,11 +77,13 @@ void add_simulate(CLI::App& app, Run& chosen) {
       ->add_option("scenario", options->scenario,
                    "A scenario (.json), an Azure 2023 trace (.csv), a Mooncake trace (.jsonl), or a peer's workload")
       ->required();
+  command->add_option("--variant", options->variant, "One of a classroom scenario's variants (see tokenyard explain)");
   command->add_option("--policy", options->policy, "static, orca, nano_vllm or vllm_v1; short for --set engine.policy=...");
   command->add_option("--set", options->set, "Change a value: --set engine.max_num_seqs=64 hardware=h100-sxm")
       ->type_name("PATH=VALUE");
   command->add_option("--trace", options->trace, "Write every decision with its reason to this file (JSON Lines)");
   command->add_option("--json", options->json, "Write the result under the field names of `vllm bench serve`");
+  command->add_option("--plot", options->plot, "Draw latencies, memory and queues (.svg or .png)");
   command->add_option("--goodput", options->goodput, "Count requests within these limits, in ms: --goodput ttft:500 tpot:50")
       ->type_name("METRIC:MS");
   command->footer(

@@ -119,11 +119,13 @@ MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan) {
 void Metrics::on_join(const Request& request, std::int64_t live) {
   ++joined;
   first_arrival = std::min(first_arrival, request.spec.arrival);
+  last_arrival = std::max(last_arrival, request.spec.arrival);
   max_live = std::max(max_live, live);
 }
 
-void Metrics::on_step(const StepPlan& plan, TimeNs end, TimeNs duration, const MemoryUse& memory) {
+void Metrics::on_step(const StepPlan& plan, TimeNs end, TimeNs duration, const MemoryUse& use) {
   ++steps;
+  memory = use;
   busy += duration;
   last_end = end;
   const std::int64_t tokens = plan.num_tokens();
@@ -136,7 +138,7 @@ void Metrics::on_step(const StepPlan& plan, TimeNs end, TimeNs duration, const M
     prefix_queries += admission.request->num_prompt;
     prefix_hits += admission.hit_tokens;
   }
-  const std::array<std::int64_t, 5> slots = {memory.used, memory.reserved, memory.internal, memory.external, memory.free};
+  const std::array<std::int64_t, 5> slots = {use.used, use.reserved, use.internal, use.external, use.free};
   for (std::size_t i = 0; i < slots.size(); ++i) {
     memory_time_[i] += static_cast<double>(slots[i]) * static_cast<double>(duration);
   }

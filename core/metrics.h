@@ -53,6 +53,7 @@ struct MemoryUse {
   std::int64_t external = 0;  // free, but in holes too small for the queue's head (contiguous policies)
   std::int64_t free = 0;
 };
+inline constexpr const char* kMemoryClasses[] = {"used", "reserved", "internal", "external", "free"};
 // O(running requests). What a request will need is its expected_kv.
 MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan);
 
@@ -86,8 +87,10 @@ class Metrics {
   std::int64_t max_live = 0;
   std::int64_t max_output_tokens_per_s = 0;
   TimeNs first_arrival = kNever;
+  TimeNs last_arrival = 0;
   TimeNs last_end = 0;  // of the last step
   TimeNs busy = 0;      // time inside steps
+  MemoryUse memory;     // in the last step
 
   TimeNs duration() const { return joined == 0 || last_end < first_arrival ? 0 : last_end - first_arrival; }
   // Means over the time inside steps, as shares of the pool: used, reserved, internal, external, free.

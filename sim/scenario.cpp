@@ -150,6 +150,9 @@ Scenario read_scenario(const ScenarioInput& input) {
   if (const auto v = top.find("gpu_memory_utilization")) s.gpu_memory_utilization = v->number(0.01, 1);
   if (const auto v = top.find("seed")) s.seed = static_cast<std::uint64_t>(v->integer(0, std::int64_t{1} << 53));
 
+  if (const auto v = top.find("rate_scale")) s.rate_scale = v->number(kLeastRateScale, kMostRateScale);
+  for (const char* of_lesson : {"variants", "show", "expect"}) top.find(of_lesson);  // lesson.h reads them
+
   EngineExtras extras;
   const auto engine = top.find("engine");
   if (engine) extras = read_engine(*engine, s.engine);
@@ -173,12 +176,14 @@ Scenario read_scenario(const ScenarioInput& input) {
   top.done();
 
   nlohmann::json resolved = input.json.raw();
+  for (const char* of_lesson : {"variants", "show", "expect"}) resolved.erase(of_lesson);
   if (s.model) resolved["model"] = nlohmann::json::parse(to_json(*s.model));
   if (s.hardware) resolved["hardware"] = nlohmann::json::parse(to_json(*s.hardware));
   resolved["tensor_parallel"] = s.execution.tensor_parallel;
   resolved["cuda_graphs"] = s.execution.cuda_graphs;
   resolved["gpu_memory_utilization"] = s.gpu_memory_utilization;
   resolved["seed"] = s.seed;
+  resolved["rate_scale"] = s.rate_scale;
   resolved["engine"] = engine_json(s.engine, extras.watermark);
   for (nlohmann::json& entry : resolved["workload"]) {
     if (entry.contains("path")) entry["path"] = file_beside(input.directory, entry["path"].get<std::string>());
@@ -207,7 +212,9 @@ std::unique_ptr<SimBackend> make_backend(const Scenario& scenario) {
   return std::make_unique<SimBackend>(make_cost_model(scenario), scenario.model ? scenario.model->max_context : 0);
 }
 
-std::unique_ptr<RequestSource> make_source(const Scenario& scenario) { return mix_sources(scenario.workload, scenario.seed); }
+std::unique_ptr<RequestSource> make_source(const Scenario& scenario) {
+  return mix_sources(scenario.workload, scenario.seed, scenario.rate_scale);
+}
 
 std::string error_note(const Scenario& scenario) {
   if (scenario.step_time) return "constant step time; no hardware is modelled";

@@ -16,6 +16,7 @@
 namespace tokenyard {
 
 inline constexpr int kScenarioVersion = 1;
+inline constexpr double kLeastRateScale = 1e-6, kMostRateScale = 1e6;
 
 struct Scenario {
   std::string name, title, teaches, look_for;
@@ -29,6 +30,7 @@ struct Scenario {
 
   EngineConfig engine;  // valid, num_blocks resolved
   std::uint64_t seed = 0;
+  double rate_scale = 1;  // how many times as fast the workload's requests come
   std::vector<std::shared_ptr<const Workload>> workload;
 
   // The resolved scenario as a scenario file: nothing left to a default or a name. Loading it gives the same scenario again.

@@ -1,6 +1,7 @@
 #include "sim/workload.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "core/json_reader.h"
@@ -58,14 +59,21 @@ std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::
   return read_generate_workload(json, texts);
 }
 
-std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<const Workload>>& workloads, std::uint64_t seed) {
-  if (workloads.size() == 1) return workloads.front()->source({0, "", seed});
+std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<const Workload>>& workloads, std::uint64_t seed,
+                                           double rate_scale) {
+  if (workloads.size() == 1) return workloads.front()->source({0, "", seed, rate_scale});
   std::vector<std::unique_ptr<RequestSource>> parts;
   for (const auto& workload : workloads) {
     const auto index = static_cast<std::int32_t>(parts.size());
-    parts.push_back(workload->source({index, std::string(1, static_cast<char>('a' + index)), seed}));
+    parts.push_back(workload->source({index, std::string(1, static_cast<char>('a' + index)), seed, rate_scale}));
   }
   return std::make_unique<MixedSource>(std::move(parts));
+}
+
+TimeNs scaled_arrival(TimeNs time, double rate_scale) {
+  if (rate_scale == 1) return time;
+  constexpr double most = 4e18;  // within TimeNs, so that a slow-down cannot overflow
+  return static_cast<TimeNs>(std::floor(std::min(static_cast<double>(time) / rate_scale, most) + 0.5));
 }
 
 std::string file_beside(const std::string& directory, const std::string& path) {

@@ -43,6 +43,7 @@ struct SourceSeat {
   std::int32_t index = 0;  // among the scenario's workloads
   std::string prefix;      // of its request ids
   std::uint64_t seed = 0;
+  double rate_scale = 1;  // sessions and recorded requests come this many times as fast; > 0
 };
 
 class Workload {
@@ -57,7 +58,11 @@ std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::
 
 // The sources of all `workloads`, mixed by time; ids get a letter in front when there are several.
 // REQUIRES: 1 <= workloads.size() <= kMostWorkloads.
-std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<const Workload>>& workloads, std::uint64_t seed);
+std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<const Workload>>& workloads, std::uint64_t seed,
+                                           double rate_scale = 1);
+
+// `time` when everything happens `rate_scale` times as fast.
+TimeNs scaled_arrival(TimeNs time, double rate_scale);
 
 // One kind each.
 std::shared_ptr<const Workload> read_requests_workload(const JsonValue& json, TextNames& texts);

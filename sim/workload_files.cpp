@@ -60,7 +60,7 @@ class RecordedSource : public RequestSource {
     if (spec.arrival > kLongestFile) reader_.fail("expected a trace of at most 31 days, found a later request");
     last_ = spec.arrival;
     ++in_file_;
-    spec.arrival += begin_;
+    spec.arrival = scaled_arrival(spec.arrival + begin_, seat_.rate_scale);
     spec.id = seat_.prefix + std::to_string(number_++);
     next_ = std::move(spec);
   }

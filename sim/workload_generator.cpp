@@ -35,6 +35,12 @@ struct Arrivals {
   double burstiness = 1;  // gamma: the shape of the gaps; below 1 burstier than Poisson, their variance is 1 / burstiness
   TimeNs on = 0, off = 0;
 
+  Arrivals scaled(double rate_scale) const {
+    Arrivals a = *this;
+    a.rate_per_s *= rate_scale;
+    return a;
+  }
+
   static Arrivals read(const JsonValue& json) {
     JsonObject object = json.object();
     Arrivals a;
@@ -142,7 +148,7 @@ class GeneratorSource final : public RequestSource {
   GeneratorSource(std::shared_ptr<const Generator> generator, const SourceSeat& seat)
       : generator_(std::move(generator)),
         seat_(seat),
-        clock_(generator_->arrivals, stream(0)),
+        clock_(generator_->arrivals.scaled(seat.rate_scale), stream(0)),
         prompts_(stream(1)),
         outputs_(stream(2)),
         systems_(stream(3)),

@@ -44,9 +44,9 @@ class ListedSource final : public RequestSource {
       if (request.spec.arrival_step >= 0) {
         by_step_.push_back({request.spec.arrival_step, 1, i, false});
       } else {
-        by_time_.push_back({request.spec.arrival, 0, i, false});
+        by_time_.push_back({scaled_arrival(request.spec.arrival, seat.rate_scale), 0, i, false});
       }
-      if (request.cancel_at != kNever) by_time_.push_back({request.cancel_at, 1, i, true});
+      if (request.cancel_at != kNever) by_time_.push_back({scaled_arrival(request.cancel_at, seat.rate_scale), 1, i, true});
       if (request.cancel_step >= 0) by_step_.push_back({request.cancel_step, 0, i, true});
     }
     std::sort(by_time_.begin(), by_time_.end());
@@ -70,7 +70,7 @@ class ListedSource final : public RequestSource {
     } else {
       event.spec = listed;
       event.spec.id = seat_.prefix + listed.id;
-      if (listed.arrival_step >= 0) event.spec.arrival = now;
+      event.spec.arrival = listed.arrival_step >= 0 ? now : entry.when;
       if (seat_.index > 0) event.spec.prompt = renamed(listed.prompt);
     }
     due.push_back(std::move(event));

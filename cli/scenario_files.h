@@ -1,0 +1,15 @@
+// Where scenarios are found.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace tokenyard::cli {
+
+// `name` when it is a file; else NAME.json of the first folder that has it. Throws InputError with the folders searched.
+std::string find_scenario(const std::string& name);
+
+// Every scenario a bare name finds, sorted by name.
+std::vector<std::string> all_scenarios();
+
+}  // namespace tokenyard::cli

@@ -1,0 +1,25 @@
+// A sweep as a picture.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "sim/sweep.h"
+
+namespace tokenyard::cli {
+
+inline constexpr std::array kSweepPlotMetrics = {"output_throughput", "p99_ttft_ms", "p99_tpot_ms", "p99_e2el_ms"};
+
+struct SweepPlot {
+  std::string title;
+  std::vector<Axis> axes;
+  std::vector<std::vector<std::string>> values;  // per run, one per axis
+  std::vector<std::vector<double>> metrics;      // per run, kSweepPlotMetrics
+};
+
+// The first axis runs along x; every combination of the others is a line. Throws InputError when those are more than a plot
+// can tell apart.
+std::string draw_sweep(const SweepPlot& sweep);
+
+}  // namespace tokenyard::cli
