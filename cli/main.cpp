@@ -1,6 +1,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -50,8 +51,11 @@ int main(int argc, char** argv) {
   tokenyard::cli::add_test(app, chosen);
 
   // CLI11 would only say that a subcommand is missing.
-  if (argc > 1 && argv[1][0] != '-' && app.get_subcommand_no_throw(argv[1]) == nullptr) {
-    return fail(fmt::format("tokenyard: unknown command \"{}\" (see tokenyard --help)", argv[1]));
+  if (argc > 1 && argv[1][0] != '-') {
+    const auto commands = app.get_subcommands([](const CLI::App* command) { return !command->get_name().empty(); });
+    const bool known =
+        std::any_of(commands.begin(), commands.end(), [&](const CLI::App* c) { return c->get_name() == argv[1]; });
+    if (!known) return fail(fmt::format("tokenyard: unknown command \"{}\" (see tokenyard --help)", argv[1]));
   }
   try {
     app.parse(argc, argv);
