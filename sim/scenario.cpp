@@ -4,18 +4,12 @@
 #include <cmath>
 #include <filesystem>
 
+#include "core/config_json.h"
 #include "core/json_reader.h"
 #include "sim/scenario_input.h"
 
 namespace tokenyard {
 namespace {
-
-constexpr std::int32_t kMost = 1 << 30;
-
-template <typename Enum>
-Enum read_enum(const JsonValue& json) {
-  return *parse_name<Enum>(json.choice(all_names<Enum>()));
-}
 
 TimeNs from_us(double us) { return static_cast<TimeNs>(std::floor(us * 1e3 + 0.5)); }
 
@@ -32,38 +26,21 @@ Spec read_spec(const JsonValue& json, const std::string& directory, Spec (*find)
   }
 }
 
-// Engine fields of a scenario that are not EngineConfig's own.
+// What a scenario says of the engine beyond EngineConfig's own fields.
 struct EngineExtras {
   bool has_seats = false, has_budget = false, has_blocks = false;
-  double watermark = 0;
+  std::optional<double> watermark;  // share of the blocks
 };
 
 EngineExtras read_engine(const JsonValue& json, EngineConfig& c) {
   JsonObject object = json.object();
+  read_engine_config(object, c);
   EngineExtras extras;
-  const auto count = [&](const char* key, std::int32_t& field, std::int32_t least) {
-    const auto value = object.find(key);
-    if (value) field = value->int32(least, kMost);
-    return value.has_value();
-  };
-  if (const auto v = object.find("policy")) c.policy = read_enum<Policy>(*v);
-  extras.has_seats = count("max_num_seqs", c.max_num_seqs, 1);
-  extras.has_budget = count("max_num_batched_tokens", c.max_num_batched_tokens, 1);
-  count("max_model_len", c.max_model_len, 0);
-  count("block_size", c.block_size, 1);
-  extras.has_blocks = count("num_blocks", c.num_blocks, 1);
-  if (const auto v = object.find("enable_prefix_caching")) c.enable_prefix_caching = v->boolean();
-  if (const auto v = object.find("eos_token_id")) c.eos_token_id = v->int32(-1, INT32_MAX);
-  if (const auto v = object.find("enable_chunked_prefill")) c.enable_chunked_prefill = v->boolean();
-  if (const auto v = object.find("queue_order")) c.queue_order = read_enum<QueueOrder>(*v);
-  if (const auto v = object.find("free_order")) c.free_order = read_enum<FreeOrder>(*v);
-  count("long_prefill_token_threshold", c.long_prefill_token_threshold, 0);
+  extras.has_seats = json.raw().contains("max_num_seqs");
+  extras.has_budget = json.raw().contains("max_num_batched_tokens");
+  extras.has_blocks = json.raw().contains("num_blocks");
   if (const auto v = object.find("watermark")) extras.watermark = v->number(0, 1);
-  if (const auto v = object.find("admission_gate")) c.admission_gate = v->boolean();
   if (const auto v = object.find("batch_timeout_ms")) c.batch_timeout = from_us(v->number(0, 1e12) * 1e3);
-  if (const auto v = object.find("delivery")) c.delivery = read_enum<Delivery>(*v);
-  if (const auto v = object.find("reservation")) c.reservation = read_enum<Reservation>(*v);
-  if (const auto v = object.find("strict_peer")) c.strict_peer = v->boolean();
   object.done();
   return extras;
 }
@@ -93,29 +70,8 @@ void resolve_engine(Scenario& s, const EngineExtras& extras, const JsonValue& js
       json.fail(error.what());
     }
   }
-  c.watermark_blocks = static_cast<std::int32_t>(std::floor(extras.watermark * c.num_blocks));
+  if (extras.watermark) c.watermark_blocks = static_cast<std::int32_t>(std::floor(*extras.watermark * c.num_blocks));
   if (const auto wrong = validate(c)) json.fail(*wrong);
-}
-
-nlohmann::json engine_json(const EngineConfig& c, double watermark) {
-  return {{"policy", name_of(c.policy)},
-          {"max_num_seqs", c.max_num_seqs},
-          {"max_num_batched_tokens", c.max_num_batched_tokens},
-          {"max_model_len", c.max_model_len},
-          {"block_size", c.block_size},
-          {"num_blocks", c.num_blocks},
-          {"enable_prefix_caching", c.enable_prefix_caching},
-          {"eos_token_id", c.eos_token_id},
-          {"enable_chunked_prefill", c.enable_chunked_prefill},
-          {"queue_order", name_of(c.queue_order)},
-          {"free_order", name_of(c.free_order)},
-          {"long_prefill_token_threshold", c.long_prefill_token_threshold},
-          {"watermark", watermark},
-          {"admission_gate", c.admission_gate},
-          {"batch_timeout_ms", static_cast<double>(c.batch_timeout) / 1e6},
-          {"delivery", name_of(c.delivery)},
-          {"reservation", name_of(c.reservation)},
-          {"strict_peer", c.strict_peer}};
 }
 
 void read_step_time(JsonObject& top, Scenario& s) {
@@ -184,7 +140,7 @@ Scenario read_scenario(const ScenarioInput& input) {
   resolved["gpu_memory_utilization"] = s.gpu_memory_utilization;
   resolved["seed"] = s.seed;
   resolved["rate_scale"] = s.rate_scale;
-  resolved["engine"] = engine_json(s.engine, extras.watermark);
+  resolved["engine"] = nlohmann::json::parse(engine_config_json(s.engine));
   for (nlohmann::json& entry : resolved["workload"]) {
     if (entry.contains("path")) entry["path"] = file_beside(input.directory, entry["path"].get<std::string>());
   }
