@@ -191,11 +191,11 @@ void Engine::deliver(const StepPlan& plan, const StepResult& result, TimeNs end)
   }
   metrics_.on_tokens(end, static_cast<std::int64_t>(result.tokens.size()));
   if (tickets_.empty()) return;
-  std::size_t next_token = 0;
+  std::size_t i = 0;
   for (const Row& row : plan.rows) {
     if (!row.sample) continue;
-    const Token token = result.tokens[next_token++];
-    if (row.request->listener) row.request->listener->on_token(*row.request, token);
+    if (row.request->listener) row.request->listener->on_token(*row.request, result.tokens[i], result.logprobs_of(i));
+    ++i;
   }
 }
 

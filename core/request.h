@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/sampling_params.h"
 #include "core/tokens.h"
 #include "core/types.h"
 
@@ -24,6 +25,7 @@ struct RequestSpec {
   std::int32_t priority = 0;  // lower is sooner
   bool ignore_eos = false;
   std::vector<Token> stop_token_ids;
+  SamplingParams sampling;  // for backends that compute
 
   // Workload knowledge, for backends that simulate and for orca's oracle; no other scheduler looks at it.
   std::int32_t output_tokens = -1;          // how long the model would talk; -1: until max_tokens
@@ -95,7 +97,8 @@ inline std::int32_t expected_output(const RequestSpec& spec) {
 class RequestListener {
  public:
   virtual ~RequestListener() = default;
-  virtual void on_token(const Request& request, Token token) = 0;
+  // `logprobs` is null unless request.spec.sampling asks for them and the backend computes.
+  virtual void on_token(const Request& request, Token token, const TokenLogprobs* logprobs) = 0;
   // The request has left; `why` explains a refusal or a failure.
   virtual void on_end(const Request& request, const std::string& why) = 0;
 };

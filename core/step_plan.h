@@ -107,9 +107,12 @@ struct StepParts {
 };
 
 struct StepResult {
-  std::vector<Token> tokens;  // one per row with `sample`, in row order; kUnnamedToken from a simulator
+  std::vector<Token> tokens;            // one per row with `sample`, in row order; kUnnamedToken from a simulator
+  std::vector<TokenLogprobs> logprobs;  // empty when no row asks for them, else one per token
   TimeNs duration = 0;
   StepParts parts;
+
+  const TokenLogprobs* logprobs_of(std::size_t token) const { return logprobs.empty() ? nullptr : &logprobs[token]; }
 };
 
 }  // namespace tokenyard

@@ -44,7 +44,7 @@ struct Heard {
 class Listener final : public RequestListener {
  public:
   explicit Listener(std::vector<Heard>& heard) : heard_(heard) {}
-  void on_token(const Request&, Token) override { ++tokens; }
+  void on_token(const Request&, Token, const TokenLogprobs*) override { ++tokens; }
   void on_end(const Request& r, const std::string& why) override {
     heard_.push_back({r.spec.id, r.finish_reason, r.num_output(), why});
   }
