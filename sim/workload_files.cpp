@@ -105,9 +105,7 @@ class AzureSource final : public RecordedSource {
 
   bool read(RequestSpec& spec) override {
     std::string_view line;
-    do {
-      if (!reader_.next(line)) return false;
-    } while (line.empty());
+    if (!next_line(line)) return false;
     text_ = line;
     const TimeNs time = timestamp();
     if (!first_) first_ = time;
