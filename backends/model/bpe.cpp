@@ -13,8 +13,6 @@ namespace {
 // A power of two at least twice `count`.
 std::size_t table_size(std::size_t count) { return std::bit_ceil(2 * count + 2); }
 
-std::size_t hash_bytes(std::string_view bytes) { return static_cast<std::size_t>(XXH3_64bits(bytes.data(), bytes.size())); }
-
 std::size_t hash_pair(std::uint64_t pair) {
   pair *= 0x9E3779B97F4A7C15u;
   return static_cast<std::size_t>(pair ^ pair >> 32);
@@ -46,10 +44,21 @@ struct Scratch {
 
 }  // namespace
 
+TokenTable::TokenTable(std::size_t most) : slots_(table_size(most)) {}
+
+std::uint64_t TokenTable::hash_of(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
+
+void TokenTable::add(std::string_view text, Token id) {
+  const std::uint64_t hash = hash_of(text);
+  std::size_t at = hash;
+  while (slots_[at &= slots_.size() - 1].id != -1) ++at;
+  slots_[at] = {tag_of(hash), id};
+}
+
 Bpe::Bpe(std::vector<std::string> tokens, const std::vector<Merge>& merges, const Settings& settings)
     : tokens_(std::move(tokens)),
       settings_(settings),
-      by_bytes_(table_size(tokens_.size()), -1),
+      by_bytes_(tokens_.size()),
       merges_(table_size(merges.size())),
       state_(std::make_unique<std::atomic<std::uint8_t>[]>(tokens_.size())) {
   byte_tokens_.fill(-1);
@@ -57,24 +66,13 @@ Bpe::Bpe(std::vector<std::string> tokens, const std::vector<Merge>& merges, cons
     const std::string& bytes = tokens_[id];
     if (bytes.empty()) continue;
     if (bytes.size() == 1) byte_tokens_[static_cast<unsigned char>(bytes[0])] = static_cast<Token>(id);
-    std::size_t slot = hash_bytes(bytes);
-    while (by_bytes_[slot &= by_bytes_.size() - 1] != -1) ++slot;
-    by_bytes_[slot] = static_cast<Token>(id);
+    by_bytes_.add(bytes, static_cast<Token>(id));
   }
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const std::uint64_t pair = pair_of(merges[rank].left, merges[rank].right);
     std::size_t slot = hash_pair(pair);
     while (merges_[slot &= merges_.size() - 1].pair != kNoPair) ++slot;
     merges_[slot] = {pair, static_cast<std::uint32_t>(rank), merges[rank].merged};
-  }
-}
-
-std::optional<Token> Bpe::find(std::string_view bytes) const {
-  if (bytes.empty()) return std::nullopt;
-  for (std::size_t slot = hash_bytes(bytes);; ++slot) {
-    const Token id = by_bytes_[slot & (by_bytes_.size() - 1)];
-    if (id == -1) return std::nullopt;
-    if (tokens_[static_cast<std::size_t>(id)] == bytes) return id;
   }
 }
 
@@ -88,15 +86,16 @@ const Bpe::Slot* Bpe::find_merge(Token left, Token right) const {
 }
 
 void Bpe::encode(std::string_view word, std::vector<Token>& out) const {
-  const std::optional<Token> whole = find(word);
-  if (!whole) return merge(word, out);
-  if (settings_.ignore_merges) return out.push_back(*whole);
+  const Token whole =
+      by_bytes_.find(word, [&](Token id) -> const std::string& { return tokens_[static_cast<std::size_t>(id)]; });
+  if (whole == -1) return merge(word, out);
+  if (settings_.ignore_merges) return out.push_back(whole);
   // The answer is the same whoever finds it, so threads need no order among themselves.
-  std::atomic<std::uint8_t>& state = state_[static_cast<std::size_t>(*whole)];
-  if (state.load(std::memory_order_relaxed) == kWhole) return out.push_back(*whole);
+  std::atomic<std::uint8_t>& state = state_[static_cast<std::size_t>(whole)];
+  if (state.load(std::memory_order_relaxed) == kWhole) return out.push_back(whole);
   const std::size_t before = out.size();
   merge(word, out);
-  if (out.size() == before + 1 && out.back() == *whole) state.store(kWhole, std::memory_order_relaxed);
+  if (out.size() == before + 1 && out.back() == whole) state.store(kWhole, std::memory_order_relaxed);
 }
 
 void Bpe::merge(std::string_view word, std::vector<Token>& out) const {

@@ -16,6 +16,33 @@
 
 namespace tokenyard {
 
+// Ids by text. Keeps no texts: whoever fills it passes those by id again.
+class TokenTable {
+ public:
+  // REQUIRES: at most `most` texts are added, no text twice.
+  explicit TokenTable(std::size_t most);
+  void add(std::string_view text, Token id);
+  // -1: none. O(bytes of `text`).
+  template <typename TextOf>
+  Token find(std::string_view text, const TextOf& text_of) const {
+    const std::uint64_t hash = hash_of(text);
+    for (std::size_t at = hash;; ++at) {
+      const Slot& slot = slots_[at & (slots_.size() - 1)];
+      if (slot.id == -1) return -1;
+      if (slot.tag == tag_of(hash) && std::string_view(text_of(slot.id)) == text) return slot.id;
+    }
+  }
+
+ private:
+  struct Slot {
+    std::uint32_t tag = 0;
+    Token id = -1;
+  };
+  static std::uint64_t hash_of(std::string_view text);
+  static std::uint32_t tag_of(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32); }
+  std::vector<Slot> slots_;  // open addressing
+};
+
 // Immutable once filled; encode may be called from several threads.
 class Bpe {
  public:
@@ -38,11 +65,6 @@ class Bpe {
   // REQUIRES: fewer than 2^31 bytes.
   void encode(std::string_view word, std::vector<Token>& out) const;
 
-  // The token of exactly these bytes. O(n).
-  std::optional<Token> find(std::string_view bytes) const;
-  // Empty if words never become `id`.
-  const std::string& bytes(Token id) const { return tokens_[static_cast<std::size_t>(id)]; }
-
  private:
   struct Slot {
     std::uint64_t pair = kNoPair;
@@ -60,8 +82,8 @@ class Bpe {
 
   std::vector<std::string> tokens_;
   Settings settings_;
-  std::array<Token, 256> byte_tokens_;                  // -1: none
-  std::vector<Token> by_bytes_;                         // open addressing by hash of the bytes; -1: free
+  std::array<Token, 256> byte_tokens_;  // -1: none
+  TokenTable by_bytes_;
   std::vector<Slot> merges_;                            // open addressing by hash of the pair
   std::unique_ptr<std::atomic<std::uint8_t>[]> state_;  // per token: does encoding its bytes give it back?
 };

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
-#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -12,8 +12,6 @@
 
 namespace tokenyard {
 namespace {
-
-using Ids = std::unordered_map<std::string_view, Token>;
 
 // tokenizer.json writes each byte as a character that can be seen: itself where it can, else the next one from U+0100.
 class ByteAlphabet {
@@ -94,41 +92,53 @@ class Reader {
     const JsonValue vocab = model.at("vocab");
     read_vocab(vocab);
     if (const auto unknown = model.find("unk_token"); unknown && !unknown->is_null()) {
-      const auto at = ids_.find(unknown->string());
-      if (at == ids_.end()) unknown->expected("a token of the vocabulary");
-      file_.bpe.unknown = at->second;
+      const Token id = find(unknown->string());
+      if (id == -1) unknown->expected("a token of the vocabulary");
+      file_.bpe.unknown = id;
     }
     read_merges(model.at("merges"));
     model.done();
   }
 
-  void set_token(Token id, std::string_view content, const JsonValue& place) {
+  // An id no other token has.
+  void take_id(Token id, const JsonValue& place) {
     const auto index = static_cast<std::size_t>(id);
-    if (index >= file_.bytes.size()) {
+    if (index >= used_.size()) {
+      used_.resize(index + 1);
       file_.bytes.resize(index + 1);
       file_.words.resize(index + 1);
-      used_.resize(index + 1);
     }
-    if (used_[index]) place.fail("expected an id for each token, found " + std::to_string(id) + " twice");
+    if (used_[index]) place.fail("expected an id of its own, found " + std::to_string(id) + ", which another token has");
     used_[index] = true;
-    file_.bytes[index] = alphabet_.bytes(content).value_or(std::string(content));
   }
 
-  // By hand: a JsonValue for each of 150,000 tokens would double the time to load.
+  // Of the vocabulary; -1: none.
+  Token find(std::string_view content) const {
+    return by_content_.find(content, [&](Token id) { return contents_[static_cast<std::size_t>(id)]; });
+  }
+
+  // Vocabulary and merges are read by hand: JsonValues for 300,000 items would double the time to load.
   void read_vocab(const JsonValue& vocab) {
     JsonObject object = vocab.object();
     const auto& tokens = vocab.raw().get_ref<const nlohmann::json::object_t&>();
-    ids_.reserve(tokens.size());
-    for (const auto& [content, id] : tokens) {
-      const bool fine = id.is_number_unsigned() && id.get<std::uint64_t>() < static_cast<std::uint64_t>(kMaxTokenIds);
+    by_content_ = TokenTable(tokens.size());
+    vocab_size_ = static_cast<Token>(tokens.size());
+    for (const auto& [content, value] : tokens) {
+      const bool fine = value.is_number_unsigned() && value.get<std::uint64_t>() < static_cast<std::uint64_t>(kMaxTokenIds);
       if (!fine) object.at(content).integer(0, kMaxTokenIds - 1);
-      const Token token = id.get<Token>();
-      if (static_cast<std::size_t>(token) < used_.size() && used_[static_cast<std::size_t>(token)]) {
-        object.at(content).fail("expected an id of its own, found " + std::to_string(token) + ", which another token has");
+      const auto id = value.get<Token>();
+      const auto index = static_cast<std::size_t>(id);
+      if (index < used_.size() && used_[index]) take_id(id, object.at(content));
+      take_id(id, vocab);
+      if (index >= contents_.size()) contents_.resize(index + 1);
+      contents_[index] = content;
+      by_content_.add(content, id);
+      if (auto bytes = alphabet_.bytes(content)) {
+        file_.words[index] = *bytes;
+        file_.bytes[index] = std::move(*bytes);
+      } else {
+        file_.bytes[index] = content;
       }
-      set_token(token, content, vocab);
-      ids_.emplace(content, token);
-      if (alphabet_.bytes(content)) file_.words[static_cast<std::size_t>(token)] = file_.bytes[static_cast<std::size_t>(token)];
     }
   }
 
@@ -136,8 +146,6 @@ class Reader {
     if (!merges.is_array()) merges.expected("an array");
     const auto& pairs = merges.raw().get_ref<const nlohmann::json::array_t&>();
     file_.merges.reserve(pairs.size());
-    std::unordered_set<std::uint64_t> seen;
-    seen.reserve(pairs.size());
     std::string merged;
     for (std::size_t i = 0; i < pairs.size(); ++i) {
       const auto place = [&] { return merges.array()[i]; };
@@ -158,21 +166,30 @@ class Reader {
       }
       // An empty part would join a token to itself without end.
       merged.assign(left).append(right);
-      const auto a = left.empty() ? ids_.end() : ids_.find(left);
-      const auto b = right.empty() ? ids_.end() : ids_.find(right);
-      const auto ab = ids_.find(merged);
-      if (a == ids_.end() || b == ids_.end() || ab == ids_.end()) {
-        place().expected("two tokens of the vocabulary that joined are a third");
-      }
-      const auto pair = static_cast<std::uint64_t>(a->second) << 32 | static_cast<std::uint64_t>(b->second);
-      if (!seen.insert(pair).second) place().expected("a merge not listed before");
-      file_.merges.push_back({a->second, b->second, ab->second});
+      const Token a = left.empty() ? -1 : find(left);
+      const Token b = right.empty() ? -1 : find(right);
+      const Token ab = find(merged);
+      if (a == -1 || b == -1 || ab == -1) place().expected("two tokens of the vocabulary that joined are a third");
+      file_.merges.push_back({a, b, ab});
     }
+    refuse_equal(merges);
+  }
+
+  void refuse_equal(const JsonValue& merges) const {
+    std::vector<std::pair<std::uint64_t, std::size_t>> pairs;
+    pairs.reserve(file_.merges.size());
+    for (const Bpe::Merge& merge : file_.merges) {
+      pairs.emplace_back(static_cast<std::uint64_t>(merge.left) << 32 | static_cast<std::uint64_t>(merge.right), pairs.size());
+    }
+    std::sort(pairs.begin(), pairs.end());
+    const auto twice =
+        std::adjacent_find(pairs.begin(), pairs.end(), [](const auto& x, const auto& y) { return x.first == y.first; });
+    if (twice != pairs.end()) merges.array()[std::next(twice)->second].expected("a merge not listed before");
   }
 
   void read_added(const JsonValue& list) {
     // What `tokenizers` would number the next token that is not in the vocabulary; it reads no "id".
-    Token next = static_cast<Token>(ids_.size());
+    Token next = vocab_size_;
     std::unordered_set<std::string> contents;
     for (const JsonValue& item : list.array()) {
       JsonObject object = item.object();
@@ -187,11 +204,12 @@ class Reader {
       object.done();
       if (token.content.empty()) object.at("content").expected("a text");
       if (!contents.insert(token.content).second) object.at("content").expected("a text that no other added token has");
-      if (const auto at = ids_.find(token.content); at != ids_.end()) {
-        if (at->second != token.id) object.at("id").expected(std::to_string(at->second) + ", as in the vocabulary");
+      if (const Token id = find(token.content); id != -1) {
+        if (id != token.id) object.at("id").expected(std::to_string(id) + ", as in the vocabulary");
       } else {
         if (token.id != next) object.at("id").expected(std::to_string(next) + ", the next free one");
-        set_token(token.id, token.content, object.at("id"));
+        take_id(token.id, object.at("id"));
+        file_.bytes[static_cast<std::size_t>(token.id)] = alphabet_.bytes(token.content).value_or(token.content);
       }
       next = std::max(next, token.id + 1);
       file_.added.push_back(std::move(token));
@@ -282,7 +300,9 @@ class Reader {
   JsonObject root_;
   TokenizerFile file_;
   ByteAlphabet alphabet_;
-  Ids ids_;                 // of the vocabulary; the texts lie in root_
+  std::vector<std::string_view> contents_;  // of the vocabulary, by id; the texts lie in root_
+  TokenTable by_content_{0};
+  Token vocab_size_ = 0;
   std::vector<bool> used_;  // by id
   bool byte_level_ = false;
 };
