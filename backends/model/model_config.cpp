@@ -170,8 +170,9 @@ ModelConfig parse_model_config(std::string_view text, const std::string& config_
   } else {
     config.head_dim = config.hidden / config.num_heads;
     if (config.hidden % (2 * config.num_heads) != 0) {
-      root.at("hidden_size").expected("an even multiple of num_attention_heads, " + std::to_string(config.num_heads) +
-                                      ", as there is no head_dim");
+      root.at("hidden_size")
+          .expected("an even multiple of num_attention_heads, " + std::to_string(config.num_heads) +
+                    ", as there is no head_dim");
     }
   }
   if (std::int64_t{config.num_heads} * config.head_dim > kMostWidth) {

@@ -41,10 +41,12 @@ TensorEntry read_entry(const JsonValue& value, std::int64_t data_begin, std::int
   const auto dimensions = shape.array();
   if (dimensions.size() > kMostDimensions) shape.expected("at most " + std::to_string(kMostDimensions) + " dimensions");
   for (const JsonValue& dimension : dimensions) {
-    // A tensor larger than its file is wrong anyway, so the product can stay below 2^63.
-    entry.shape.push_back(dimension.integer(0, INT32_MAX));
-    bytes *= entry.shape.back();
-    if (bytes > data_bytes) shape.fail("expected a tensor within the file's " + std::to_string(data_bytes) + " bytes of data");
+    const std::int64_t size = dimension.integer(0, INT32_MAX);
+    if (size > 0 && bytes > data_bytes / size) {  // before the product can overflow
+      shape.fail("expected a tensor within the file's " + std::to_string(data_bytes) + " bytes of data");
+    }
+    bytes *= size;
+    entry.shape.push_back(size);
   }
   const JsonValue offsets_value = object.at("data_offsets");
   const auto offsets = offsets_value.array();

@@ -81,7 +81,8 @@ std::optional<Token> Sampler::sample(std::span<const float> logits, const Reques
     }
     // The likeliest token's mass is not 0, so a target of 1 keeps it alone.
     const std::uint64_t target = std::max<std::uint64_t>(1, sampling::share_of(total, params.top_p));
-    threshold = std::max(threshold, find_threshold(orders_, [&](std::size_t i) { return masses_[i]; }, target));
+    threshold = std::max(threshold, find_threshold(
+                                        orders_, [&](std::size_t i) { return masses_[i]; }, target));
   }
 
   Token chosen = -1;

@@ -1,5 +1,6 @@
 #include "backends/model/weights.h"
 
+#include <bit>
 #include <cstring>
 #include <set>
 #include <stdexcept>
@@ -154,36 +155,40 @@ WeightView Weights::slice(std::int32_t rank, std::int32_t ranks) const {
   return view;
 }
 
-float to_float(DType dtype, const std::byte* element) {
-  if (dtype == DType::f32) {
-    float value;
-    std::memcpy(&value, element, sizeof value);
-    return value;
+namespace {
+
+float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+
+float from_f16(std::uint16_t bits) {
+  // The exponent's bias is 15 instead of 127: shift into place and scale by 2^112, which is right for subnormals, too.
+  const std::uint32_t shifted = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
+  const std::uint32_t finite = std::bit_cast<std::uint32_t>(std::bit_cast<float>(shifted) * 0x1p112f);
+  const std::uint32_t magnitude = (bits & 0x7c00u) == 0x7c00u ? shifted | 0x7f800000u : finite;  // infinite or NaN
+  return std::bit_cast<float>(magnitude | static_cast<std::uint32_t>(bits & 0x8000u) << 16);
+}
+
+template <typename Stored, typename Convert>
+void convert(const std::byte* data, std::int64_t count, float* out, const Convert& to_float) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    Stored stored;
+    std::memcpy(&stored, data + i * static_cast<std::int64_t>(sizeof stored), sizeof stored);
+    out[i] = to_float(stored);
   }
-  std::uint16_t bits;
-  std::memcpy(&bits, element, sizeof bits);
-  std::uint32_t wide = static_cast<std::uint32_t>(bits) << 16;
-  if (dtype == DType::f16) {
-    // The exponent's bias is 15 instead of 127: shift into place and scale by 2^112, which is right for subnormals, too.
-    const std::uint32_t shifted = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
-    float value;
-    std::memcpy(&value, &shifted, sizeof value);
-    value *= 0x1p112f;
-    std::memcpy(&wide, &value, sizeof wide);
-    if ((bits & 0x7c00u) == 0x7c00u) wide = shifted | 0x7f800000u;  // infinite or NaN
-    wide |= static_cast<std::uint32_t>(bits & 0x8000u) << 16;
+}
+
+}  // namespace
+
+void to_floats(DType dtype, const std::byte* data, std::int64_t count, float* out) {
+  switch (dtype) {
+    case DType::bf16: return convert<std::uint16_t>(data, count, out, from_bf16);
+    case DType::f16: return convert<std::uint16_t>(data, count, out, from_f16);
+    case DType::f32: return convert<float>(data, count, out, [](float x) { return x; });
   }
-  float value;
-  std::memcpy(&value, &wide, sizeof value);
-  return value;
 }
 
 std::vector<float> to_floats(const Vector& vector) {
-  std::vector<float> out;
-  out.reserve(static_cast<std::size_t>(vector.size));
-  for (std::int64_t i = 0; i < vector.size; ++i) {
-    out.push_back(to_float(vector.dtype, vector.data + i * bytes_of(vector.dtype)));
-  }
+  std::vector<float> out(static_cast<std::size_t>(vector.size));
+  to_floats(vector.dtype, vector.data, vector.size, out.data());
   return out;
 }
 

@@ -75,9 +75,8 @@ class Weights {
   std::int64_t num_bytes_ = 0;
 };
 
-// One element of `dtype`, any alignment.
-float to_float(DType dtype, const std::byte* element);
-// A vector's elements.
+// `count` elements of any alignment, exactly.
+void to_floats(DType dtype, const std::byte* data, std::int64_t count, float* out);
 std::vector<float> to_floats(const Vector& vector);
 
 }  // namespace tokenyard
