@@ -48,29 +48,28 @@ TOKENYARD_HD std::uint64_t share_of(std::uint64_t total, float p) {
   return (total >> 32) * fraction + ((total & 0xffffffffu) * fraction >> 32);
 }
 
-// 32 random bits of (seed, position, token): Philox4x32-10 (Salmon et al., SC 2011) with key = seed and counter = (token / 4,
-// position, 0, 0); token % 4 picks the word. `noise4` gives the words of tokens 4 group .. 4 group + 3.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 struct Words {
   std::uint32_t word[4];
 };
-TOKENYARD_HD Words noise4(std::uint64_t seed, std::uint32_t position, std::uint32_t group) {
-  std::uint32_t k0 = static_cast<std::uint32_t>(seed);
-  std::uint32_t k1 = static_cast<std::uint32_t>(seed >> 32);
-  std::uint32_t c0 = group;
-  std::uint32_t c1 = position;
-  std::uint32_t c2 = 0;
-  std::uint32_t c3 = 0;
+TOKENYARD_HD Words philox(Words counter, std::uint32_t key0, std::uint32_t key1) {
+  std::uint32_t* const c = counter.word;
   for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53u} * c0;
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * c2;
-    c0 = static_cast<std::uint32_t>(b >> 32) ^ c1 ^ k0;
-    c1 = static_cast<std::uint32_t>(b);
-    c2 = static_cast<std::uint32_t>(a >> 32) ^ c3 ^ k1;
-    c3 = static_cast<std::uint32_t>(a);
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
+    const std::uint64_t a = std::uint64_t{0xD2511F53u} * c[0];
+    const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * c[2];
+    c[0] = static_cast<std::uint32_t>(b >> 32) ^ c[1] ^ key0;
+    c[1] = static_cast<std::uint32_t>(b);
+    c[2] = static_cast<std::uint32_t>(a >> 32) ^ c[3] ^ key1;
+    c[3] = static_cast<std::uint32_t>(a);
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
   }
-  return {{c0, c1, c2, c3}};
+  return counter;
+}
+
+// 32 random bits for each of the tokens 4 group .. 4 group + 3, should one stand at `position`.
+TOKENYARD_HD Words noise4(std::uint64_t seed, std::uint32_t position, std::uint32_t group) {
+  return philox({{group, position, 0, 0}}, static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
 }
 
 // A standard Gumbel variable, -ln(-ln(1 - v)), v = (word + 1/2) / 2^32; from -3.13 to 22.9. Small v, which win, keep full
