@@ -1,5 +1,7 @@
 #include "backends/cpu/kv_cache.h"
 
+#include <sys/mman.h>
+
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -12,20 +14,20 @@ KvCache::KvCache(const ModelConfig& model, std::int32_t num_blocks, std::int32_t
       head_dim_(model.head_dim),
       num_blocks_(num_blocks),
       block_size_(block_size) {
-  std::int64_t bytes = 2 * sizeof(float);
+  bytes_ = 2 * sizeof(float);
   for (const std::int32_t factor : {layers_, num_blocks_, kv_heads_, block_size_, head_dim_}) {
-    if (bytes > INT64_MAX / factor) {
-      bytes = INT64_MAX;
-      break;
-    }
-    bytes *= factor;
+    bytes_ = bytes_ > INT64_MAX / factor ? INT64_MAX : bytes_ * factor;
   }
-  data_.reset(static_cast<float*>(std::calloc(static_cast<std::size_t>(bytes), 1)));
-  if (!data_) {
+  void* const data =
+      ::mmap(nullptr, static_cast<std::size_t>(bytes_), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) {
     throw std::invalid_argument("a KV pool of " + std::to_string(num_blocks) + " blocks of " + std::to_string(block_size) +
-                                " tokens needs " + std::to_string(bytes) + " bytes, which cannot be had");
+                                " tokens needs " + std::to_string(bytes_) + " bytes, which cannot be had");
   }
+  data_ = static_cast<float*>(data);
 }
+
+KvCache::~KvCache() { ::munmap(data_, static_cast<std::size_t>(bytes_)); }
 
 void KvCache::copy_block(BlockId from, BlockId to) {
   const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(kv_heads_ * std::int64_t{block_size_} * head_dim_);
