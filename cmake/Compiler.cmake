@@ -42,14 +42,15 @@ if(TOKENYARD_FUZZ)
   add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 
-# tokenyard_library(core SOURCES file... DEPENDS target...)
-# The library of one folder, installed with the folder's headers.
+# tokenyard_library(backends/model SOURCES file... DEPENDS target...)
+# The library of one folder, tokenyard_model, installed with the folder's headers.
 function(tokenyard_library folder)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS")
-  set(target tokenyard_${folder})
+  get_filename_component(name ${folder} NAME)
+  set(target tokenyard_${name})
   add_library(${target} ${arg_SOURCES})
-  add_library(tokenyard::${folder} ALIAS ${target})
-  set_target_properties(${target} PROPERTIES EXPORT_NAME ${folder})
+  add_library(tokenyard::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
   target_compile_features(${target} PUBLIC cxx_std_20)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/tokenyard>)

@@ -194,7 +194,10 @@ void Engine::deliver(const StepPlan& plan, const StepResult& result, TimeNs end)
   std::size_t i = 0;
   for (const Row& row : plan.rows) {
     if (!row.sample) continue;
-    if (row.request->listener) row.request->listener->on_token(*row.request, result.tokens[i], result.logprobs_of(i));
+    const bool asks = row.request->spec.sampling.logprobs >= 0;
+    if (row.request->listener) {
+      row.request->listener->on_token(*row.request, result.tokens[i], asks ? result.logprobs_of(i) : nullptr);
+    }
     ++i;
   }
 }

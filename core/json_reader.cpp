@@ -47,31 +47,52 @@ std::string plain(double value) {
   return out.str();
 }
 
-// nlohmann keeps the last of two equal keys and recurses on nesting; both are refused while parsing.
+// nlohmann keeps the last of two equal keys and recurses on nesting; both are refused while parsing. An object with fewer
+// members than keys has equal ones: counting costs nothing, only naming them (`remember`) takes a second pass.
 class Guard {
  public:
-  explicit Guard(const std::string& file) : file_(file) {}
+  Guard(const std::string& file, bool remember) : file_(file), remember_(remember) {}
   bool operator()(int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
     using Event = nlohmann::json::parse_event_t;
     if (depth > 200) throw InputError(file_ + ": nested more than 200 levels deep");
-    if (event == Event::object_start) keys_.emplace_back();
-    if (event == Event::object_end) keys_.pop_back();
-    if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second) {
-      throw InputError(file_ + ": the key \"" + shown(parsed.get<std::string>()) + "\" stands twice in one object");
+    if (event == Event::object_start) open_.emplace_back();
+    if (event == Event::key) {
+      ++open_.back().count;
+      if (remember_ && !open_.back().keys.insert(parsed.get<std::string>()).second) {
+        throw InputError(file_ + ": the key \"" + shown(parsed.get<std::string>()) + "\" stands twice in one object");
+      }
+    }
+    if (event == Event::object_end) {
+      if (parsed.size() != open_.back().count) throw EqualKeys();
+      open_.pop_back();
     }
     return true;
   }
+  struct EqualKeys {};
 
  private:
+  struct Object {
+    std::size_t count = 0;
+    std::set<std::string> keys;
+  };
   const std::string& file_;
-  std::vector<std::set<std::string>> keys_;
+  bool remember_;
+  std::vector<Object> open_;
 };
+
+nlohmann::json parse_guarded(std::string_view text, const std::string& file) {
+  try {
+    return nlohmann::json::parse(text.begin(), text.end(), Guard(file, false));
+  } catch (const Guard::EqualKeys&) {
+    return nlohmann::json::parse(text.begin(), text.end(), Guard(file, true));
+  }
+}
 
 }  // namespace
 
 JsonValue JsonValue::parse(std::string_view text, std::string file) {
   try {
-    auto root = std::make_shared<const nlohmann::json>(nlohmann::json::parse(text.begin(), text.end(), Guard(file)));
+    auto root = std::make_shared<const nlohmann::json>(parse_guarded(text, file));
     const nlohmann::json* value = root.get();
     return {std::move(root), value, std::make_shared<const std::string>(std::move(file)), ""};
   } catch (const nlohmann::json::parse_error& error) {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/json_reader.h"
-#include "sim/portable_math.h"
+#include "core/portable_math.h"
 
 namespace tokenyard {
 namespace {

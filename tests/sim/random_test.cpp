@@ -6,7 +6,7 @@
 #include <random>
 
 #include "core/json_reader.h"
-#include "sim/portable_math.h"
+#include "core/portable_math.h"
 #include "support.h"
 
 using namespace tokenyard;

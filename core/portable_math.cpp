@@ -1,4 +1,4 @@
-#include "sim/portable_math.h"
+#include "core/portable_math.h"
 
 #include <cmath>
 #include <limits>

@@ -1,0 +1,62 @@
+// The reference: carries out steps on the CPU in single precision, over the same paged K/V as the GPU.
+//
+// Every number is a sum in a fixed order that neither the batch, the chunk, the block size, the number of threads nor the
+// instruction set changes: a request gets the same logits, bit by bit, however it is scheduled.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+
+#include "backends/model/weights.h"
+#include "core/backend.h"
+#include "core/config.h"
+
+namespace tokenyard {
+
+struct CpuOptions {
+  std::int32_t threads = 0;  // 0: one a core
+  std::int32_t num_ids = 0;  // token ids the tokenizer knows, the only ones sampled; 0: the whole vocabulary
+
+  // Sees the logits (the vocabulary's, valid during the call) after the token at `position`, which predict the next one: of
+  // every sampled row, in row order, or else of every position computed. On the engine's thread.
+  std::function<void(const Request& request, std::int32_t position, std::span<const float> logits)> on_logits;
+  bool every_position = false;
+};
+
+// Padding of static batches is computed (its matrix products are), as a padded batch would. One step may be in flight.
+// submit() and collect() throw BackendError; requests should have passed refusal() of backends/model/sampler.h.
+class CpuBackend final : public Backend {
+ public:
+  // `weights` is borrowed. The pool has config.num_blocks blocks, whose memory is taken as they are used:
+  // 8 x layers x kv_heads x head_dim bytes a token. Throws std::invalid_argument, one sentence.
+  CpuBackend(const Weights& weights, const EngineConfig& config, CpuOptions options = {});
+  ~CpuBackend() override;
+
+  BackendLimits limits() const override;
+  void submit(const StepPlan& plan) override;
+  const StepResult& collect() override;
+  TimeNs now() const override;  // the steady clock since construction
+  void wait_until(TimeNs time) override;
+  void wake() override;
+
+ private:
+  class Steps;
+
+  BackendLimits limits_;
+  std::unique_ptr<Steps> steps_;
+  const StepPlan* plan_ = nullptr;
+  StepResult result_;
+  std::chrono::steady_clock::time_point start_;
+  TimeNs submitted_at_ = 0;
+
+  std::mutex mutex_;  // guards the flag
+  std::condition_variable woken_;
+  bool wake_ = false;
+};
+
+}  // namespace tokenyard

@@ -1,0 +1,73 @@
+#include "backends/model/rope.h"
+
+#include <cmath>
+#include <utility>
+
+#include "core/portable_math.h"
+
+namespace tokenyard {
+namespace {
+
+// {cos x, sin x} for 0 <= x < 2^27, absolute error below 1e-14.
+std::pair<double, double> cos_sin(double x) {
+  // pi / 2 in two parts; the first has 33 bits, so that its product with a quadrant below 2^20 is exact.
+  const double high = 0x1.921fb544p+0;
+  const double low = 0x1.0b4611a626331p-34;
+  const double quadrant = std::floor(x * 0.63661977236758134 + 0.5);
+  const double r = (x - quadrant * high) - quadrant * low;  // |r| <= pi/4
+  const double z = r * r;
+  double cosine = 1;
+  double sine = 1;
+  for (int n = 16; n >= 2; n -= 2) {
+    cosine = 1 - cosine * z / ((n - 1) * n);
+    sine = 1 - sine * z / (n * (n + 1));
+  }
+  sine *= r;
+  switch (static_cast<std::int64_t>(quadrant) % 4) {
+    case 0: return {cosine, sine};
+    case 1: return {-sine, cosine};
+    case 2: return {-cosine, -sine};
+    default: return {sine, -cosine};
+  }
+}
+
+}  // namespace
+
+std::vector<double> rope_frequencies(const ModelConfig& config) {
+  std::vector<double> out;
+  const double pi = 3.14159265358979323846;
+  for (std::int32_t i = 0; i < config.head_dim / 2; ++i) {
+    double frequency = portable_exp(-portable_log(config.rope_theta) * (2.0 * i / config.head_dim));
+    if (config.rope_scaling) {
+      // Llama 3.1's rule (Hugging Face's _compute_llama3_parameters): turns over the original context decide.
+      const RopeScaling& scaling = *config.rope_scaling;
+      const double turns = scaling.original_context * frequency / (2 * pi);
+      if (turns < scaling.low_freq_factor) {
+        frequency /= scaling.factor;
+      } else if (turns <= scaling.high_freq_factor) {
+        const double kept = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
+        frequency = (1 - kept) * frequency / scaling.factor + kept * frequency;
+      }
+    }
+    out.push_back(frequency);
+  }
+  return out;
+}
+
+RopeTable make_rope_table(const ModelConfig& config, std::int32_t positions) {
+  const std::vector<double> frequencies = rope_frequencies(config);
+  RopeTable table;
+  table.half = config.head_dim / 2;
+  table.cos.reserve(static_cast<std::size_t>(positions) * frequencies.size());
+  table.sin.reserve(static_cast<std::size_t>(positions) * frequencies.size());
+  for (std::int32_t p = 0; p < positions; ++p) {
+    for (const double frequency : frequencies) {
+      const auto [cosine, sine] = cos_sin(p * frequency);
+      table.cos.push_back(static_cast<float>(cosine));
+      table.sin.push_back(static_cast<float>(sine));
+    }
+  }
+  return table;
+}
+
+}  // namespace tokenyard

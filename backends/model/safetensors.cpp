@@ -1,0 +1,196 @@
+#include "backends/model/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "core/json_reader.h"
+
+namespace tokenyard {
+namespace {
+
+constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // the format's own limit
+constexpr std::size_t kMostDimensions = 8;
+
+std::optional<DType> weight_dtype(const std::string& name) {
+  if (name == "BF16") return DType::bf16;
+  if (name == "F16") return DType::f16;
+  if (name == "F32") return DType::f32;
+  return std::nullopt;
+}
+
+TensorEntry read_entry(const JsonValue& value, std::int64_t data_begin, std::int64_t data_bytes) {
+  JsonObject object = value.object();
+  const JsonValue dtype_value = object.at("dtype");
+  const auto dtype = weight_dtype(dtype_value.string());
+  if (!dtype) dtype_value.expected("BF16, F16 or F32");
+  TensorEntry entry;
+  entry.dtype = *dtype;
+  const JsonValue shape = object.at("shape");
+  std::int64_t bytes = bytes_of(*dtype);
+  const auto dimensions = shape.array();
+  if (dimensions.size() > kMostDimensions) shape.expected("at most " + std::to_string(kMostDimensions) + " dimensions");
+  for (const JsonValue& dimension : dimensions) {
+    const std::int64_t size = dimension.integer(0, INT32_MAX);
+    if (size > 0 && bytes > data_bytes / size) {  // before the product can overflow
+      shape.fail("expected a tensor within the file's " + std::to_string(data_bytes) + " bytes of data");
+    }
+    bytes *= size;
+    entry.shape.push_back(size);
+  }
+  const JsonValue offsets_value = object.at("data_offsets");
+  const auto offsets = offsets_value.array();
+  if (offsets.size() != 2) offsets_value.expected("two offsets");
+  const std::int64_t begin = offsets[0].integer(0, data_bytes);
+  const std::int64_t end = offsets[1].integer(begin, data_bytes);
+  if (end - begin != bytes) {
+    offsets_value.fail("expected " + std::to_string(bytes) + " bytes for this shape and type, found " +
+                       std::to_string(end - begin));
+  }
+  object.done();
+  entry.begin = data_begin + begin;
+  entry.end = data_begin + end;
+  return entry;
+}
+
+}  // namespace
+
+const char* name_of(DType dtype) {
+  switch (dtype) {
+    case DType::bf16: return "bf16";
+    case DType::f16: return "fp16";
+    case DType::f32: return "fp32";
+  }
+  return "?";
+}
+
+std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view head, std::uint64_t file_bytes,
+                                                            const std::string& file) {
+  if (file_bytes < 8 || head.size() < 8) {
+    throw InputError(file + ": expected a safetensors file, found one of " + std::to_string(file_bytes) + " bytes");
+  }
+  std::uint64_t length = 0;
+  for (std::size_t i = 0; i < 8; ++i) length |= std::uint64_t{static_cast<unsigned char>(head[i])} << (8 * i);
+  if (length > kMostHeaderBytes || length > file_bytes - 8 || length > head.size() - 8) {
+    throw InputError(file + ": byte 0: expected a header of at most " +
+                     std::to_string(std::min<std::uint64_t>({kMostHeaderBytes, file_bytes - 8, head.size() - 8})) +
+                     " bytes, found the length " + std::to_string(length));
+  }
+  const auto data_begin = static_cast<std::int64_t>(8 + length);
+  const auto data_bytes = static_cast<std::int64_t>(file_bytes) - data_begin;
+  JsonObject root = JsonValue::parse(head.substr(8, length), file).object();
+  std::map<std::string, TensorEntry> out;
+  for (const auto& [name, value] : root.value().raw().items()) {
+    if (name != "__metadata__") out.emplace(name, read_entry(root.at(name), data_begin, data_bytes));
+  }
+  // Tensors one after another, empty ones before full ones at the same place, must cover the data.
+  std::vector<std::tuple<std::int64_t, std::int64_t, std::string>> places;
+  for (const auto& [name, entry] : out) places.emplace_back(entry.begin, entry.end, name);
+  std::sort(places.begin(), places.end());
+  std::int64_t at = data_begin;
+  for (const auto& [begin, end, name] : places) {
+    if (begin != at) {
+      root.at(name).fail("expected the offset " + std::to_string(at - data_begin) +
+                         ", where the tensor before it ends, found " + std::to_string(begin - data_begin));
+    }
+    at = end;
+  }
+  if (at != data_begin + data_bytes) {
+    throw InputError(file + ": expected " + std::to_string(at) + " bytes, as the header says, found " +
+                     std::to_string(file_bytes));
+  }
+  return out;
+}
+
+class TensorFolder::Mapping {
+ public:
+  explicit Mapping(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) throw InputError(path + ": cannot be read: " + std::strerror(errno));
+    struct stat status {};
+    const bool regular = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    if (regular) size_ = static_cast<std::size_t>(status.st_size);
+    if (regular && size_ > 0) {
+      void* const data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+      if (data != MAP_FAILED) data_ = static_cast<const std::byte*>(data);
+    }
+    ::close(fd);
+    if (!regular) throw InputError(path + ": cannot be read; is it a regular file?");
+    if (size_ > 0 && data_ == nullptr) throw InputError(path + ": cannot be mapped into memory");
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() {
+    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  }
+  const std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+TensorFolder::TensorFolder(const std::string& folder) {
+  namespace fs = std::filesystem;
+  const fs::path path(folder);
+  const fs::path single = path / "model.safetensors";
+  const fs::path index = path / "model.safetensors.index.json";
+  std::set<std::string> files;
+  std::map<std::string, std::string> file_of;  // of the tensors the index lists
+  if (fs::exists(single)) {
+    files = {"model.safetensors"};
+    index_file_ = single.string();
+  } else if (fs::exists(index)) {
+    index_file_ = index.string();
+    JsonObject root = JsonValue::load(index_file_, std::int64_t{64} << 20).object();
+    JsonObject map = root.at("weight_map").object();
+    for (const auto& [name, ignored] : map.value().raw().items()) {
+      const JsonValue value = map.at(name);
+      const std::string file = value.string();
+      if (file.empty() || file.find('/') != std::string::npos || file.find('\0') != std::string::npos || file == "..") {
+        value.expected("the name of a file beside this one");
+      }
+      files.insert(file);
+      file_of[name] = file;
+    }
+  } else {
+    throw InputError(folder + ": expected model.safetensors or model.safetensors.index.json, found neither");
+  }
+  for (const std::string& name : files) {
+    const std::string file = (path / name).string();
+    mappings_.push_back(std::make_unique<Mapping>(file));
+    const Mapping& mapping = *mappings_.back();
+    const std::string_view text(reinterpret_cast<const char*>(mapping.data()), mapping.size());
+    for (auto& [tensor, entry] : parse_safetensors_header(text, mapping.size(), file)) {
+      if (!file_of.empty()) {
+        const auto listed = file_of.find(tensor);
+        if (listed == file_of.end() || listed->second != name) {
+          throw InputError(file + ": " + tensor + ": expected only tensors that the index lists for this file");
+        }
+        file_of.erase(listed);
+      }
+      tensors_.emplace(tensor, Tensor{entry.dtype, std::move(entry.shape), mapping.data() + entry.begin, file});
+    }
+  }
+  if (!file_of.empty()) {
+    throw InputError(index_file_ + ": /weight_map/" + file_of.begin()->first + ": expected the tensor in " +
+                     file_of.begin()->second + ", which lacks it");
+  }
+}
+
+TensorFolder::TensorFolder(TensorFolder&&) noexcept = default;
+TensorFolder& TensorFolder::operator=(TensorFolder&&) noexcept = default;
+TensorFolder::~TensorFolder() = default;
+
+}  // namespace tokenyard

@@ -1,0 +1,195 @@
+#include "backends/model/weights.h"
+
+#include <bit>
+#include <cstring>
+#include <set>
+#include <stdexcept>
+
+#include "core/input_error.h"
+
+namespace tokenyard {
+namespace {
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string out = "[";
+  for (const std::int64_t n : shape) out += (out.size() > 1 ? ", " : "") + std::to_string(n);
+  return out + "]";
+}
+
+// Hands out tensors by name and shape and knows which nobody asked for.
+class Reader {
+ public:
+  explicit Reader(const TensorFolder& folder) : folder_(folder) {}
+
+  Matrix matrix(const std::string& name, std::int64_t rows, std::int64_t columns) {
+    const Tensor& tensor = take(name, {rows, columns});
+    return {tensor.dtype, tensor.data, rows, columns, columns};
+  }
+  Vector vector(const std::string& name, std::int64_t size) {
+    const Tensor& tensor = take(name, {size});
+    return {tensor.dtype, tensor.data, size};
+  }
+  bool has(const std::string& name) const { return folder_.tensors().contains(name); }
+  void expect_no_more() const {
+    for (const auto& [name, tensor] : folder_.tensors()) {
+      if (!taken_.contains(name)) {
+        throw InputError(tensor.file + ": " + name + ": expected no such tensor in this model, found one of shape " +
+                         shape_text(tensor.shape));
+      }
+    }
+  }
+  std::int64_t parameters = 0;
+  std::int64_t bytes = 0;
+
+ private:
+  const Tensor& take(const std::string& name, const std::vector<std::int64_t>& shape) {
+    const auto found = folder_.tensors().find(name);
+    if (found == folder_.tensors().end()) {
+      throw InputError(folder_.index_file() + ": " + name + ": expected a tensor of shape " + shape_text(shape) +
+                       ", found none");
+    }
+    const Tensor& tensor = found->second;
+    if (tensor.shape != shape) {
+      throw InputError(tensor.file + ": " + name + ": expected shape " + shape_text(shape) + ", found " +
+                       shape_text(tensor.shape));
+    }
+    taken_.insert(name);
+    std::int64_t count = 1;
+    for (const std::int64_t n : shape) count *= n;
+    parameters += count;
+    bytes += count * bytes_of(tensor.dtype);
+    return tensor;
+  }
+
+  const TensorFolder& folder_;
+  std::set<std::string> taken_;
+};
+
+LayerWeights read_layer(Reader& reader, const ModelConfig& config, std::int32_t index) {
+  const std::string prefix = "model.layers." + std::to_string(index) + ".";
+  const std::string attention = prefix + "self_attn.";
+  const std::string mlp = prefix + "mlp.";
+  const std::int64_t h = config.hidden;
+  const std::int64_t d = config.head_dim;
+  const std::int64_t q = config.num_heads * d;
+  const std::int64_t kv = config.num_kv_heads * d;
+  LayerWeights layer;
+  layer.attention_norm = reader.vector(prefix + "input_layernorm.weight", h);
+  layer.q = reader.matrix(attention + "q_proj.weight", q, h);
+  layer.k = reader.matrix(attention + "k_proj.weight", kv, h);
+  layer.v = reader.matrix(attention + "v_proj.weight", kv, h);
+  if (config.qkv_bias()) {
+    layer.q_bias = reader.vector(attention + "q_proj.bias", q);
+    layer.k_bias = reader.vector(attention + "k_proj.bias", kv);
+    layer.v_bias = reader.vector(attention + "v_proj.bias", kv);
+  }
+  if (config.qk_norm()) {
+    layer.q_norm = reader.vector(attention + "q_norm.weight", d);
+    layer.k_norm = reader.vector(attention + "k_norm.weight", d);
+  }
+  layer.o = reader.matrix(attention + "o_proj.weight", h, q);
+  layer.mlp_norm = reader.vector(prefix + "post_attention_layernorm.weight", h);
+  layer.gate = reader.matrix(mlp + "gate_proj.weight", config.intermediate, h);
+  layer.up = reader.matrix(mlp + "up_proj.weight", config.intermediate, h);
+  layer.down = reader.matrix(mlp + "down_proj.weight", h, config.intermediate);
+  return layer;
+}
+
+Vector some_elements(const Vector& vector, std::int64_t first, std::int64_t count) {
+  if (!vector) return {};
+  return {vector.dtype, vector.data + first * bytes_of(vector.dtype), count};
+}
+
+}  // namespace
+
+Matrix Matrix::some_rows(std::int64_t first, std::int64_t count) const { return {dtype, row(first), count, columns, stride}; }
+
+Matrix Matrix::some_columns(std::int64_t first, std::int64_t count) const {
+  return {dtype, data + first * bytes_of(dtype), rows, count, stride};
+}
+
+Weights::Weights(const std::string& folder) : config_(load_model_config(folder)), folder_(folder) {
+  Reader reader(folder_);
+  whole_.embedding = reader.matrix("model.embed_tokens.weight", config_.vocabulary, config_.hidden);
+  for (std::int32_t i = 0; i < config_.num_layers; ++i) whole_.layers.push_back(read_layer(reader, config_, i));
+  whole_.final_norm = reader.vector("model.norm.weight", config_.hidden);
+  whole_.head = whole_.embedding;
+  num_parameters_ = reader.parameters;
+  num_bytes_ = reader.bytes;
+  if (!config_.tied_head || reader.has("lm_head.weight")) {
+    const Matrix head = reader.matrix("lm_head.weight", config_.vocabulary, config_.hidden);
+    if (!config_.tied_head) {
+      whole_.head = head;
+      num_parameters_ = reader.parameters;
+      num_bytes_ = reader.bytes;
+    }
+  }
+  reader.expect_no_more();
+}
+
+WeightView Weights::slice(std::int32_t rank, std::int32_t ranks) const {
+  if (config_.num_kv_heads % ranks != 0 || config_.intermediate % ranks != 0 || config_.vocabulary % ranks != 0) {
+    throw std::invalid_argument(std::to_string(ranks) + " ranks do not divide the model's " +
+                                std::to_string(config_.num_kv_heads) + " K/V heads, intermediate size " +
+                                std::to_string(config_.intermediate) + " and vocabulary of " +
+                                std::to_string(config_.vocabulary));
+  }
+  const auto rows = [&](const Matrix& m) { return m.some_rows(m.rows / ranks * rank, m.rows / ranks); };
+  const auto columns = [&](const Matrix& m) { return m.some_columns(m.columns / ranks * rank, m.columns / ranks); };
+  const auto elements = [&](const Vector& v) { return some_elements(v, v.size / ranks * rank, v.size / ranks); };
+  WeightView view = whole_;
+  for (LayerWeights& layer : view.layers) {
+    layer.q = rows(layer.q);
+    layer.k = rows(layer.k);
+    layer.v = rows(layer.v);
+    layer.q_bias = elements(layer.q_bias);
+    layer.k_bias = elements(layer.k_bias);
+    layer.v_bias = elements(layer.v_bias);
+    layer.o = columns(layer.o);
+    layer.gate = rows(layer.gate);
+    layer.up = rows(layer.up);
+    layer.down = columns(layer.down);
+  }
+  view.head = rows(view.head);
+  view.first_head_row = config_.vocabulary / ranks * rank;
+  return view;
+}
+
+namespace {
+
+float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+
+float from_f16(std::uint16_t bits) {
+  // The exponent's bias is 15 instead of 127: shift into place and scale by 2^112, which is right for subnormals, too.
+  const std::uint32_t shifted = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
+  const std::uint32_t finite = std::bit_cast<std::uint32_t>(std::bit_cast<float>(shifted) * 0x1p112f);
+  const std::uint32_t magnitude = (bits & 0x7c00u) == 0x7c00u ? shifted | 0x7f800000u : finite;  // infinite or NaN
+  return std::bit_cast<float>(magnitude | static_cast<std::uint32_t>(bits & 0x8000u) << 16);
+}
+
+template <typename Stored, typename Convert>
+void convert(const std::byte* data, std::int64_t count, float* out, const Convert& to_float) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    Stored stored;
+    std::memcpy(&stored, data + i * static_cast<std::int64_t>(sizeof stored), sizeof stored);
+    out[i] = to_float(stored);
+  }
+}
+
+}  // namespace
+
+void to_floats(DType dtype, const std::byte* data, std::int64_t count, float* out) {
+  switch (dtype) {
+    case DType::bf16: return convert<std::uint16_t>(data, count, out, from_bf16);
+    case DType::f16: return convert<std::uint16_t>(data, count, out, from_f16);
+    case DType::f32: return convert<float>(data, count, out, [](float x) { return x; });
+  }
+}
+
+std::vector<float> to_floats(const Vector& vector) {
+  std::vector<float> out(static_cast<std::size_t>(vector.size));
+  to_floats(vector.dtype, vector.data, vector.size, out.data());
+  return out;
+}
+
+}  // namespace tokenyard

@@ -1,0 +1,158 @@
+#include "backends/model/model_config.h"
+
+#include <string>
+
+#include "catch.h"
+#include "core/input_error.h"
+#include "tiny_model.h"
+
+namespace tokenyard {
+namespace {
+
+ModelConfig parse(const std::string& text, const std::string& generation = "") {
+  return parse_model_config(text, "config.json", generation, "generation_config.json");
+}
+
+std::string error_of(const std::string& text, const std::string& generation = "") {
+  try {
+    parse(text, generation);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+std::string with(const std::string& member) {
+  test::TinyModel tiny;
+  tiny.more = "," + member;
+  return tiny.config();
+}
+
+TEST_CASE("model_config: the fields of a Qwen3 model") {
+  const ModelConfig config = parse(test::TinyModel{.tied = true}.config());
+  CHECK(config.family == ModelFamily::qwen3);
+  CHECK(config.qk_norm());
+  CHECK_FALSE(config.qkv_bias());
+  CHECK(config.hidden == 32);
+  CHECK(config.intermediate == 48);
+  CHECK(config.num_layers == 2);
+  CHECK(config.group() == 2);
+  CHECK(config.head_dim == 8);
+  CHECK(config.vocabulary == 100);
+  CHECK(config.max_context == 1024);
+  CHECK(config.norm_epsilon == 1e-6f);
+  CHECK(config.rope_theta == 10000);
+  CHECK_FALSE(config.rope_scaling);
+  CHECK(config.tied_head);
+  CHECK(config.eos_token_ids == std::vector<Token>{7});
+}
+
+TEST_CASE("model_config: the embedded model's folder") {
+  const ModelConfig config = load_model_config(TOKENYARD_SOURCE_DIR "/scenarios/models/story");
+  CHECK(config.num_layers == 6);
+  CHECK(config.vocabulary == 2048);
+  CHECK(config.eos_token_ids == std::vector<Token>{2, 0});  // generation_config.json goes first
+  CHECK(config.sampling.temperature == 0.7f);
+  CHECK(config.sampling.top_k == 20);
+  CHECK(config.sampling.top_p == 0.95f);
+}
+
+TEST_CASE("model_config: what Llama's class takes where a key is missing") {
+  test::TinyModel tiny{.family = ModelFamily::llama};
+  std::string text = replaced(tiny.config(), R"("head_dim":8,)", "");
+  text = replaced(text, R"("num_key_value_heads":2,)", "");
+  const ModelConfig config = parse(text);
+  CHECK(config.head_dim == 8);
+  CHECK(config.num_kv_heads == 4);
+  CHECK_THAT(error_of(replaced(test::TinyModel{}.config(), R"("num_key_value_heads":2,)", "")),
+             has_text("the key \"num_key_value_heads\", which is missing"));
+  CHECK_THAT(error_of(replaced(test::TinyModel{}.config(), R"("head_dim":8,)", "")),
+             has_text("the key \"head_dim\", which is missing"));
+}
+
+TEST_CASE("model_config: RoPE in both spellings") {
+  const std::string llama3 = R"("rope_type":"llama3","factor":32.0,"low_freq_factor":1.0,"high_freq_factor":4.0,)"
+                             R"("original_max_position_embeddings":8192)";
+  const auto check = [](const ModelConfig& config, double theta) {
+    CHECK(config.rope_theta == theta);
+    REQUIRE(config.rope_scaling);
+    CHECK(config.rope_scaling->factor == 32);
+    CHECK(config.rope_scaling->low_freq_factor == 1);
+    CHECK(config.rope_scaling->high_freq_factor == 4);
+    CHECK(config.rope_scaling->original_context == 8192);
+  };
+  check(parse(test::TinyModel{.rope_scaling = "{" + llama3 + "}"}.config()), 10000);
+  const std::string plain = replaced(test::TinyModel{}.config(), R"("rope_theta":10000.0,)", "");
+  check(parse(replaced(plain, R"("rope_scaling":null)", R"("rope_parameters":{"rope_theta":500000.0,)" + llama3 + "}")),
+        500000);
+  CHECK_FALSE(parse(test::TinyModel{.rope_scaling = R"({"type":"default"})"}.config()).rope_scaling);
+  CHECK_THAT(error_of(plain), has_text("the key \"rope_theta\", which is missing"));
+  CHECK_THAT(error_of(test::TinyModel{.rope_scaling = R"({"type":"yarn","factor":4})"}.config()),
+             has_text("/rope_scaling/type: expected one of default, llama3, found \"yarn\""));
+}
+
+TEST_CASE("model_config: what is not supported is refused by name") {
+  const auto [member, message] = GENERATE(table<std::string, std::string>({
+      {R"("use_sliding_window":true)", "/use_sliding_window: a sliding window is not supported"},
+      {R"("layer_types":["full_attention","sliding_attention"])", "/layer_types/1: expected one of full_attention"},
+      {R"("quantization_config":{"bits":4})", "/quantization_config: quantisation is not supported"},
+      {R"("num_experts":8)", "/num_experts: mixture of experts is not supported"},
+      {R"("num_local_experts":8)", "/num_local_experts: mixture of experts is not supported"},
+      {R"("attention_bias":true)", "/attention_bias: a bias in attention"},
+      {R"("mlp_bias":true)", "/mlp_bias: a bias in the MLP is not supported"},
+      {R"("rope_interleaved":true)", "/rope_interleaved: rotating neighbouring elements is not supported"},
+      {R"("partial_rotary_factor":0.5)", "/partial_rotary_factor: rotating a part of a head is not supported"},
+      {R"("rope_parameters":{"rope_type":"linear"})", "/rope_parameters/rope_type: expected one of default, llama3"},
+  }));
+  CHECK_THAT(error_of(with(member)), has_text("config.json: " + message));
+}
+
+TEST_CASE("model_config: values out of range or of another kind") {
+  const std::string good = test::TinyModel{}.config();
+  const auto [from, to, message] = GENERATE(table<std::string, std::string, std::string>({
+      {R"("silu")", R"("gelu")", "/hidden_act: expected one of silu, found \"gelu\""},
+      {"Qwen3ForCausalLM", "MixtralForCausalLM", "/architectures/0: expected one of LlamaForCausalLM, Qwen2ForCausalLM"},
+      {R"(["Qwen3ForCausalLM"])", "[]", "/architectures: expected one of"},
+      {R"("hidden_size":32)", R"("hidden_size":0)", "/hidden_size: expected an integer between 1"},
+      {R"("hidden_size":32)", R"("hidden_size":18446744073709551615)", "/hidden_size: expected an integer"},
+      {R"("num_key_value_heads":2)", R"("num_key_value_heads":3)", "expected a divisor of num_attention_heads, 4, found 3"},
+      {R"("head_dim":8)", R"("head_dim":7)", "/head_dim: expected an even number, found 7"},
+      {R"("rms_norm_eps":1e-6)", R"("rms_norm_eps":"x")", "/rms_norm_eps: expected a number"},
+      {R"("vocab_size":100)", R"("vocab_size":99999999999)", "/vocab_size: expected an integer"},
+      {R"("num_attention_heads":4)", R"("num_attention_heads":1000000)", "expected heads x head_dim of at most"},
+      {R"("eos_token_id":7)", R"("eos_token_id":[7,-1])", "/eos_token_id/1: expected an integer"},
+      {R"("vocab_size":100)", R"("vocab_size":100,"vocab_size":100)", "stands twice"},
+  }));
+  CHECK_THAT(error_of(replaced(good, from, to)), has_text(message));
+}
+
+TEST_CASE("model_config: generation_config.json") {
+  const std::string good = test::TinyModel{}.config();
+  const ModelConfig sampled = parse(good, R"({"do_sample":true,"top_p":0.8,"eos_token_id":[3,4],"repetition_penalty":1.1})");
+  CHECK(sampled.eos_token_ids == std::vector<Token>{3, 4});
+  CHECK(sampled.sampling.temperature == 1);
+  CHECK(sampled.sampling.top_p == 0.8f);
+  CHECK(sampled.sampling.top_k == 0);
+  CHECK(sampled.sampling.repetition_penalty == 1.1f);
+  CHECK(parse(good, R"({"temperature":0.6})").sampling == SamplingParams{});
+  CHECK_THAT(error_of(good, R"({"do_sample":true,"top_p":2})"), has_text("generation_config.json: /top_p: expected a number"));
+  CHECK_THAT(error_of(good, "{"), has_text("generation_config.json: line 1"));
+}
+
+TEST_CASE("model_config: folders that are none") {
+  CHECK_THROWS_WITH(load_model_config("/nowhere"), has_text("/nowhere/config.json: cannot be read; does the file exist?"));
+  const test::TempFolder folder;
+  folder.write("config.json", "");
+  CHECK_THROWS_WITH(load_model_config(folder.path()), has_text("config.json: line 1, column 1: expected JSON"));
+  folder.write("config.json", std::string(5 << 20, ' '));
+  CHECK_THROWS_WITH(load_model_config(folder.path()), has_text("expected a file of at most"));
+}
+
+}  // namespace
+}  // namespace tokenyard

@@ -1,0 +1,3 @@
+#include "backends/model/tokenizer.h"
+
+#include "catch.h"

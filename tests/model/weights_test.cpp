@@ -1,0 +1,193 @@
+#include "backends/model/weights.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "backends/model/rope.h"
+#include "catch.h"
+#include "core/input_error.h"
+#include "tiny_model.h"
+
+namespace tokenyard {
+namespace {
+
+using test::TempFolder;
+using test::TinyModel;
+using test::TinyTensor;
+
+std::string error_of(const TinyModel& tiny, const std::vector<TinyTensor>& tensors) {
+  const TempFolder folder;
+  folder.write("config.json", tiny.config());
+  folder.write("model.safetensors", test::safetensors(tensors));
+  try {
+    const Weights weights(folder.path());
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+std::vector<float> row_of(const Matrix& matrix, std::int64_t r) {
+  std::vector<float> out(static_cast<std::size_t>(matrix.columns));
+  to_floats(matrix.dtype, matrix.row(r), matrix.columns, out.data());
+  return out;
+}
+
+TEST_CASE("weights: every family loads, and counts its parameters") {
+  const ModelFamily family = GENERATE(ModelFamily::llama, ModelFamily::qwen2, ModelFamily::qwen3);
+  const bool tied = GENERATE(false, true);
+  const TinyModel tiny{.family = family, .dtype = DType::bf16, .tied = tied};
+  const TempFolder folder;
+  tiny.write(folder);
+  const Weights weights(folder.path());
+  std::int64_t bytes = 0;
+  for (const TinyTensor& tensor : tiny.tensors()) bytes += static_cast<std::int64_t>(tensor.bytes.size());
+  CHECK(weights.num_bytes() == bytes);
+  CHECK(weights.num_parameters() == bytes / 2);
+  CHECK((weights.whole().head.data == weights.whole().embedding.data) == tied);
+  CHECK(bool(weights.whole().layers[1].q_bias) == (family == ModelFamily::qwen2));
+  CHECK(bool(weights.whole().layers[1].k_norm) == (family == ModelFamily::qwen3));
+}
+
+TEST_CASE("weights: a tensor that is missing, besides, or of another shape is named") {
+  const TinyModel tiny{.family = ModelFamily::qwen2};
+  const auto good = tiny.tensors();
+  CHECK(error_of(tiny, good) == "accepted");
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    auto missing = good;
+    missing.erase(missing.begin() + static_cast<std::ptrdiff_t>(i));
+    CHECK_THAT(error_of(tiny, missing), has_text("model.safetensors: " + good[i].name + ": expected a tensor of shape ["));
+    auto misshaped = good;
+    misshaped[i].shape.push_back(1);
+    CHECK_THAT(error_of(tiny, misshaped), has_text("model.safetensors: " + good[i].name + ": expected shape ["));
+  }
+  auto more = good;
+  more.push_back({"model.layers.2.mlp.up_proj.weight", "F32", {1}, "abcd"});
+  CHECK_THAT(error_of(tiny, more), has_text("model.layers.2.mlp.up_proj.weight: expected no such tensor in this model"));
+  auto normed = good;
+  normed.push_back({"model.layers.0.self_attn.q_norm.weight", "F32", {1}, "abcd"});
+  CHECK_THAT(error_of(tiny, normed), has_text("model.layers.0.self_attn.q_norm.weight: expected no such tensor"));
+}
+
+TEST_CASE("weights: a truncated file") {
+  const TinyModel tiny;
+  const TempFolder folder;
+  folder.write("config.json", tiny.config());
+  const std::string whole = test::safetensors(tiny.tensors());
+  for (const std::size_t bytes : {whole.size() - 1, whole.size() / 2, std::size_t{100}, std::size_t{8}, std::size_t{0}}) {
+    folder.write("model.safetensors", whole.substr(0, bytes));
+    CHECK_THROWS_AS(Weights(folder.path()), InputError);
+  }
+}
+
+TEST_CASE("weights: a tied model's own head is passed over, but checked") {
+  const TinyModel tied{.tied = true};
+  auto tensors = TinyModel{}.tensors();
+  CHECK(error_of(tied, tensors) == "accepted");
+  tensors.back().shape = {tensors.back().shape[1], tensors.back().shape[0]};
+  CHECK_THAT(error_of(tied, tensors), has_text("lm_head.weight: expected shape [100, 32], found [32, 100]"));
+}
+
+TEST_CASE("weights: the slices of two ranks are the whole") {
+  const TinyModel tiny{.family = ModelFamily::qwen2};
+  const TempFolder folder;
+  tiny.write(folder);
+  const Weights weights(folder.path());
+  const WeightView& whole = weights.whole();
+  const WeightView slices[2] = {weights.slice(0, 2), weights.slice(1, 2)};
+  const LayerWeights& layer = whole.layers[1];
+  const auto joined_rows = [&](auto member, const Matrix& matrix) {
+    for (std::int64_t r = 0; r < matrix.rows; ++r) {
+      const Matrix& half = slices[r * 2 / matrix.rows].layers[1].*member;
+      REQUIRE(half.rows * 2 == matrix.rows);
+      CHECK(row_of(half, r % half.rows) == row_of(matrix, r));
+    }
+  };
+  joined_rows(&LayerWeights::q, layer.q);
+  joined_rows(&LayerWeights::k, layer.k);
+  joined_rows(&LayerWeights::v, layer.v);
+  joined_rows(&LayerWeights::gate, layer.gate);
+  joined_rows(&LayerWeights::up, layer.up);
+  const auto joined_columns = [&](auto member, const Matrix& matrix) {
+    for (std::int64_t r = 0; r < matrix.rows; ++r) {
+      auto row = row_of(slices[0].layers[1].*member, r);
+      const auto second = row_of(slices[1].layers[1].*member, r);
+      row.insert(row.end(), second.begin(), second.end());
+      CHECK(row == row_of(matrix, r));
+    }
+  };
+  joined_columns(&LayerWeights::o, layer.o);
+  joined_columns(&LayerWeights::down, layer.down);
+  auto bias = to_floats(slices[0].layers[1].k_bias);
+  const auto second = to_floats(slices[1].layers[1].k_bias);
+  bias.insert(bias.end(), second.begin(), second.end());
+  CHECK(bias == to_floats(layer.k_bias));
+  CHECK(slices[1].first_head_row == 50);
+  CHECK(row_of(slices[1].head, 3) == row_of(whole.head, 53));
+  CHECK(slices[1].embedding.rows == 100);
+  CHECK_THROWS_WITH(weights.slice(0, 4), has_text("4 ranks do not divide the model's 2 K/V heads"));
+}
+
+TEST_CASE("weights: stored numbers become the floats they are") {
+  const auto one = [](DType dtype, std::uint32_t bits) {
+    float out = 0;
+    std::byte bytes[5];
+    std::memcpy(bytes + 1, &bits, 4);  // unaligned
+    to_floats(dtype, bytes + 1, 1, &out);
+    return out;
+  };
+  CHECK(one(DType::bf16, 0x3f80) == 1);
+  CHECK(one(DType::bf16, 0xc049) == -3.140625f);
+  CHECK(one(DType::f32, 0x40490fdb) == 3.14159274f);
+  CHECK(std::isinf(one(DType::f16, 0xfc00)));
+  CHECK(std::isnan(one(DType::f16, 0x7e00)));
+  for (std::uint32_t bits = 0; bits < 0x7c00; ++bits) {  // all finite fp16
+    const std::uint32_t exponent = bits >> 10;
+    const double value =
+        exponent == 0 ? std::ldexp(bits & 0x3ff, -24) : std::ldexp((bits & 0x3ff) + 1024, static_cast<int>(exponent) - 25);
+    REQUIRE(one(DType::f16, bits) == value);
+    REQUIRE(one(DType::f16, bits | 0x8000) == -value);
+  }
+}
+
+TEST_CASE("rope: angles agree with the C library's, also with Llama 3's scaling") {
+  const bool scaled = GENERATE(false, true);
+  const TinyModel tiny{.head_dim = 64,
+                       .rope_scaling = scaled ? R"({"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,)"
+                                                R"("original_max_position_embeddings":1024})"
+                                              : "null"};
+  const ModelConfig config = parse_model_config(tiny.config(), "config.json");
+  const auto frequencies = rope_frequencies(config);
+  REQUIRE(frequencies.size() == 32);
+  int kept = 0;
+  int divided = 0;
+  for (std::size_t i = 0; i < 32; ++i) {
+    const double plain = std::pow(10000.0, -2.0 * static_cast<double>(i) / 64);
+    const double wavelength = 2 * 3.14159265358979 / plain;
+    double expected = plain;
+    if (scaled) {
+      const double smooth = (1024 / wavelength - 1) / 3;
+      expected = wavelength < 256 ? plain : wavelength > 1024 ? plain / 8 : (1 - smooth) * plain / 8 + smooth * plain;
+    }
+    kept += expected == plain;
+    divided += expected == plain / 8;
+    CHECK(frequencies[i] == Approx(expected).epsilon(1e-13));
+  }
+  CHECK(kept > 0);
+  CHECK((!scaled || (divided > 0 && kept + divided < 32)));
+  const RopeTable table = make_rope_table(config, 20000);
+  float worst = 0;
+  for (std::size_t p = 0; p < 20000; ++p) {
+    for (std::size_t i = 0; i < 32; ++i) {
+      const double angle = static_cast<double>(p) * frequencies[i];
+      worst = std::max(worst, std::fabs(table.cos[p * 32 + i] - static_cast<float>(std::cos(angle))));
+      worst = std::max(worst, std::fabs(table.sin[p * 32 + i] - static_cast<float>(std::sin(angle))));
+    }
+  }
+  CHECK(worst <= 6e-8f);  // a last bit, where the two round differently
+}
+
+}  // namespace
+}  // namespace tokenyard
