@@ -31,7 +31,7 @@ DIGITS = [chr(c) for c in SCALARS if unicodedata.category(chr(c))[0] == "N"] + l
 OTHERS = [chr(c) for c in SCALARS if unicodedata.category(chr(c))[0] in "PSC"]
 
 
-def code():
+def project_code():
     return "\n".join(p.read_text("utf-8") for f in ("core", "tests/core", "docs") for p in sorted((ROOT / f).iterdir())
                      if p.suffix in (".cpp", ".h", ".md"))
 
@@ -39,10 +39,10 @@ def code():
 class Strings:
     """Bytes, since some of them are no UTF-8."""
 
-    def __init__(self, added, seed):
+    def __init__(self, added, seed, code):
         self.random = random.Random(seed)
         self.added = added or ["<none>"]
-        self.code = code()
+        self.code = code
 
     def piece(self):
         r = self.random
@@ -91,7 +91,7 @@ def ask(driver, path, mode, records):
 
 def compare(driver, path, count, seed):
     oracle = Tokenizer.from_file(path)
-    strings = Strings([t.content for t in oracle.get_added_tokens_decoder().values()], seed)
+    strings = Strings([t.content for t in oracle.get_added_tokens_decoder().values()], seed, project_code())
     texts = [strings.next() for _ in range(count)]
     random_texts = len(texts)
     texts += every_scalar()
