@@ -13,6 +13,8 @@ namespace tokenyard::cli {
 using Run = std::function<int()>;
 
 void add_simulate(CLI::App& app, Run& chosen);
+void add_generate(CLI::App& app, Run& chosen);
+void add_chat(CLI::App& app, Run& chosen);
 void add_replay(CLI::App& app, Run& chosen);
 void add_diff(CLI::App& app, Run& chosen);
 void add_export(CLI::App& app, Run& chosen);

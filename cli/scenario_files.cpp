@@ -38,6 +38,15 @@ std::string find_scenario(const std::string& name) {
   throw InputError(name + ": expected a file or a scenario's name, found no " + name + ".json in " + searched);
 }
 
+std::string find_model_folder(const std::string& name) {
+  std::error_code ignored;
+  for (const fs::path& folder : folders()) {
+    const fs::path path = folder / "models" / name;
+    if (fs::exists(path / "config.json", ignored)) return path.string();
+  }
+  throw InputError("the embedded model \"" + name + "\" is not installed; give a folder: --model");
+}
+
 std::vector<std::string> all_scenarios() {
   std::map<std::string, std::string> found;
   for (const fs::path& folder : folders()) {

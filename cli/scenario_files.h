@@ -9,6 +9,9 @@ namespace tokenyard::cli {
 // `name` when it is a file; else NAME.json of the first folder that has it. Throws InputError with the folders searched.
 std::string find_scenario(const std::string& name);
 
+// The folder of an embedded model, models/NAME beside the scenarios. Throws InputError.
+std::string find_model_folder(const std::string& name);
+
 // Every scenario a bare name finds, sorted by name.
 std::vector<std::string> all_scenarios();
 

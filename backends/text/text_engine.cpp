@@ -1,0 +1,208 @@
+#include "backends/text/text_engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+#include <utility>
+
+#include "backends/cpu/cpu_backend.h"
+#include "backends/model/sampler.h"
+#include "backends/text/stop_strings.h"
+#include "core/input_error.h"
+#include "core/trace.h"
+
+namespace tokenyard {
+namespace {
+
+constexpr std::int64_t kKvBytes = std::int64_t{1} << 30;
+
+EngineConfig resolve(EngineConfig config, const ModelConfig& model) {
+  if (config.max_model_len == 0) config.max_model_len = model.max_context;
+  if (!model.eos_token_ids.empty()) config.eos_token_id = model.eos_token_ids.front();
+  const bool whole_prompts =
+      config.policy == Policy::orca || (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill);
+  if (whole_prompts) config.max_num_batched_tokens = std::max(config.max_num_batched_tokens, config.max_model_len);
+  if (config.num_blocks == 0 && config.block_size > 0) {
+    const std::int64_t token_bytes = std::int64_t{8} * model.num_layers * model.num_kv_heads * model.head_dim;
+    const std::int64_t context_blocks = (config.max_model_len + config.block_size - 1) / config.block_size;
+    const std::int64_t fit = std::max(kKvBytes / (token_bytes * config.block_size), context_blocks);
+    const std::int64_t wanted = std::min(fit, context_blocks * config.max_num_seqs);
+    config.num_blocks = static_cast<std::int32_t>(wanted + (block_rules(config).null_block ? 1 : 0));
+  }
+  return config;
+}
+
+CpuOptions cpu_options(const TextOptions& options, const Tokenizer& tokenizer) {
+  CpuOptions cpu;
+  cpu.threads = options.threads;
+  cpu.num_ids = tokenizer.num_ids();
+  return cpu;
+}
+
+}  // namespace
+
+struct TextEngine::State {
+  State(const std::string& folder, const TextOptions& options)
+      : weights(folder),
+        tokenizer(Tokenizer::load(folder + "/tokenizer.json")),
+        config(resolve(options.engine, weights.config())),
+        backend(weights, config, cpu_options(options, tokenizer)),
+        engine(config, backend, {{}, options.trace}),
+        trace(options.trace) {
+    if (trace != nullptr) trace->on_header({options.program, "cpu", engine.scheduler().config(), "", "", ""});
+    thread = std::thread([this] { serve(); });
+  }
+
+  void serve() {
+    while (true) {
+      try {
+        return engine.serve();
+      } catch (const BackendError&) {  // the engine has ended every live request with the reason; the next may fare better
+      }
+    }
+  }
+
+  Weights weights;
+  Tokenizer tokenizer;
+  EngineConfig config;
+  CpuBackend backend;
+  Engine engine;
+  TraceSink* trace;
+  std::atomic<std::uint64_t> next_id{0};
+  std::thread thread;
+
+  // Turns one request's tokens into text.
+  class Listener final : public RequestListener {
+   public:
+    Listener(State& state, const Sampling& sampling, OnText on_text, std::int32_t prompt_tokens)
+        : state_(state),
+          min_tokens_(sampling.min_tokens),
+          on_text_(std::move(on_text)),
+          stream_(state.tokenizer, /*skip_special=*/true),
+          stops_(sampling.stop),
+          submitted_at_(state.backend.now()) {
+      completion_.prompt_tokens = prompt_tokens;
+    }
+
+    std::future<Completion> future() { return promise_.get_future(); }
+
+    void on_token(const Request& request, Token token, const TokenLogprobs* logprobs) override {
+      if (stops_.found()) return;  // computed before the cancel arrived
+      if (completion_.tokens.empty()) completion_.ttft = state_.backend.now() - submitted_at_;
+      completion_.tokens.push_back(token);
+      if (logprobs != nullptr) completion_.logprobs.push_back(*logprobs);
+      if (request.finish_reason == FinishReason::stop) return;  // this token only says so
+      const std::string text = stream_.push(token);
+      if (std::ssize(completion_.tokens) <= min_tokens_) {
+        emit(text);
+        return;
+      }
+      emit(stops_.push(text));
+      if (stops_.found()) state_.engine.cancel(request.ticket);
+    }
+
+    void on_end(const Request& request, const std::string& why) override {
+      if (!stops_.found()) {
+        emit(stops_.push(stream_.finish()));
+        emit(stops_.finish());
+      }
+      completion_.finish_reason = stops_.found() ? FinishReason::stop : request.finish_reason;
+      if (completion_.finish_reason == FinishReason::refused || completion_.finish_reason == FinishReason::error) {
+        completion_.why = why;
+      }
+      completion_.cached_tokens = request.num_preemptions == 0 ? request.num_cached : 0;
+      completion_.e2el = state_.backend.now() - submitted_at_;
+      promise_.set_value(std::move(completion_));
+    }
+
+   private:
+    void emit(const std::string& text) {
+      if (text.empty()) return;
+      completion_.text += text;
+      if (on_text_) on_text_(text);
+    }
+
+    State& state_;
+    std::int32_t min_tokens_;
+    OnText on_text_;
+    TextStream stream_;
+    StopStrings stops_;
+    TimeNs submitted_at_;
+    Completion completion_;
+    std::promise<Completion> promise_;
+  };
+};
+
+TextEngine::TextEngine(const std::string& model_folder, TextOptions options)
+    : state_(std::make_unique<State>(model_folder, options)) {}
+
+TextEngine::~TextEngine() { finish(); }
+
+Answer TextEngine::submit(std::string_view prompt, const Sampling& sampling, OnText on_text) {
+  return submit_tokens(state_->tokenizer.encode(prompt), sampling, std::move(on_text));
+}
+
+Answer TextEngine::chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text) {
+  const ChatFormat format = chat_format(name_of(model().family), state_->tokenizer);
+  return submit_tokens(state_->tokenizer.encode(chat_prompt(format, messages), /*with_template=*/false), sampling,
+                       std::move(on_text));
+}
+
+Answer TextEngine::submit_tokens(std::vector<Token> prompt, const Sampling& sampling, OnText on_text) {
+  RequestSpec spec;
+  spec.id = "r" + std::to_string(state_->next_id++);
+  spec.arrival = -1;
+  spec.prompt.append(prompt);
+  spec.max_tokens = sampling.max_tokens;
+  spec.min_tokens = sampling.min_tokens;
+  spec.priority = sampling.priority;
+  spec.ignore_eos = sampling.ignore_eos;
+  spec.stop_token_ids = sampling.stop_token_ids;
+  const std::vector<Token>& ends = model().eos_token_ids;
+  if (!sampling.ignore_eos && ends.size() > 1) {
+    spec.stop_token_ids.insert(spec.stop_token_ids.end(), ends.begin() + 1, ends.end());
+  }
+  spec.sampling = sampling.params;
+
+  const auto prompt_tokens = static_cast<std::int32_t>(prompt.size());
+  Answer answer;
+  if (std::optional<std::string> why = refusal(spec, model().vocabulary)) {
+    std::promise<Completion> refused;
+    Completion completion;
+    completion.finish_reason = FinishReason::refused;
+    completion.why = std::move(*why);
+    completion.prompt_tokens = prompt_tokens;
+    refused.set_value(std::move(completion));
+    answer.completion = refused.get_future();
+    return answer;
+  }
+  auto listener = std::make_shared<State::Listener>(*state_, sampling, std::move(on_text), prompt_tokens);
+  answer.completion = listener->future();
+  answer.ticket = state_->engine.submit(std::move(spec), std::move(listener));
+  return answer;
+}
+
+void TextEngine::cancel(const Answer& answer) {
+  if (answer.ticket != 0) state_->engine.cancel(answer.ticket);
+}
+
+Sampling TextEngine::default_sampling() const {
+  Sampling sampling;
+  sampling.params = model().sampling;
+  return sampling;
+}
+
+const ModelConfig& TextEngine::model() const { return state_->weights.config(); }
+const Tokenizer& TextEngine::tokenizer() const { return state_->tokenizer; }
+const EngineConfig& TextEngine::config() const { return state_->engine.scheduler().config(); }
+
+const Metrics& TextEngine::finish() {
+  if (state_->thread.joinable()) {
+    state_->engine.stop();
+    state_->thread.join();
+    if (state_->trace != nullptr) state_->trace->on_end(state_->engine.num_steps(), state_->backend.now());
+  }
+  return state_->engine.metrics();
+}
+
+}  // namespace tokenyard

@@ -1,0 +1,95 @@
+// Text in, text out: a Hugging Face folder, the engine on a thread of its own, and a backend that computes.
+//
+//   TextEngine engine("path/to/model");
+//   Answer answer = engine.submit("Once upon a time", {}, [](std::string_view text) { std::cout << text; });
+//   Completion whole = answer.completion.get();
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "backends/model/chat_template.h"
+#include "backends/model/model_config.h"
+#include "backends/model/tokenizer.h"
+#include "core/engine.h"
+
+namespace tokenyard {
+
+struct TextOptions {
+  // max_model_len 0: the model's context; num_blocks 0: what a gigabyte of K/V holds, but no more than max_num_seqs contexts;
+  // eos_token_id is the model's.
+  EngineConfig engine;
+  std::int32_t threads = 0;    // 0: one a core
+  TraceSink* trace = nullptr;  // borrowed; gets the whole trace, header and end too
+  std::string program;         // who writes the trace: "tokenyard 0.1.0"
+};
+
+// How an answer is chosen and where it ends.
+struct Sampling {
+  SamplingParams params;
+  std::int32_t max_tokens = 256;
+  std::int32_t min_tokens = 0;  // before them neither EOS nor a stop id is sampled, and no stop string is looked for
+  bool ignore_eos = false;
+  std::vector<std::string> stop;  // ends before the first of these strings
+  std::vector<Token> stop_token_ids;
+  std::int32_t priority = 0;
+};
+
+struct Completion {
+  std::string text;  // without the stop string or the token that ended it
+  std::vector<Token> tokens;
+  std::vector<TokenLogprobs> logprobs;  // one per token, if asked for
+  FinishReason finish_reason = FinishReason::none;
+  std::string why;  // it was refused, or failed
+  std::int32_t prompt_tokens = 0;
+  std::int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache
+  TimeNs ttft = 0;                 // from submit() to the first token; 0: there was none
+  TimeNs e2el = 0;                 // to the end
+};
+
+struct Answer {
+  std::uint64_t ticket = 0;
+  std::future<Completion> completion;  // always fulfilled; a failure is a finish_reason
+};
+
+class TextEngine {
+ public:
+  // Maps the model. Throws InputError for what is wrong with the folder, std::invalid_argument for the configuration.
+  explicit TextEngine(const std::string& model_folder, TextOptions options = {});
+  // As finish().
+  ~TextEngine();
+  TextEngine(const TextEngine&) = delete;
+  TextEngine& operator=(const TextEngine&) = delete;
+
+  // What a piece of the answer is given to, on the engine's thread: whole characters, in order. Must
+  // not throw.
+  using OnText = std::function<void(std::string_view text)>;
+
+  // Thread-safe, as are all below but finish(). A prompt is taken as it is; added tokens written out in it count as such.
+  Answer submit(std::string_view prompt, const Sampling& sampling, OnText on_text = {});
+  // A conversation in the model's own format. Throws InputError when the model has none or a role is unknown.
+  Answer chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text = {});
+  void cancel(const Answer& answer);
+
+  // What the model's makers recommend.
+  Sampling default_sampling() const;
+  const ModelConfig& model() const;
+  const Tokenizer& tokenizer() const;
+  const EngineConfig& config() const;  // resolved
+
+  // Waits until every request has left, ends the trace, and returns what was measured. Nothing may be submitted afterwards.
+  const Metrics& finish();
+
+ private:
+  struct State;
+  Answer submit_tokens(std::vector<Token> prompt, const Sampling& sampling, OnText on_text);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tokenyard

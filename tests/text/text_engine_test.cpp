@@ -1,0 +1,200 @@
+#include "backends/text/text_engine.h"
+
+#include <atomic>
+#include <filesystem>
+#include <thread>
+
+#include "backends/text/stop_strings.h"
+#include "catch.h"
+#include "core/input_error.h"
+#include "core/replay.h"
+#include "core/trace.h"
+
+using namespace tokenyard;
+
+namespace {
+
+const std::string kStory = TOKENYARD_SOURCE_DIR "/scenarios/models/story";
+
+Sampling short_answer(std::int32_t tokens, std::uint64_t seed = 0) {
+  Sampling sampling;
+  sampling.max_tokens = tokens;
+  sampling.params.temperature = 0.7f;
+  sampling.params.seed = seed;
+  return sampling;
+}
+
+}  // namespace
+
+TEST_CASE("A stop string is found wherever the pieces end, and the text is cut before it", "[text]") {
+  const std::string text = "one, two, three. END and more";
+  for (std::size_t piece = 1; piece <= text.size(); ++piece) {
+    StopStrings stops({"END", "", ". ENX"});
+    std::string out;
+    for (std::size_t at = 0; at < text.size(); at += piece) out += stops.push(text.substr(at, piece));
+    CHECK(stops.found());
+    CHECK(out + stops.finish() == "one, two, three. ");
+  }
+  StopStrings overlapping({"abc", "bca"});
+  CHECK(overlapping.push("xab").append(overlapping.push("ca")) == "x");
+  CHECK(overlapping.found());
+  StopStrings nearly({"stop"});
+  CHECK(nearly.push("to sto") == "to ");
+  CHECK(nearly.push("re") == "store");
+  CHECK(nearly.push(" s") == " ");
+  CHECK(nearly.finish() == "s");
+  CHECK_FALSE(nearly.found());
+}
+
+TEST_CASE("The embedded model tells a story, streamed and whole", "[text]") {
+  TextEngine engine(kStory);
+  std::string streamed;
+  Answer answer = engine.submit("Once upon a time", short_answer(400), [&](std::string_view text) { streamed += text; });
+  const Completion story = answer.completion.get();
+  CHECK(story.finish_reason == FinishReason::stop);  // it ends by itself
+  CHECK(story.text == streamed);
+  CHECK(story.text.size() > 200);
+  CHECK(story.text.find("<|") == std::string::npos);
+  CHECK(story.ttft > 0);
+  CHECK(story.e2el > story.ttft);
+  CHECK(std::ssize(story.tokens) == engine.finish().output_tokens);
+}
+
+TEST_CASE("The same seed says the same alone, in company and in conversation", "[text]") {
+  std::string alone, other;
+  {
+    TextEngine engine(kStory);
+    alone = engine.submit("Once upon a time", short_answer(60, 7)).completion.get().text;
+    other = engine.submit("Once upon a time", short_answer(60, 8)).completion.get().text;
+    CHECK(alone != other);
+  }
+  TextOptions small;
+  small.engine.block_size = 4;
+  small.engine.num_blocks = 60;
+  small.engine.max_model_len = 160;
+  small.engine.max_num_batched_tokens = 32;
+  small.engine.max_num_seqs = 8;
+  TextEngine engine(kStory, small);
+  std::vector<Answer> answers;
+  for (std::uint64_t seed = 0; seed < 12; ++seed) answers.push_back(engine.submit("Once upon a time", short_answer(60, seed)));
+  std::vector<std::string> texts;
+  for (Answer& answer : answers) texts.push_back(answer.completion.get().text);
+  CHECK(texts[7] == alone);
+  CHECK(texts[8] == other);
+  CHECK(engine.finish().preemptions > 0);
+}
+
+TEST_CASE("A text stops before its stop string, at its stop id, or after its tokens", "[text]") {
+  TextEngine engine(kStory);
+  Sampling sampling = short_answer(100);
+  sampling.params.logprobs = 2;
+  const Completion whole = engine.submit("Once upon a time", sampling).completion.get();
+  REQUIRE(whole.tokens.size() > 20);
+  REQUIRE(whole.logprobs.size() == whole.tokens.size());
+  for (const TokenLogprobs& l : whole.logprobs) {
+    REQUIRE(l.top.size() == 2);
+    CHECK(l.chosen.logprob <= l.top[0].logprob);
+    CHECK(l.top[0].logprob <= 0);
+    CHECK((l.rank == 1) == (l.chosen.token == l.top[0].token));
+  }
+
+  const std::string stop = whole.text.substr(whole.text.size() / 2, 6);
+  sampling.stop = {stop};
+  const Completion cut = engine.submit("Once upon a time", sampling).completion.get();
+  CHECK(cut.finish_reason == FinishReason::stop);
+  CHECK(cut.text == whole.text.substr(0, whole.text.find(stop)));
+
+  sampling.stop.clear();
+  sampling.stop_token_ids = {whole.tokens[10]};
+  const Completion at_id = engine.submit("Once upon a time", sampling).completion.get();
+  CHECK(at_id.finish_reason == FinishReason::stop);
+  CHECK(at_id.text == whole.text.substr(0, at_id.text.size()));
+  CHECK(at_id.tokens.size() <= 11);
+
+  sampling.min_tokens = 30;  // the id is not sampled before
+  const Completion later = engine.submit("Once upon a time", sampling).completion.get();
+  CHECK(later.tokens.size() >= 30);
+
+  const Completion three = engine.submit("Once upon a time", short_answer(3)).completion.get();
+  CHECK(three.finish_reason == FinishReason::length);
+  CHECK(three.tokens.size() == 3);
+}
+
+TEST_CASE("What cannot be answered is refused with a reason, and the others are not harmed", "[text]") {
+  TextOptions options;
+  options.engine.max_model_len = 64;
+  TextEngine engine(kStory, options);
+  std::string long_prompt;
+  for (int i = 0; i < 100; ++i) long_prompt += "and then ";
+  Answer refused = engine.submit(long_prompt, short_answer(5));
+  Answer fine = engine.submit("Once", short_answer(5));
+  const Completion why = refused.completion.get();
+  CHECK(why.finish_reason == FinishReason::refused);
+  CHECK(why.why.find("64") != std::string::npos);
+  CHECK(fine.completion.get().tokens.size() == 5);
+
+  Sampling wrong = short_answer(5);
+  wrong.stop_token_ids = {1 << 20};
+  CHECK(engine.submit("Once", wrong).completion.get().finish_reason == FinishReason::refused);
+  CHECK_THROWS_AS(engine.chat({{"robot", "Hi"}}, short_answer(5)), InputError);
+  CHECK_THROWS_AS(TextEngine("no/such/folder"), InputError);
+}
+
+TEST_CASE("Several threads submit and cancel while the engine serves", "[text]") {
+  TextOptions options;
+  options.engine.max_num_seqs = 4;
+  options.engine.block_size = 8;
+  TextEngine engine(kStory, options);
+  std::atomic<int> ended{0};
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 4; ++client) {
+    clients.emplace_back([&, client] {
+      for (int i = 0; i < 5; ++i) {
+        Answer answer = engine.submit("Once upon a time", short_answer(20, static_cast<std::uint64_t>(client)));
+        if (i % 2 == 1) engine.cancel(answer);
+        const Completion c = answer.completion.get();
+        if (c.finish_reason != FinishReason::none) ++ended;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  CHECK(ended == 20);
+  const Metrics& metrics = engine.finish();
+  CHECK(metrics.joined == 20);
+  CHECK(metrics.completed + metrics.cancelled == 20);
+}
+
+TEST_CASE("A conversation's next turn finds the earlier ones cached", "[text]") {
+  TextEngine engine(kStory);
+  std::vector<ChatMessage> messages = {{"user", "Write a story about a fox and a lamp."}};
+  const Completion first = engine.chat(messages, short_answer(80)).completion.get();
+  messages.push_back({"assistant", first.text});
+  messages.push_back({"user", "Write a story about a dog."});
+  const Completion second = engine.chat(messages, short_answer(10)).completion.get();
+  CHECK(second.prompt_tokens > first.prompt_tokens);
+  CHECK(second.cached_tokens >= 64);
+}
+
+TEST_CASE("A real run is recorded, and scheduled again without the model", "[text]") {
+  const std::string path = (std::filesystem::temp_directory_path() / "tokenyard_text_engine.trace").string();
+  {
+    TraceWriter trace(path);
+    TextOptions options;
+    options.trace = &trace;
+    options.program = "test";
+    options.engine.max_num_seqs = 2;
+    TextEngine engine(kStory, options);
+    std::vector<Answer> answers;
+    for (std::uint64_t i = 0; i < 5; ++i) answers.push_back(engine.submit("Once upon a time", short_answer(20, i)));
+    for (Answer& answer : answers) answer.completion.wait();
+    engine.finish();
+    trace.flush();
+  }
+  TraceReader reader(path);
+  CHECK(reader.header().backend == "cpu");
+  const ReplayOutcome outcome = replay(reader);
+  CHECK(outcome.identical);
+  CHECK(outcome.complete);
+  CHECK(outcome.metrics.completed == 5);
+  std::filesystem::remove(path);
+}
