@@ -85,8 +85,8 @@ int capacity(const Options& options) {
   } else if (!found.missed) {
     fmt::print("\nEvery rate up to {:.4g} requests/s meets {}.\n", found.met->rate, options.slo);
   } else {
-    fmt::print("\nCapacity: {:.4g} requests/s (rate_scale {:.5g}) meets {}; {:.4g} requests/s misses it.\n", found.met->rate,
-               found.met->rate_scale, options.slo, found.missed->rate);
+    fmt::print("\nCapacity: {:.4g} requests/s, at rate_scale {:.5g}, meets {}; rate_scale {:.5g} misses it.\n", found.met->rate,
+               found.met->rate_scale, options.slo, found.missed->rate_scale);
   }
   fmt::print("{}\n", error_note(scenario));
   if (!options.plot.empty()) {

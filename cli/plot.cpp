@@ -18,7 +18,7 @@ constexpr double kWidth = 1280, kHeight = 720;
 constexpr double kMargin = 24, kTop = 84, kGap = 28;
 constexpr double kFont = 15;
 // Widths of letters differ between fonts; this is a wide one's mean.
-double text_width(const std::string& text, double size) { return 0.56 * size * static_cast<double>(text.size()); }
+double text_width(const std::string& text, double size) { return 0.6 * size * static_cast<double>(text.size()); }
 
 // Okabe and Ito, "Color Universal Design" (2008); black and yellow last, for they are hardest to read as lines.
 constexpr std::array kColors = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#F0E442"};
@@ -227,9 +227,11 @@ void draw_panel(const Panel& panel, const Box& box, std::string& out) {
   const double bottom = box.y + box.height - 50;
   const double top = box.y + 38 + legend_height;
   const double y_steps = std::max(2.0, (bottom - top) / 36);
-  if (!panel.log_y && !panel.y_max) {  // up to the next tick
-    const double step = step_of(std::max(y.high - y.low, 1e-9), y_steps);
-    y.high = step * std::ceil(y.high / step - 1e-9);
+  if (!panel.log_y && !panel.y_max) {          // up to the next tick
+    for (int round = 0; round < 2; ++round) {  // the longer axis may take a larger step
+      const double step = step_of(std::max(y.high - y.low, 1e-9), y_steps);
+      y.high = step * std::ceil(y.high / step - 1e-9);
+    }
   }
   const AxisScale sy(y.low, y.high, panel.log_y, bottom, top);
   double labels = 0;
@@ -256,7 +258,7 @@ void draw_panel(const Panel& panel, const Box& box, std::string& out) {
     const double room = (right - left) / static_cast<double>(panel.categories.size());
     for (std::size_t i = 0; i < panel.categories.size(); ++i) {
       std::string name = panel.categories[i];
-      const auto most = static_cast<std::size_t>(std::max(3.0, room / (0.56 * (kFont - 1)) - 1));
+      const auto most = static_cast<std::size_t>(std::max(3.0, room / (0.6 * (kFont - 1)) - 1));
       if (name.size() > most) name = name.substr(0, most - 1) + "~";
       out += text_at(sx.at(static_cast<double>(i)), bottom + 22, "middle", kFont - 1, name);
     }

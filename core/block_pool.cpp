@@ -10,7 +10,7 @@ BlockPool::BlockPool(std::int32_t num_blocks, const BlockRules& rules)
       num_blocks_(num_blocks),
       free_(index(num_blocks) + 1),
       blocks_(index(num_blocks)),
-      slots_(std::bit_ceil(index(num_blocks) * 2)) {
+      buckets_(std::bit_ceil(index(num_blocks)), -1) {
   free_.back() = {num_blocks_, num_blocks_};
   for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) link_before(num_blocks_, b);
 }
@@ -93,69 +93,35 @@ void BlockPool::release(std::span<const BlockId> table) {
   }
 }
 
-std::size_t BlockPool::slot_of(const BlockHash& hash) const {
-  const std::size_t mask = slots_.size() - 1;
-  const auto low = static_cast<std::uint32_t>(hash.low);
-  std::size_t slot = low & mask;
-  while (slots_[slot].block >= 0 && (slots_[slot].low != low || blocks_[index(slots_[slot].block)].hash != hash)) {
-    slot = (slot + 1) & mask;
+BlockId BlockPool::find(const BlockHash& hash) const {
+  BlockId oldest = -1;  // a bucket's list begins with the block published last
+  for (BlockId b = buckets_[bucket_of(hash)]; b >= 0; b = blocks_[index(b)].next) {
+    if (blocks_[index(b)].hash == hash) oldest = b;
   }
-  return slot;
+  return oldest;
 }
-
-void BlockPool::erase_slot(std::size_t slot) {
-  const std::size_t mask = slots_.size() - 1;
-  for (std::size_t next = (slot + 1) & mask; slots_[next].block >= 0; next = (next + 1) & mask) {
-    const std::size_t home = slots_[next].low & mask;
-    if (((next - home) & mask) < ((next - slot) & mask)) continue;  // it would move before its home
-    slots_[slot] = slots_[next];
-    slot = next;
-  }
-  slots_[slot].block = -1;
-}
-
-BlockId BlockPool::find(const BlockHash& hash) const { return slots_[slot_of(hash)].block; }
 
 void BlockPool::publish(BlockId block, const BlockHash& hash, std::vector<BlockId>& superseded) {
+  if (rules_.duplicate == BlockRules::Duplicate::newest_wins) {
+    if (const BlockId older = find(hash); older >= 0) {
+      withdraw(older);
+      superseded.push_back(older);
+    }
+  }
+  BlockId& first = buckets_[bucket_of(hash)];
   Block& b = blocks_[index(block)];
   b.hash = hash;
   b.findable = true;
-  b.next_duplicate = -1;
-  b.last_duplicate = block;
-  Slot& slot = slots_[slot_of(hash)];
-  const BlockId first = slot.block;
-  if (first < 0) {
-    slot = {block, static_cast<std::uint32_t>(hash.low)};
-  } else if (rules_.duplicate == BlockRules::Duplicate::newest_wins) {
-    slot.block = block;
-    blocks_[index(first)].findable = false;
-    superseded.push_back(first);
-  } else {
-    Block& oldest = blocks_[index(first)];
-    blocks_[index(oldest.last_duplicate)].next_duplicate = block;
-    oldest.last_duplicate = block;
-  }
+  b.next = first;
+  first = block;
 }
 
 void BlockPool::withdraw(BlockId block) {
   Block& b = blocks_[index(block)];
+  BlockId* link = &buckets_[bucket_of(b.hash)];
+  while (*link != block) link = &blocks_[index(*link)].next;
+  *link = b.next;
   b.findable = false;
-  const std::size_t slot = slot_of(b.hash);
-  const BlockId first = slots_[slot].block;
-  if (first == block) {
-    if (b.next_duplicate < 0) {
-      erase_slot(slot);
-    } else {
-      slots_[slot].block = b.next_duplicate;
-      blocks_[index(b.next_duplicate)].last_duplicate = b.last_duplicate;
-    }
-    return;
-  }
-  Block& oldest = blocks_[index(first)];
-  BlockId before = first;
-  while (blocks_[index(before)].next_duplicate != block) before = blocks_[index(before)].next_duplicate;
-  blocks_[index(before)].next_duplicate = b.next_duplicate;
-  if (oldest.last_duplicate == block) oldest.last_duplicate = before;
 }
 
 std::vector<BlockId> BlockPool::free_head(std::int32_t count) const {

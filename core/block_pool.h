@@ -42,7 +42,7 @@ class BlockPool {
   void release(std::span<const BlockId> table);
 
   // The prefix index. `find` returns a findable block whose hash is `hash`, or -1: the oldest or newest one published, by
-  // BlockRules::duplicate. All O(1) expected.
+  // BlockRules::duplicate. All O(1) expected plus O(findable blocks of that hash).
   BlockId find(const BlockHash& hash) const;
   // REQUIRES: !findable(block). Under newest_wins a block published before under the same hash is no longer findable; its id
   // is appended to `superseded`.
@@ -63,17 +63,11 @@ class BlockPool {
   struct alignas(32) Block {
     BlockHash hash;
     std::int32_t references = 0;
-    BlockId next_duplicate = -1;  // findable blocks of one hash, oldest first
-    BlockId last_duplicate = -1;  // kept by the oldest
+    BlockId next = -1;  // in its bucket of the prefix index
     bool findable = false;
   };
   static std::size_t index(BlockId block) { return static_cast<std::size_t>(block); }
-  struct Slot {
-    BlockId block = -1;     // the first findable block of its hash; -1: empty
-    std::uint32_t low = 0;  // of that hash: most probes end without a look at the block
-  };
-  std::size_t slot_of(const BlockHash& hash) const;
-  void erase_slot(std::size_t slot);
+  std::size_t bucket_of(const BlockHash& hash) const { return hash.low & (buckets_.size() - 1); }
   void link_before(BlockId position, BlockId block);
   void unlink(BlockId block);
 
@@ -82,9 +76,9 @@ class BlockPool {
   std::int32_t num_free_ = 0;
   std::vector<Link> free_;     // [num_blocks + 1], of the blocks in the queue; the last is its sentinel
   std::vector<Block> blocks_;  // [num_blocks]
-  // Open addressing over block ids, linear probing, at most half full. A node-based map costs 2.4 times as much here
-  // (docs/measurements.md, "Prefix index").
-  std::vector<Slot> slots_;
+  // The prefix index: findable blocks in buckets by hash, linked through Block::next. With a std::unordered_multimap in its
+  // place a recorded hour takes 1.75 times as long (docs/measurements.md, "Prefix index").
+  std::vector<BlockId> buckets_;            // [power of two >= num_blocks], the first block or -1
   mutable std::int32_t largest_hole_ = -1;  // -1: not known
 };
 

@@ -25,24 +25,22 @@ void BlockPool::check_invariants() const {
     ++count;
   }
   require(count == num_free_, "num_free disagrees with the free queue");
+  std::int32_t findable = 0;
   for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) {
     const Block& block = blocks_[index(b)];
     require(block.references >= 0, "a reference count is negative");
     require(in_queue[index(b)] == (block.references == 0), "a block must be free xor referenced");
-    if (!block.findable) continue;
-    BlockId found = find(block.hash);
-    while (found >= 0 && found != b) found = blocks_[index(found)].next_duplicate;
-    require(found == b, "a findable block is not in the index");
+    findable += block.findable ? 1 : 0;
   }
   require(!rules_.null_block || !in_queue[0], "the null block is free");
-  std::int32_t entries = 0;
-  for (const Slot& slot : slots_) {
-    for (BlockId b = slot.block; b >= 0; b = blocks_[index(b)].next_duplicate) {
+  for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+    for (BlockId b = buckets_[bucket]; b >= 0; b = blocks_[index(b)].next) {
       require(blocks_[index(b)].findable, "the index holds a block that is not findable");
-      ++entries;
-      require(entries <= num_blocks_, "the index has a cycle");
+      require(bucket_of(blocks_[index(b)].hash) == bucket, "a block is in another hash's bucket");
+      require(--findable >= 0, "the index has a cycle");
     }
   }
+  require(findable == 0, "a findable block is not in the index");
 }
 
 void BlockManager::check_invariants(std::span<const Request* const> requests) const {

@@ -91,12 +91,13 @@ void SweepFile::read() {
   off_t at = 0;
   while (at < whole && lines.next(line)) {
     at += static_cast<off_t>(line.size()) + 1;
-    if (!parse_csv_line(line, cells)) lines.fail("expected CSV, found a quote that does not match");
-    if (cells == columns_) {  // again after the first line: files of several shards, one after the other
+    const bool is_csv = parse_csv_line(line, cells);
+    if (is_csv && cells == columns_) {  // again after the first line: files of several shards, one after the other
       has_header = true;
       continue;
     }
     if (!has_header) lines.fail("expected the columns of this sweep, found others; choose a new file");
+    if (!is_csv) lines.fail("expected CSV, found a quote that does not match");
     if (cells.size() != columns_.size()) {
       lines.fail("expected " + std::to_string(columns_.size()) + " cells, found " + std::to_string(cells.size()));
     }

@@ -40,7 +40,16 @@ class RecordedSource : public RequestSource {
 
   // Reads the next request's arrival (from the file's beginning), prompt and lengths. False at the end of the file.
   virtual bool read(RequestSpec& spec) = 0;
-  virtual void restart() = 0;
+  virtual void restart() {}  // at the file's beginning: read its header
+
+  // The next line that is not empty. False at the end of the file.
+  bool next_line(std::string_view& line) {
+    do {
+      if (!reader_.next(line)) return false;
+    } while (line.empty());
+    return true;
+  }
+  std::string place() const { return reader_.path() + ": line " + std::to_string(reader_.line()); }
 
   void advance() {
     next_.reset();
@@ -96,9 +105,7 @@ class AzureSource final : public RecordedSource {
 
   bool read(RequestSpec& spec) override {
     std::string_view line;
-    do {
-      if (!reader_.next(line)) return false;
-    } while (line.empty());
+    if (!next_line(line)) return false;
     text_ = line;
     const TimeNs time = timestamp();
     if (!first_) first_ = time;
@@ -176,14 +183,10 @@ class MooncakeSource final : public RecordedSource {
   MooncakeSource(const RecordedFile& file, const SourceSeat& seat) : RecordedSource(file, seat) { advance(); }
 
  private:
-  void restart() override {}
-
   bool read(RequestSpec& spec) override {
     std::string_view line;
-    do {
-      if (!reader_.next(line)) return false;
-    } while (line.empty());
-    JsonObject object = JsonValue::parse(line, reader_.path() + ": line " + std::to_string(reader_.line())).object();
+    if (!next_line(line)) return false;
+    JsonObject object = JsonValue::parse(line, place()).object();
     spec.arrival = static_cast<TimeNs>(std::floor(object.at("timestamp").number(0, 1e12) * 1e6 + 0.5));
     const std::int32_t prompt = object.at("input_length").int32(0, kMostPromptTokens);
     spec.output_tokens = spec.max_tokens = object.at("output_length").int32(0, kMostPromptTokens);
@@ -213,14 +216,10 @@ class VllmRunSource final : public RecordedSource {
   VllmRunSource(const RecordedFile& file, const SourceSeat& seat) : RecordedSource(file, seat) { advance(); }
 
  private:
-  void restart() override {}
-
   bool read(RequestSpec& spec) override {
     std::string_view line;
-    do {
-      if (!reader_.next(line)) return false;
-    } while (line.empty());
-    const MeasuredRequest measured = read_measured_request(line, reader_.path() + ": line " + std::to_string(reader_.line()));
+    if (!next_line(line)) return false;
+    const MeasuredRequest measured = read_measured_request(line, place());
     if (!first_) first_ = measured.queued;
     spec.arrival = measured.queued - *first_;
     spec.output_tokens = spec.max_tokens = measured.output_tokens;

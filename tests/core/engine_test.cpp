@@ -11,7 +11,7 @@
 #include "world.h"
 
 using namespace tokenyard;
-using namespace tokenyard::testing;
+using namespace tokenyard::test;
 
 namespace {
 

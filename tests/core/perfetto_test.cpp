@@ -10,7 +10,7 @@
 #include "trace_support.h"
 
 using namespace tokenyard;
-using namespace tokenyard::testing;
+using namespace tokenyard::test;
 
 namespace {
 
@@ -30,7 +30,7 @@ nlohmann::json exported(std::initializer_list<std::string> texts) {
 }  // namespace
 
 TEST_CASE("The Perfetto file has a lane a request, whose spans follow each other", "[trace]") {
-  const Policy policy = GENERATE(from_range(std::begin(kAllPolicies), std::end(kAllPolicies)));
+  const Policy policy = GENERATE(from_range(std::begin(all_policies()), std::end(all_policies())));
   const std::string text = random_trace(21, policy, 40);
   const nlohmann::json file = exported({text, text});
   CHECK(file["displayTimeUnit"] == "ms");

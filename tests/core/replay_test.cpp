@@ -5,7 +5,7 @@
 #include "trace_support.h"
 
 using namespace tokenyard;
-using namespace tokenyard::testing;
+using namespace tokenyard::test;
 
 namespace {
 
@@ -29,7 +29,7 @@ std::string edited(std::string text, const std::string& from, const std::string&
 }  // namespace
 
 TEST_CASE("A replay makes the same trace again, byte by byte", "[trace]") {
-  const Policy policy = GENERATE(from_range(std::begin(kAllPolicies), std::end(kAllPolicies)));
+  const Policy policy = GENERATE(from_range(std::begin(all_policies()), std::end(all_policies())));
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     CAPTURE(name_of(policy), seed);
     const std::string text = random_trace(seed, policy, 30);
@@ -44,7 +44,7 @@ TEST_CASE("A replay makes the same trace again, byte by byte", "[trace]") {
 }
 
 TEST_CASE("A trace that was cut off is replayed as far as it goes", "[trace]") {
-  const Policy policy = GENERATE(from_range(std::begin(kAllPolicies), std::end(kAllPolicies)));
+  const Policy policy = GENERATE(from_range(std::begin(all_policies()), std::end(all_policies())));
   const std::string text = random_trace(7, policy, 8);
   for (std::size_t size = text.find('\n') + 1; size < text.size(); size += 7) {
     const auto [outcome, copy] = replayed(text.substr(0, size));
@@ -56,8 +56,8 @@ TEST_CASE("A trace that was cut off is replayed as far as it goes", "[trace]") {
 }
 
 TEST_CASE("A device that fails is replayed to its failure", "[trace]") {
-  const Policy policy = GENERATE(from_range(std::begin(kAllPolicies), std::end(kAllPolicies)));
-  Random random(4);
+  const Policy policy = GENERATE(from_range(std::begin(all_policies()), std::end(all_policies())));
+  Dice dice(4);
   EngineConfig config;
   config.policy = policy;
   config.num_blocks = 60;
@@ -67,7 +67,7 @@ TEST_CASE("A device that fails is replayed to its failure", "[trace]") {
     TraceWriter writer(path);
     TestBackend backend;
     backend.fails_at = 9;
-    CHECK_THROWS_AS(run_traced(config, random_workload(random, config, 20), backend, writer), BackendError);
+    CHECK_THROWS_AS(run_traced(config, random_workload(dice, config, 20), backend, writer), BackendError);
   }
   const std::string text = contents(path);
   REQUIRE(text.find("\"error\"") != std::string::npos);
@@ -119,14 +119,14 @@ TEST_CASE("A replay names the first difference", "[trace]") {
 }
 
 TEST_CASE("Changed traces are replayed, refused or told apart, never worse", "[trace]") {
-  for (const Policy policy : kAllPolicies) {
+  for (const Policy policy : all_policies()) {
     const std::string text = random_trace(3, policy, 8);
-    Random random(1);
+    Dice dice(1);
     for (int i = 0; i < 1000; ++i) {
       std::string changed = text;
       const auto at = static_cast<std::size_t>(
-          random.between(static_cast<std::int32_t>(text.find('\n')), static_cast<std::int32_t>(text.size()) - 1));
-      changed[at] = static_cast<char>('0' + random.between(0, 9));
+          dice.roll(static_cast<std::int32_t>(text.find('\n')), static_cast<std::int32_t>(text.size()) - 1));
+      changed[at] = static_cast<char>('0' + dice.roll(0, 9));
       try {
         TraceReader reader = reader_of(changed);
         replay(reader);

@@ -4,15 +4,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/backend.h"
 #include "core/engine.h"
+#include "dice.h"
 
-namespace tokenyard::testing {
+namespace tokenyard::test {
 
 // Every step takes `step_time` on a virtual clock. A request says its scripted_output, or else unnamed tokens until it has
 // output_tokens of them.
@@ -92,78 +92,41 @@ class ListSource : public RequestSource {
   std::size_t next_ = 0;
 };
 
-class Random {
- public:
-  explicit Random(std::uint64_t seed) : engine_(seed) {}
-  std::int32_t between(std::int32_t least, std::int32_t most) {
-    return least + static_cast<std::int32_t>(engine_() % (static_cast<std::uint64_t>(most - least) + 1));
-  }
-  bool chance(std::int32_t percent) { return between(1, 100) <= percent; }
-
- private:
-  std::mt19937_64 engine_;
-};
-
-inline EngineConfig random_config(Random& random, Policy policy) {
-  EngineConfig c;
-  c.policy = policy;
-  c.max_num_seqs = random.between(1, 8);
-  c.max_num_batched_tokens = random.between(8, 40);
-  c.block_size = random.chance(30) ? 1 : random.between(2, 5);
-  c.num_blocks = random.between(12, 40) * (c.block_size == 1 ? 3 : 1);
-  c.enable_prefix_caching = random.chance(80);
-  c.long_prefill_token_threshold = random.chance(30) ? random.between(2, 8) : 0;
-  c.watermark_blocks = random.chance(30) ? 1 : 0;
-  c.admission_gate = random.chance(50);
-  c.queue_order = random.chance(50) ? QueueOrder::priority : QueueOrder::fcfs;
-  c.free_order = random.chance(50) ? FreeOrder::lru_all : FreeOrder::unhashed_first;
-  c.enable_chunked_prefill = random.chance(80);
-  c.strict_peer = policy == Policy::vllm_v1 && random.chance(30);
-  if (c.strict_peer) c.enable_chunked_prefill = true;
-  c.batch_timeout = random.chance(50) ? random.between(0, 20000) : 0;
-  c.reservation = static_cast<Reservation>(random.between(0, 2));
-  if (c.reservation == Reservation::max && policy == Policy::orca) {
-    c.max_model_len = std::max(4, c.num_blocks * c.block_size / random.between(1, 4));
-  }
-  c.eos_token_id = 7;
-  return c;
-}
-
-inline ListSource random_workload(Random& random, const EngineConfig& config, std::int32_t requests) {
+inline ListSource random_workload(Dice& dice, const EngineConfig& config, std::int32_t requests) {
   ListSource source;
   const std::int32_t capacity = usable_blocks(config) * config.block_size;
   TimeNs at = 0;
   for (std::int32_t i = 0; i < requests; ++i) {
-    if (random.chance(70)) at += random.between(0, 4000);
+    if (dice.chance(70)) at += dice.roll(0, 4000);
     RequestSpec spec;
     spec.id = "r" + std::to_string(i);
     spec.arrival = at;
-    const std::int32_t total = random.between(2, config.strict_peer ? capacity : capacity + 4);
-    std::int32_t prompt = random.between(1, total - 1);
-    if (random.chance(60)) {
-      const std::int32_t shared = random.between(1, prompt);
-      spec.prompt.append(random.between(0, 2), 0, shared);
+    const std::int32_t total = dice.roll(2, config.strict_peer ? capacity : capacity + 4);
+    std::int32_t prompt = dice.roll(1, total - 1);
+    if (dice.chance(60)) {
+      const std::int32_t shared = dice.roll(1, prompt);
+      spec.prompt.append(dice.roll(0, 2), 0, shared);
       prompt -= shared;
     }
-    if (random.chance(50)) {
-      if (prompt > 0) spec.prompt.append(100 + i, random.between(0, 3), prompt);
+    if (dice.chance(50)) {
+      if (prompt > 0) spec.prompt.append(100 + i, dice.roll(0, 3), prompt);
     } else {
-      for (std::int32_t t = 0; t < prompt; ++t) spec.prompt.append(random.between(0, 1));
+      for (std::int32_t t = 0; t < prompt; ++t) spec.prompt.append(dice.roll(0, 1));
     }
-    spec.max_tokens = random.between(1, std::max(1, total - spec.prompt.size()));
-    spec.output_tokens = random.between(1, 12);
-    spec.min_tokens = random.chance(10) ? 1 : 0;
-    spec.priority = random.between(0, 3);
-    spec.ignore_eos = random.chance(20);
-    if (random.chance(20)) {
-      for (std::int32_t t = random.between(1, 10); t > 0; --t) spec.scripted_output.push_back(random.between(0, 9));
+    spec.max_tokens = dice.roll(1, std::max(1, total - spec.prompt.size()));
+    spec.output_tokens = dice.roll(1, 12);
+    spec.min_tokens = dice.chance(10) ? 1 : 0;
+    spec.priority = dice.roll(0, 3);
+    spec.ignore_eos = dice.chance(20);
+    if (dice.chance(20)) {
+      for (std::int32_t t = dice.roll(1, 10); t > 0; --t) spec.scripted_output.push_back(dice.roll(0, 9));
     }
-    if (random.chance(10)) spec.stop_token_ids = {3, 4};
-    if (random.chance(10)) source.cancel(at + random.between(0, 20000), spec.id);
+    if (dice.chance(10)) spec.stop_token_ids = {3, 4};
+    if (dice.chance(10)) source.cancel(at + dice.roll(0, 20000), spec.id);
     source.join(std::move(spec));
   }
   source.sort();
   return source;
 }
 
-}  // namespace tokenyard::testing
+}  // namespace tokenyard::test

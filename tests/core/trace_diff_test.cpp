@@ -5,7 +5,7 @@
 #include "trace_support.h"
 
 using namespace tokenyard;
-using namespace tokenyard::testing;
+using namespace tokenyard::test;
 
 namespace {
 
@@ -31,7 +31,7 @@ TraceDifference diff(const std::string& a, const std::string& b, bool ignore_tim
 }  // namespace
 
 TEST_CASE("Two traces of one run are the same", "[trace]") {
-  for (const Policy policy : kAllPolicies) {
+  for (const Policy policy : all_policies()) {
     const std::string text = random_trace(9, policy, 20);
     const TraceDifference same = diff(text, text);
     CHECK(same.same);
@@ -100,8 +100,8 @@ TEST_CASE("Policies part where their rules do", "[trace]") {
     {
       TraceWriter writer(path);
       TestBackend backend;
-      Random random(2);
-      run_traced(config, random_workload(random, config, 12), backend, writer);
+      Dice dice(2);
+      run_traced(config, random_workload(dice, config, 12), backend, writer);
     }
     return contents(path);
   };

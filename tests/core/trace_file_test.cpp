@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 using namespace tokenyard;
-using namespace tokenyard::testing;
+using namespace tokenyard::test;
 
 namespace {
 
@@ -104,18 +104,17 @@ TEST_CASE("Every field of every record survives the file", "[trace]") {
 }
 
 TEST_CASE("What is written is read back, for real runs of all policies", "[trace]") {
-  const Policy policy = GENERATE(from_range(std::begin(kAllPolicies), std::end(kAllPolicies)));
-  Random random(11);
+  const Policy policy = GENERATE(from_range(std::begin(all_policies()), std::end(all_policies())));
+  Dice dice(11);
   for (int round = 0; round < 10; ++round) {
-    const EngineConfig config = random_config(random, policy);
-    if (validate(config)) continue;
+    const EngineConfig config = random_engine_config(policy, dice);
     const std::string path = temporary("round.trace");
     MemorySink memory;
     {
       TraceWriter writer(path);
       Tee both({&memory, &writer});
       TestBackend backend;
-      run_traced(config, random_workload(random, config, 30), backend, both);
+      run_traced(config, random_workload(dice, config, 30), backend, both);
     }
     TraceReader reader(path);
     CHECK(reader.header() == memory.header);
@@ -277,14 +276,14 @@ TEST_CASE("Whole but hostile traces are refused with file, place and reason", "[
 }
 
 TEST_CASE("Traces with one byte changed are read or refused, never worse", "[trace]") {
-  for (const Policy policy : kAllPolicies) {
+  for (const Policy policy : all_policies()) {
     const std::string text = random_trace(3, policy, 8);
-    Random random(1);
+    Dice dice(1);
     for (int i = 0; i < 3000; ++i) {
       std::string changed = text;
-      const auto at = static_cast<std::size_t>(random.between(0, static_cast<std::int32_t>(text.size()) - 1));
+      const auto at = static_cast<std::size_t>(dice.roll(0, static_cast<std::int32_t>(text.size()) - 1));
       static const char bytes[] = "0123456789-,[]{}\":eE.\\ \n";
-      changed[at] = random.chance(80) ? bytes[random.between(0, sizeof bytes - 2)] : static_cast<char>(random.between(0, 255));
+      changed[at] = dice.chance(80) ? bytes[dice.roll(0, sizeof bytes - 2)] : static_cast<char>(dice.roll(0, 255));
       error_of(changed);
     }
   }

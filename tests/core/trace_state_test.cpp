@@ -5,7 +5,7 @@
 #include "trace_support.h"
 
 using namespace tokenyard;
-using namespace tokenyard::testing;
+using namespace tokenyard::test;
 
 namespace {
 
@@ -78,17 +78,16 @@ void require_same(const TraceState& state, const Engine& engine) {
 TEST_CASE("The expander follows the scheduler step by step, whatever happens", "[trace]") {
   const Policy policy = GENERATE(Policy::static_batch, Policy::orca, Policy::nano_vllm, Policy::vllm_v1);
   CAPTURE(name_of(policy));
-  Random random(static_cast<std::uint64_t>(policy) + 1);
+  Dice dice(static_cast<std::uint64_t>(policy) + 1);
   StateSink total;
   std::int64_t steps = 0;
   TraceState::Totals totals;
   for (int round = 0; round < 150; ++round) {
-    const EngineConfig config = random_config(random, policy);
-    if (validate(config)) continue;
+    const EngineConfig config = random_engine_config(policy, dice);
     CAPTURE(round);
     StateSink sink;
     TestBackend backend;
-    run_traced(config, random_workload(random, config, 40), backend, sink, [&](const Engine& engine) {
+    run_traced(config, random_workload(dice, config, 40), backend, sink, [&](const Engine& engine) {
       require_same(*sink.state, engine);
       if (!std::exchange(sink.stepped, false)) return;
       std::vector<TestBackend::SeenRow> rows;
