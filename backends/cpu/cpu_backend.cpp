@@ -95,12 +95,14 @@ CpuBackend::CpuBackend(const Weights& weights, const EngineConfig& config, CpuOp
     throw std::invalid_argument("the tokenizer knows " + std::to_string(options.num_ids) +
                                 " token ids, more than the model's vocabulary of " + std::to_string(model.vocabulary));
   }
-  limits_ = {model.max_context, config.num_blocks, true};
   const std::int32_t threads =
       options.threads > 0 ? options.threads : static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency()));
   const std::int32_t num_ids = options.num_ids > 0 ? options.num_ids : model.vocabulary;
-  std::int64_t positions = std::min<std::int64_t>(model.max_context, std::int64_t{config.num_blocks} * config.block_size);
-  if (config.max_model_len > 0) positions = std::min<std::int64_t>(positions, config.max_model_len);
+  // The engine takes over the limits, so it never asks for a position beyond the rotation's table.
+  limits_ = {model.max_context, config.num_blocks, true};
+  if (config.max_model_len > 0) limits_.max_context = std::min(limits_.max_context, config.max_model_len);
+  const std::int64_t positions =
+      std::min<std::int64_t>(limits_.max_context, std::int64_t{config.num_blocks} * config.block_size);
   steps_ = std::make_unique<Steps>(weights, config, std::move(options), num_ids, static_cast<std::int32_t>(positions), threads);
 }
 
@@ -130,7 +132,7 @@ TimeNs CpuBackend::now() const {
 void CpuBackend::wait_until(TimeNs time) {
   std::unique_lock lock(mutex_);
   const auto woken = [&] { return wake_; };
-  if (time == kNever) {
+  if (time > kNever / 2) {  // a century and more, where adding to the clock could overflow
     woken_.wait(lock, woken);
   } else {
     woken_.wait_until(lock, start_ + std::chrono::nanoseconds(time), woken);

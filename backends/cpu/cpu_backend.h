@@ -32,8 +32,9 @@ struct CpuOptions {
 // submit() and collect() throw BackendError; requests should have passed refusal() of backends/model/sampler.h.
 class CpuBackend final : public Backend {
  public:
-  // `weights` is borrowed. The pool has config.num_blocks blocks, whose memory is taken as they are used:
-  // 8 x layers x kv_heads x head_dim bytes a token. Throws std::invalid_argument, one sentence.
+  // `weights` is borrowed. REQUIRES: the engine has the same block_size and eos_token_id. The pool has config.num_blocks
+  // blocks, whose memory is taken as they are used: 8 x layers x kv_heads x head_dim bytes a token. Throws
+  // std::invalid_argument, one sentence.
   CpuBackend(const Weights& weights, const EngineConfig& config, CpuOptions options = {});
   ~CpuBackend() override;
 

@@ -11,20 +11,25 @@ constexpr std::int64_t kPiecesPerThread = 8;
 }  // namespace
 
 ThreadPool::ThreadPool(std::int32_t threads) {
-  for (std::int32_t i = 1; i < threads; ++i) {
-    workers_.emplace_back([this] {
-      for (std::uint32_t seen = 0;;) {
-        round_.wait(seen);
-        ++seen;
-        if (stopping_) return;
-        take_pieces();
-        if (--busy_ == 0) busy_.notify_one();
-      }
-    });
+  try {
+    for (std::int32_t i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+  } catch (...) {
+    stop();
+    throw;
   }
 }
 
-ThreadPool::~ThreadPool() {
+void ThreadPool::work() {
+  for (std::uint32_t seen = 0;;) {
+    round_.wait(seen);
+    ++seen;
+    if (stopping_) return;
+    take_pieces();
+    if (--busy_ == 0) busy_.notify_one();
+  }
+}
+
+void ThreadPool::stop() {
   stopping_ = true;
   ++round_;
   round_.notify_all();

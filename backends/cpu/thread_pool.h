@@ -11,8 +11,8 @@ namespace tokenyard {
 
 class ThreadPool {
  public:
-  explicit ThreadPool(std::int32_t threads);  // the caller's is one of them
-  ~ThreadPool();
+  explicit ThreadPool(std::int32_t threads);  // the caller's is one of them; throws std::system_error
+  ~ThreadPool() { stop(); }
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
@@ -22,7 +22,9 @@ class ThreadPool {
   void for_range(std::int64_t n, std::int64_t cost, const Body& body);
 
  private:
+  void work();
   void take_pieces();
+  void stop();
 
   std::atomic<std::uint32_t> round_{0};  // grows when there is work, or the end
   std::atomic<std::int32_t> busy_{0};    // workers that have not finished this round

@@ -159,11 +159,14 @@ namespace {
 
 float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 
+// Without branches and subnormal numbers, so that it is fast: three cases computed, one chosen.
 float from_f16(std::uint16_t bits) {
-  // The exponent's bias is 15 instead of 127: shift into place and scale by 2^112, which is right for subnormals, too.
   const std::uint32_t shifted = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
-  const std::uint32_t finite = std::bit_cast<std::uint32_t>(std::bit_cast<float>(shifted) * 0x1p112f);
-  const std::uint32_t magnitude = (bits & 0x7c00u) == 0x7c00u ? shifted | 0x7f800000u : finite;  // infinite or NaN
+  const std::uint32_t normal = shifted + (112u << 23);    // the exponent's bias is 15 instead of 127
+  const std::uint32_t infinite = shifted + (224u << 23);  // or NaN
+  const std::uint32_t subnormal = std::bit_cast<std::uint32_t>(std::bit_cast<float>(shifted + (113u << 23)) - 0x1p-14f);
+  const std::uint32_t exponent = bits & 0x7c00u;
+  const std::uint32_t magnitude = exponent == 0 ? subnormal : exponent == 0x7c00u ? infinite : normal;
   return std::bit_cast<float>(magnitude | static_cast<std::uint32_t>(bits & 0x8000u) << 16);
 }
 

@@ -1,6 +1,9 @@
 // The backend's side of the seam: clock, limits, errors, log probabilities, the embedded model.
 #include "backends/cpu/cpu_backend.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -200,6 +203,31 @@ TEST_CASE("cpu backend: what cannot be computed ends as a failure with a sentenc
   CHECK(kept->reason == FinishReason::error);
   CHECK_THAT(kept->why, has_text(nan ? "request a at position 1: none of the logits that may be sampled is finite"
                                      : "request a has token id 100 at position 0; the model's vocabulary is 0 to 99"));
+}
+
+TEST_CASE("cpu backend: the same bits on every machine") {
+  const Weights weights(TOKENYARD_SOURCE_DIR "/scenarios/models/story");
+  XXH3_state_t state;
+  XXH3_64bits_reset(&state);
+  EngineConfig config = small_config();
+  config.num_blocks = 40;
+  CpuOptions options;
+  options.on_logits = [&](const Request&, std::int32_t, std::span<const float> row) {
+    XXH3_64bits_update(&state, row.data(), row.size_bytes());
+  };
+  CpuBackend backend(weights, config, options);
+  Engine engine(config, backend);
+  auto kept = std::make_shared<Keep>();
+  std::vector<Token> prompt;
+  for (Token id = 100; id < 400; ++id) prompt.push_back(id * 5);
+  RequestSpec spec = spec_of("pinned", prompt, 12);
+  spec.ignore_eos = true;
+  spec.sampling = {.temperature = 0.9f, .top_k = 200, .top_p = 0.95f, .min_p = 0.001f, .repetition_penalty = 1.1f, .seed = 5};
+  engine.submit(spec, kept);
+  while (engine.step(nullptr)) {
+  }
+  CHECK(fmt::format("{}", fmt::join(kept->tokens, " ")) == "0 1 461 201 653 392 260 384 419 260 1829 14");
+  CHECK(fmt::format("{:016x}", XXH3_64bits_digest(&state)) == "5469d473ad4666c3");
 }
 
 TEST_CASE("cpu backend: the embedded model tells a story") {

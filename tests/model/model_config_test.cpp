@@ -113,6 +113,13 @@ TEST_CASE("model_config: what is not supported is refused by name") {
   CHECK_THAT(error_of(with(member)), has_text("config.json: " + message));
 }
 
+TEST_CASE("model_config: what has no effect is no reason to refuse") {
+  const auto member = GENERATE(R"("use_sliding_window":false,"sliding_window":32768,"max_window_layers":28)",
+                               R"("layer_types":["full_attention","full_attention"])", R"("quantization_config":null)",
+                               R"("attention_bias":false,"attention_dropout":0.0,"torch_dtype":"bfloat16","anything":[{}])");
+  CHECK(error_of(with(member)) == "accepted");
+}
+
 TEST_CASE("model_config: values out of range or of another kind") {
   const std::string good = test::TinyModel{}.config();
   const auto [from, to, message] = GENERATE(table<std::string, std::string, std::string>({
