@@ -1,6 +1,7 @@
 // Arithmetic that gives the same bits in g++, clang++ and nvcc, on every host and every device: IEEE single precision, one
 // rounding an operation, in the order written. No libm (its exp differs between versions) and no fused multiply-add: the host
-// must be compiled with -ffp-contract=off, the device functions use intrinsics that nvcc never fuses.
+// must be compiled with -ffp-contract=off, the device functions use intrinsics that nvcc never fuses; neither may flush
+// subnormal numbers to zero (no -ffast-math, no -use_fast_math).
 #pragma once
 
 #include <cstdint>

@@ -9,8 +9,6 @@
 
 namespace tokenyard::sampling {
 
-inline constexpr int kMassBits = 40;  // a mass of 2^40 is the likeliest token's; 2^18 of them stay below 2^58
-
 // What takes no part: masked tokens. As a float, minus infinity.
 inline constexpr std::uint32_t kMasked = 0xff800000u;
 
@@ -36,7 +34,8 @@ TOKENYARD_HD float scaled(float logit, float greatest, float temperature) {
   return exact::div(exact::sub(logit, greatest), temperature);
 }
 
-// A token's share of probability relative to the likeliest token's, e^scaled, and the same in units of 2^-40.
+// A token's share of probability relative to the likeliest token's, e^scaled, and the same in units of 2^-40: a sum over a
+// vocabulary of 2^22 stays below 2^62.
 TOKENYARD_HD float weight(float scaled) { return exact::exp_of_negative(scaled); }
 TOKENYARD_HD std::uint64_t mass(float scaled) {
   return static_cast<std::uint64_t>(exact::mul(weight(scaled), 1099511627776.0f));  // 2^40: exact but for the cut to an integer

@@ -17,7 +17,7 @@ using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
 
 TOKENYARD_INLINE void load(Lanes& lanes, const float* from) { std::memcpy(&lanes, from, sizeof lanes); }
 
-// out[r * out_stride + t] = dot(w + r n, x + t n) for Rows x Tokens pairs.
+// out[t * token_stride + r] = dot(w + r n, x + t n) for Rows x Tokens pairs.
 template <std::int64_t Rows, std::int64_t Tokens>
 TOKENYARD_INLINE void dots(const float* w, const float* x, std::int64_t n, float* out, std::int64_t token_stride) {
   Lanes sums[std::size_t{Rows}][std::size_t{Tokens}] = {};

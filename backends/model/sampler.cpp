@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "kernels/sampling.h"
 
@@ -127,12 +128,16 @@ TokenLogprobs Sampler::logprobs(std::span<const float> logits, Token chosen, std
   return out;
 }
 
-std::optional<std::string> refusal(const RequestSpec& spec, std::int32_t vocabulary) {
+std::optional<std::string> refusal(const RequestSpec& spec, std::int32_t num_ids) {
   for (const Token id : spec.prompt.stored()) {
-    if (id < 0 || id >= vocabulary) {
-      return "the prompt has token id " + std::to_string(id) + "; the model's vocabulary is 0 to " +
-             std::to_string(vocabulary - 1);
+    if (id < 0 || id >= num_ids) {
+      return "the prompt has token id " + std::to_string(id) + "; the model's are 0 to " + std::to_string(num_ids - 1);
     }
+  }
+  if (spec.min_tokens > 0) {
+    const std::set<Token> stops(spec.stop_token_ids.begin(), spec.stop_token_ids.end());
+    const auto known = std::count_if(stops.begin(), stops.end(), [&](Token id) { return id >= 0 && id < num_ids; });
+    if (known + 1 >= num_ids) return "min_tokens keeps every token from being sampled, as all of them are stop ids";
   }
   const SamplingParams& s = spec.sampling;
   const auto bad = [](const char* name, float value, const char* range) {

@@ -32,8 +32,9 @@ class Sampler {
   std::vector<bool> seen_;
 };
 
-// Why a backend that computes can't serve this request whatever its load: a token id outside the vocabulary, a sampling
-// parameter out of its range. One sentence, or nothing. Ask before Engine::submit. O(prompt).
-std::optional<std::string> refusal(const RequestSpec& spec, std::int32_t vocabulary);
+// Why a backend that computes can't serve this request whatever its load: a token id that is none of the `num_ids` known ones,
+// a sampling parameter out of its range, stop ids that leave nothing to say. One sentence, or nothing. Ask before
+// Engine::submit: a backend takes what is left for a failure of its own, which ends every request. O(prompt + stop ids x log).
+std::optional<std::string> refusal(const RequestSpec& spec, std::int32_t num_ids);
 
 }  // namespace tokenyard

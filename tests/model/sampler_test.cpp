@@ -288,7 +288,13 @@ TEST_CASE("sampling: what a backend refuses before it runs") {
   RequestSpec spec;
   spec.prompt.append(std::vector<Token>{1, 99});
   CHECK(refusal(spec, 100) == std::nullopt);
-  CHECK_THAT(refusal(spec, 99).value(), has_text("the prompt has token id 99; the model's vocabulary is 0 to 98"));
+  CHECK_THAT(refusal(spec, 99).value(), has_text("the prompt has token id 99; the model's are 0 to 98"));
+  RequestSpec mute = spec;
+  for (Token id = 0; id < 100; ++id) mute.stop_token_ids.push_back(id);
+  CHECK(refusal(mute, 100) == std::nullopt);
+  mute.min_tokens = 1;
+  CHECK_THAT(refusal(mute, 100).value(), has_text("all of them are stop ids"));
+  CHECK(refusal(mute, 200) == std::nullopt);
   const auto why = [&](const SamplingParams& params) {
     RequestSpec other = spec;
     other.sampling = params;
