@@ -29,7 +29,7 @@ int chat(const Options& options, const GenerationArguments& arguments) {
   if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
   text_options.trace = trace.get();
   TextEngine engine(arguments.model_folder(), text_options);
-  const Sampling sampling = arguments.sampling(engine.default_sampling());
+  const Sampling sampling = arguments.sampling(default_sampling(engine.model()));
 
   const bool terminal = isatty(STDIN_FILENO) != 0;
   if (terminal) {

@@ -181,7 +181,7 @@ int simulate(const Options& options, const GenerationArguments& arguments, const
 
 int generate(const Options& options, const GenerationArguments& arguments) {
   if (options.backend == "cuda") throw InputError("--backend cuda: this program was built without CUDA; cpu and sim are there");
-  Sampling sampling = arguments.sampling({.params = load_model_config(arguments.model_folder()).sampling});
+  Sampling sampling = arguments.sampling(default_sampling(load_model_config(arguments.model_folder())));
   sampling.params.logprobs = options.logprobs;
 
   std::vector<Question> questions;

@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   }
   try {
     tokenyard::TextEngine engine(argv[1]);
-    tokenyard::Sampling sampling = engine.default_sampling();
+    tokenyard::Sampling sampling = default_sampling(engine.model());
     sampling.max_tokens = 60;
     tokenyard::Answer first = engine.submit(argv[2], sampling, [](std::string_view text) { std::cout << text << std::flush; });
     sampling.params.seed = 1;

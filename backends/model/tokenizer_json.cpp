@@ -71,6 +71,7 @@ class Reader {
     read_model(root_.at("model").object());
     if (const auto added = root_.find("added_tokens"); added && !added->is_null()) read_added(*added);
     if (const auto normalizer = root_.find("normalizer")) read_normalizer(*normalizer);
+    normalize_added();
     read_pre_tokenizer(root_.at("pre_tokenizer"));
     if (!byte_level_) root_.at("pre_tokenizer").fail("expected a ByteLevel, found none");
     if (const auto post = root_.find("post_processor")) read_post_processor(*post);
@@ -213,6 +214,20 @@ class Reader {
       }
       next = std::max(next, token.id + 1);
       file_.added.push_back(std::move(token));
+    }
+  }
+
+  // The package decodes an added token as its normalised content, and looks that up to see if the token is special.
+  void normalize_added() {
+    std::unordered_set<std::string> special;
+    for (const AddedToken& token : file_.added) {
+      if (token.special) special.insert(token.content);
+    }
+    for (AddedToken& token : file_.added) {
+      if (!token.normalized || !file_.nfc) continue;
+      const std::string content = nfc(token.content);
+      token.special = special.contains(content);
+      file_.bytes[static_cast<std::size_t>(token.id)] = alphabet_.bytes(content).value_or(content);
     }
   }
 

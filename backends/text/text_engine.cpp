@@ -41,6 +41,12 @@ CpuOptions cpu_options(const TextOptions& options, const Tokenizer& tokenizer) {
 
 }  // namespace
 
+Sampling default_sampling(const ModelConfig& model) {
+  Sampling sampling;
+  sampling.params = model.sampling;
+  return sampling;
+}
+
 struct TextEngine::State {
   State(const std::string& folder, const TextOptions& options)
       : weights(folder),
@@ -166,7 +172,7 @@ Answer TextEngine::submit_tokens(std::vector<Token> prompt, const Sampling& samp
 
   const auto prompt_tokens = static_cast<std::int32_t>(prompt.size());
   Answer answer;
-  if (std::optional<std::string> why = refusal(spec, model().vocabulary)) {
+  if (std::optional<std::string> why = refusal(spec, state_->tokenizer.num_ids())) {
     std::promise<Completion> refused;
     Completion completion;
     completion.finish_reason = FinishReason::refused;
@@ -184,12 +190,6 @@ Answer TextEngine::submit_tokens(std::vector<Token> prompt, const Sampling& samp
 
 void TextEngine::cancel(const Answer& answer) {
   if (answer.ticket != 0) state_->engine.cancel(answer.ticket);
-}
-
-Sampling TextEngine::default_sampling() const {
-  Sampling sampling;
-  sampling.params = model().sampling;
-  return sampling;
 }
 
 const ModelConfig& TextEngine::model() const { return state_->weights.config(); }

@@ -41,6 +41,9 @@ struct Sampling {
   std::int32_t priority = 0;
 };
 
+// What the model's makers recommend.
+Sampling default_sampling(const ModelConfig& model);
+
 struct Completion {
   std::string text;  // without the stop string or the token that ended it
   std::vector<Token> tokens;
@@ -77,8 +80,6 @@ class TextEngine {
   Answer chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text = {});
   void cancel(const Answer& answer);
 
-  // What the model's makers recommend.
-  Sampling default_sampling() const;
   const ModelConfig& model() const;
   const Tokenizer& tokenizer() const;
   const EngineConfig& config() const;  // resolved

@@ -16,6 +16,7 @@ traces() {
       workload.0.duration_s=300 workload.1.duration_s=300 workload.2.duration_s=300 \
       ${4:+engine.$4} >"$file.txt"
   done
+  "$1" generate --seed 3 --max-tokens 80 >"$2/story.txt" 2>"$2/story.log" || { cat "$2/story.log"; exit 1; }
 }
 
 traces "$reference" "$work/reference"

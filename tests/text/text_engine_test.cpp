@@ -134,7 +134,7 @@ TEST_CASE("What cannot be answered is refused with a reason, and the others are 
   CHECK(fine.completion.get().tokens.size() == 5);
 
   Sampling wrong = short_answer(5);
-  wrong.stop_token_ids = {1 << 20};
+  wrong.params.top_p = 0;
   CHECK(engine.submit("Once", wrong).completion.get().finish_reason == FinishReason::refused);
   CHECK_THROWS_AS(engine.chat({{"robot", "Hi"}}, short_answer(5)), InputError);
   CHECK_THROWS_AS(TextEngine("no/such/folder"), InputError);

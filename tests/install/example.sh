@@ -1,0 +1,18 @@
+#!/bin/sh
+# The example of the C++ API, built against the installed package.
+#   example.sh SOURCE_DIR BUILD_DIR WORK_DIR COMPILER
+set -eu
+source=$1 build=$2 work=$3 compiler=$4
+rm -rf "$work/prefix" "$work/example"
+cmake --install "$build" --prefix "$work/prefix" >"$work/install.log"
+cmake -S "$source/examples" -B "$work/example" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_BUILD_TYPE=Release \
+  -DCMAKE_CXX_COMPILER="$compiler"
+cmake --build "$work/example"
+"$work/example/tell" "$work/prefix/share/tokenyard/scenarios/models/story" "Once upon a time" >"$work/answers"
+cat "$work/answers"
+grep -q 'with another seed' "$work/answers"
+[ "$(wc -w <"$work/answers")" -gt 40 ] || { echo "too few words"; exit 1; }
+"$work/prefix/bin/tokenyard" generate --max-tokens 5
+# A folder that is none is an error in one line.
+if "$work/example/tell" /nowhere x 2>"$work/error"; then exit 1; fi
+[ "$(wc -l <"$work/error")" = 1 ]
