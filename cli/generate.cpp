@@ -15,8 +15,8 @@
 #include "cli/generation.h"
 #include "cli/report.h"
 #include "core/json_reader.h"
-#include "sim/line_reader.h"
 #include "core/trace.h"
+#include "sim/line_reader.h"
 #include "sim/run.h"
 
 namespace tokenyard::cli {

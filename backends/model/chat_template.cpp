@@ -17,7 +17,8 @@ std::string_view trim(std::string_view text) {
   const std::uint8_t* const classes = char_classes();
   const auto blank = [&](char32_t c) { return (classes[c] & kSpace) != 0 || (c >= 0x1C && c <= 0x1F); };
   for (std::size_t at = 0; !text.empty() && blank(next_char(text, at)); at = 0) text.remove_prefix(at);
-  for (std::size_t at = text.size(); !text.empty() && blank(previous_char(text, at)); at = text.size()) text = text.substr(0, at);
+  for (std::size_t at = text.size(); !text.empty() && blank(previous_char(text, at)); at = text.size())
+    text = text.substr(0, at);
   return text;
 }
 
@@ -42,7 +43,8 @@ std::string qwen3_answer(const std::string& message, bool after_question, bool l
   if (const std::size_t end = content.rfind(kEndThink); end != content.npos) {
     thoughts = trim_right(content.substr(0, content.find(kEndThink)), '\n');
     content = trim_left(content.substr(end + kEndThink.size()), '\n');
-    if (const std::size_t start = thoughts.rfind(kThink); start != thoughts.npos) thoughts = thoughts.substr(start + kThink.size());
+    if (const std::size_t start = thoughts.rfind(kThink); start != thoughts.npos)
+      thoughts = thoughts.substr(start + kThink.size());
     thoughts = trim_left(thoughts, '\n');
   }
   if (!after_question || (!last && thoughts.empty())) return std::string(content);

@@ -1,4 +1,5 @@
-// A conversation as the text a chat model was trained on. The models bring Jinja programs; these are the same formats written out.
+// A conversation as the text a chat model was trained on. The models bring Jinja programs; these are the same formats written
+// out.
 #pragma once
 
 #include <string>
