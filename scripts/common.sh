@@ -1,6 +1,7 @@
 # For quickstart and check: what must be installed, and how a preset is built. To be sourced, from the sources' top folder.
 
 build_packages="g++ cmake ninja-build nlohmann-json3-dev libfmt-dev libcli11-dev libxxhash-dev catch2"
+plot_packages="pkg-config librsvg2-dev" # plots as .png; without them as .svg only
 check_packages="clang libclang-rt-dev clang-format ccache"
 
 say() { printf '\n== %s\n' "$*"; }
