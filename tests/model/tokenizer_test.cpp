@@ -100,6 +100,9 @@ TEST_CASE("A tokenizer.json that is broken or asks for something else is refused
       {{{"pre_tokenizer", {{"type", "Metaspace"}}}}, "/pre_tokenizer"},
       {{{"added_tokens", Json::array({{{"id", 3}}})}}, "/added_tokens/0"},
       {{{"decoder", {{"type", "WordPiece"}}}}, "/decoder"},
+      {{{"model", {{"merges", {" a"}}}}}, "/model/merges/0"},  // would join a token to itself without end
+      {{{"model", {{"merges", {"t h", "t h"}}}}}, "/model/merges/1"},
+      {{{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", Json::array()}}}}, "/pre_tokenizer"},
   };
   for (const auto& [patch, place] : wrong) {
     const std::string message = error_of(patch);
@@ -108,10 +111,11 @@ TEST_CASE("A tokenizer.json that is broken or asks for something else is refused
     CHECK(message.find(place) != std::string::npos);
     CHECK(one_line(message));
   }
-  for (const char* text : {"", "[", "[]", "{}", "\xff", R"({"model": 3})"}) {
+  for (const char* text : {"", "[", "[]", "{}", "\xff", R"({"model": 3})", R"({"model":{},"model":{}})"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(Tokenizer::parse(text, "t.json"), InputError);
   }
+  CHECK_THROWS_AS(Tokenizer::parse(std::string(100'000, '['), "t.json"), InputError);
   CHECK_THROWS_AS(Tokenizer::load("no/such/file"), InputError);
 }
 
@@ -139,6 +143,17 @@ TEST_CASE("A conversation is written as the model was trained on it", "[chat]") 
   CHECK(chat_prompt(ChatFormat::qwen3, more) ==
         "<|im_start|>system\n Be brief. <|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"
         "<|im_start|>user\nAnd?<|im_end|>\n<|im_start|>assistant\n");
+  // After the last question, which a tool's response is not, thoughts are kept.
+  CHECK(chat_prompt(ChatFormat::qwen3, {{"user", "Hi"}, {"assistant", "<think>\nHm\n</think>\n\nHello"}}) ==
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\nHm\n</think>\n\nHello<|im_end|>\n"
+        "<|im_start|>assistant\n");
+  CHECK(chat_prompt(ChatFormat::qwen3, {{"user", "Hi"}, {"assistant", "\nHello"}}) ==
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\nHello<|im_end|>\n"
+        "<|im_start|>assistant\n");
+  CHECK(chat_prompt(ChatFormat::qwen3,
+                    {{"user", "Hi"}, {"assistant", "Hello"}, {"user", "<tool_response>\n3\n</tool_response>"}}) ==
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"
+        "<|im_start|>user\n<tool_response>\n3\n</tool_response><|im_end|>\n<|im_start|>assistant\n");
   CHECK(chat_prompt(ChatFormat::llama3, {{"user", " Hi\n"}}) ==
         "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\n");
