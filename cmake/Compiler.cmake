@@ -19,12 +19,14 @@ endif()
 add_compile_options(-ffp-contract=off)
 
 add_library(tokenyard_warnings INTERFACE)
-target_compile_options(tokenyard_warnings INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow)
+target_compile_options(tokenyard_warnings INTERFACE -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow
+  $<$<COMPILE_LANGUAGE:CXX>:-Wpedantic>)  # what nvcc hands on to the host compiler is not ISO C++
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(tokenyard_warnings INTERFACE -Wno-restrict)  # false alarm on std::string + (GCC bug 105651)
 endif()
 if(TOKENYARD_WERROR)
-  target_compile_options(tokenyard_warnings INTERFACE -Werror)
+  target_compile_options(tokenyard_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>
+    "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler=-Werror>")
 endif()
 
 if(TOKENYARD_FUZZ AND NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
