@@ -84,8 +84,7 @@ class CpuBackend::Steps {
   bool wants_logprobs_ = false;
 };
 
-CpuBackend::CpuBackend(const Weights& weights, const EngineConfig& config, CpuOptions options)
-    : start_(std::chrono::steady_clock::now()) {
+CpuBackend::CpuBackend(const Weights& weights, const EngineConfig& config, CpuOptions options) {
   if (const auto wrong = validate(config)) throw std::invalid_argument(*wrong);
   const ModelConfig& model = weights.config();
   if (options.threads < 0 || options.threads > 1024) {
@@ -123,29 +122,6 @@ const StepResult& CpuBackend::collect() {
   result_.duration = now() - submitted_at_;
   result_.parts.host += result_.duration - result_.parts.total();
   return result_;
-}
-
-TimeNs CpuBackend::now() const {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start_).count();
-}
-
-void CpuBackend::wait_until(TimeNs time) {
-  std::unique_lock lock(mutex_);
-  const auto woken = [&] { return wake_; };
-  if (time > kNever / 2) {  // a century and more, where adding to the clock could overflow
-    woken_.wait(lock, woken);
-  } else {
-    woken_.wait_until(lock, start_ + std::chrono::nanoseconds(time), woken);
-  }
-  wake_ = false;
-}
-
-void CpuBackend::wake() {
-  {
-    const std::lock_guard lock(mutex_);
-    wake_ = true;
-  }
-  woken_.notify_one();
 }
 
 }  // namespace tokenyard

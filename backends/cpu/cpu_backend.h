@@ -4,17 +4,15 @@
 // instruction set changes: a request gets the same logits, bit by bit, however it is scheduled.
 #pragma once
 
-#include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <span>
 
 #include "backends/model/weights.h"
 #include "core/backend.h"
 #include "core/config.h"
+#include "core/live_clock.h"
 
 namespace tokenyard {
 
@@ -41,9 +39,9 @@ class CpuBackend final : public Backend {
   BackendLimits limits() const override;
   void submit(const StepPlan& plan) override;
   const StepResult& collect() override;
-  TimeNs now() const override;  // the steady clock since construction
-  void wait_until(TimeNs time) override;
-  void wake() override;
+  TimeNs now() const override { return clock_.now(); }
+  void wait_until(TimeNs time) override { clock_.wait_until(time); }
+  void wake() override { clock_.wake(); }
 
  private:
   class Steps;
@@ -52,12 +50,8 @@ class CpuBackend final : public Backend {
   std::unique_ptr<Steps> steps_;
   const StepPlan* plan_ = nullptr;
   StepResult result_;
-  std::chrono::steady_clock::time_point start_;
+  LiveClock clock_;
   TimeNs submitted_at_ = 0;
-
-  std::mutex mutex_;  // guards the flag
-  std::condition_variable woken_;
-  bool wake_ = false;
 };
 
 }  // namespace tokenyard

@@ -1,0 +1,333 @@
+#include "backends/cuda/cuda_backend.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <bit>
+#include <iterator>
+#include <map>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "backends/cuda/forward.h"
+#include "backends/cuda/step_inputs.h"
+#include "backends/cuda/step_shape.h"
+#include "core/live_clock.h"
+#include "kernels/block_copy.h"
+
+namespace tokenyard {
+
+using namespace cuda;
+
+namespace {
+
+constexpr std::int32_t kTopCapacity = 1024;
+constexpr std::int64_t kMostCopies = 1 << 16;  // blocks moved at a time
+
+// Kernels' own exceptions are failures of the device.
+template <typename Do>
+void on_device(const Do& what) {
+  try {
+    what();
+  } catch (const kernels::DeviceError& error) {
+    throw BackendError(std::string("the GPU failed: ") + error.what());
+  }
+}
+
+std::vector<std::int32_t> with(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
+  std::vector<std::int32_t> both;
+  std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+  return both;
+}
+
+void check_config(const ModelConfig& model, const EngineConfig& config, const CudaOptions& options) {
+  EngineConfig checked = config;
+  if (checked.num_blocks == 0) checked.num_blocks = 1 << 20;
+  if (const auto wrong = validate(checked)) throw std::invalid_argument(*wrong);
+  if (const std::string why = unsupported_by_cuda(model); !why.empty()) throw std::invalid_argument(why);
+  if (config.block_size % 16 != 0 || config.block_size > 256) {
+    throw std::invalid_argument(fmt::format("block_size is {}; the CUDA backend takes multiples of 16 up to 256", config.block_size));
+  }
+  if (options.num_ids < 0 || options.num_ids > model.vocabulary) {
+    throw std::invalid_argument(fmt::format("the tokenizer knows {} token ids, more than the model's vocabulary of {}",
+                                            options.num_ids, model.vocabulary));
+  }
+}
+
+}  // namespace
+
+const std::string& why_no_cuda() { return why_no_device(); }
+
+std::string unsupported_by_cuda(const ModelConfig& model) {
+  if (model.head_dim != 64 && model.head_dim != 128) {
+    return fmt::format("head_dim is {}; the CUDA backend computes 64 and 128, --backend cpu any", model.head_dim);
+  }
+  if (model.group() > 8) {
+    return fmt::format("{} heads share a K/V head; the CUDA backend computes up to 8, --backend cpu any number", model.group());
+  }
+  if (model.hidden % 8 != 0 || model.intermediate % 8 != 0 || model.hidden > 8192) {
+    return fmt::format("hidden size {} and intermediate size {}: the CUDA backend takes multiples of 8 and up to 8192 hidden units",
+                       model.hidden, model.intermediate);
+  }
+  return {};
+}
+
+class CudaBackend::Impl {
+ public:
+  Impl(DeviceWeights weights, const EngineConfig& config, CudaOptions options)
+      : config_(config),
+        options_(std::move(options)),
+        device_(open_device()),
+        weights_(std::move(weights)),
+        model_(weights_.config()),
+        max_context_(config.max_model_len > 0 ? std::min(config.max_model_len, model_.max_context) : model_.max_context),
+        row_sizes_(padded_sizes(config.max_num_seqs)),
+        token_sizes_(with(padded_sizes(config.max_num_batched_tokens), row_sizes_)),
+        sampled_memory_(std::int64_t{row_sizes_.back()} * (12 + kTopCapacity * 8) + 5 * 256),
+        sampled_(place_sampled()),
+        inputs_(model_, config, sizes()),
+        forward_(weights_, inputs_, token_sizes_, row_sizes_, max_context_, num_ids(), kTopCapacity, sampled_, stream_) {
+    take_cache();
+    if (options_.graphs) capture();
+    stream_.synchronize();
+  }
+
+  ~Impl() { cudaStreamSynchronize(stream_); }
+
+  BackendLimits limits() const { return {max_context_, num_blocks_, true}; }
+
+  void submit(const StepPlan& plan) {
+    plan_ = &plan;
+    submitted_at_ = clock.now();
+    StepShape shape;
+    std::int32_t samples = 0;
+    bool one_each = true;
+    for (const Row& row : plan.rows) {
+      shape.tokens += row.count + row.padding;
+      shape.prefill = shape.prefill || row.count > 1;
+      one_each = one_each && row.count + row.padding == 1;
+      samples += row.sample ? 1 : 0;
+    }
+    shape.tokens = padded(token_sizes_, shape.tokens);
+    shape.head_rows = one_each ? shape.tokens : padded(row_sizes_, std::max(1, samples));
+    copy_blocks(plan.copies);
+    inputs_.upload(plan, shape, stream_);
+    const auto graph = one_each ? graphs_.find(shape.tokens) : graphs_.end();
+    if (graph != graphs_.end()) {
+      graph->second.launch(stream_);
+    } else {
+      forward_.enqueue(shape, timer(), stream_, false);
+    }
+  }
+
+  const StepResult& collect() {
+    const StepPlan& plan = *std::exchange(plan_, nullptr);
+    stream_.synchronize();
+    result_.tokens.clear();
+    result_.logprobs.clear();
+    result_.parts = {};
+    result_.duration = clock.now() - submitted_at_;
+    if (options_.time_parts) result_.parts = timer_.parts();
+    // The GPU's clock and the host's agree to within a microsecond.
+    result_.parts.host = std::max<TimeNs>(0, result_.duration - result_.parts.total());
+    result_.duration = result_.parts.total();
+    bool wants_logprobs = false;
+    for (const Row& row : plan.rows) wants_logprobs = wants_logprobs || (row.sample && row.request->spec.sampling.logprobs >= 0);
+    std::size_t head = 0;
+    for (const Row& row : plan.rows) {
+      if (!row.sample) continue;
+      const Token token = sampled_.tokens[head];
+      if (token < 0) {
+        throw BackendError("request " + row.request->spec.id + " at position " + std::to_string(row.request->num_tokens) +
+                           ": none of the logits that may be sampled is finite");
+      }
+      result_.tokens.push_back(token);
+      if (wants_logprobs) result_.logprobs.push_back(logprobs(*row.request, head));
+      ++head;
+    }
+    if (options_.on_logits) show_logits(plan);
+    return result_;
+  }
+
+  CudaFacts facts() const {
+    CudaFacts facts;
+    facts.device = device_.name;
+    facts.driver_cuda = device_.driver_cuda;
+    facts.total_bytes = device_.total_bytes;
+    facts.weight_bytes = weights_.num_bytes();
+    facts.kv_bytes = cache_memory_.bytes();
+    facts.kv_bytes_per_token = token_bytes();
+    facts.num_graphs = static_cast<std::int32_t>(graphs_.size());
+    return facts;
+  }
+
+  LiveClock clock;
+
+ private:
+  std::int32_t num_ids() const { return options_.num_ids > 0 ? options_.num_ids : model_.vocabulary; }
+  StepInputs::Sizes sizes() const {
+    return {row_sizes_.back(), token_sizes_.back(), max_context_, num_ids(), weights_.head_rows(), kTopCapacity};
+  }
+  const StepTimer* timer() const { return options_.time_parts ? &timer_ : nullptr; }
+  std::int64_t token_bytes() const { return std::int64_t{4} * model_.num_layers * model_.num_kv_heads * model_.head_dim; }
+
+  SampledRows place_sampled() {
+    Layout layout(sampled_memory_.data());
+    const std::int64_t rows = row_sizes_.back();
+    return {layout.take<std::int32_t>(rows), layout.take<float>(rows), layout.take<std::int32_t>(rows),
+            layout.take<std::int32_t>(rows * kTopCapacity), layout.take<float>(rows * kTopCapacity)};
+  }
+
+  // Weights, activations and cuBLASLt's kernels are on the card by now, and no step takes more.
+  void take_cache() {
+    const std::int64_t block_bytes = token_bytes() * config_.block_size;
+    const std::int64_t budget =
+        static_cast<std::int64_t>(static_cast<double>(device_.total_bytes) * options_.gpu_memory_utilization) -
+        (device_.total_bytes - free_memory());
+    num_blocks_ = config_.num_blocks;
+    if (num_blocks_ == 0) {
+      // Not more than can be used, or addressed: slots are 32-bit.
+      const std::int64_t context_blocks = (max_context_ + config_.block_size - 1) / config_.block_size;
+      const std::int64_t useful = context_blocks * config_.max_num_seqs + 1;
+      const std::int64_t addressable = (std::int64_t{1} << 31) / config_.block_size - 1;
+      const std::int64_t fit = std::max<std::int64_t>(0, budget) / block_bytes;
+      num_blocks_ = static_cast<std::int32_t>(std::min({fit, useful, addressable}));
+      if (num_blocks_ < 2) {
+        throw BackendError(fmt::format("out of GPU memory: {} MiB are left for K/V, a block of {} tokens takes {} MiB; "
+                                       "lower max_num_batched_tokens or max_model_len",
+                                       std::max<std::int64_t>(0, budget) >> 20, config_.block_size, (block_bytes >> 20) + 1));
+      }
+    }
+    cache_memory_ = DeviceMemory(block_bytes * num_blocks_, "the K/V cache");
+    // Slots that nothing was written to are read behind a mask; they must be numbers.
+    check(cudaMemsetAsync(cache_memory_.data(), 0, static_cast<std::size_t>(cache_memory_.bytes()), stream_), "clearing K/V");
+    on_device([&] {
+      forward_.use_cache(reinterpret_cast<Bf16*>(cache_memory_.data()),
+                         {model_.num_layers, num_blocks_, model_.num_kv_heads, config_.block_size, model_.head_dim});
+    });
+    pairs_memory_ = DeviceMemory(kMostCopies * static_cast<std::int64_t>(sizeof(kernels::BlockPair)), "moving blocks");
+  }
+
+  // A graph for every padded number of requests that decode. The largest first: it takes what memory launching needs.
+  void capture() {
+    for (auto size = row_sizes_.rbegin(); size != row_sizes_.rend(); ++size) {
+      const StepShape shape{*size, *size, false};
+      on_device([&] {
+        inputs_.upload({}, shape, stream_);
+        forward_.enqueue(shape, nullptr, stream_, false);  // what is loaded at a kernel's first launch cannot be captured
+        graphs_.emplace(*size, Graph::capture(stream_, [&] { forward_.enqueue(shape, timer(), stream_, true); }));
+      });
+    }
+  }
+
+  void copy_blocks(const std::vector<BlockCopy>& copies) {
+    static_assert(sizeof(BlockCopy) == sizeof(kernels::BlockPair));
+    const std::int64_t block = std::int64_t{model_.num_kv_heads} * config_.block_size * model_.head_dim;
+    for (std::size_t done = 0; done < copies.size(); done += kMostCopies) {
+      const std::size_t count = std::min<std::size_t>(kMostCopies, copies.size() - done);
+      check(cudaMemcpyAsync(pairs_memory_.data(), copies.data() + done, count * sizeof(BlockCopy), cudaMemcpyHostToDevice, stream_),
+            "moving blocks");
+      kernels::copy_blocks(reinterpret_cast<Bf16*>(cache_memory_.data()), 2 * model_.num_layers, num_blocks_,
+                           static_cast<std::int32_t>(block), reinterpret_cast<const kernels::BlockPair*>(pairs_memory_.data()),
+                           static_cast<std::int32_t>(count), stream_);
+    }
+  }
+
+  TokenLogprobs logprobs(const Request& request, std::size_t head) const {
+    TokenLogprobs out{};
+    const std::int32_t top = std::min({request.spec.sampling.logprobs, kTopCapacity, num_ids()});
+    if (top < 0) return out;
+    out.chosen = {sampled_.tokens[head], sampled_.logprobs[head]};
+    out.rank = sampled_.ranks[head];
+    for (std::int32_t i = 0; i < top; ++i) {
+      const std::size_t at = head * kTopCapacity + static_cast<std::size_t>(i);
+      out.top.push_back({sampled_.top_tokens[at], sampled_.top_logprobs[at]});
+    }
+    return out;
+  }
+
+  void show_logits(const StepPlan& plan) {
+    struct Wanted {
+      const Request* request;
+      std::int32_t position;
+      std::int32_t token;
+    };
+    std::vector<Wanted> wanted;
+    std::int32_t token = 0;
+    for (const Row& row : plan.rows) {
+      for (std::int32_t p = row.first; p < row.first + row.count; ++p, ++token) {
+        const bool last = row.sample && p + 1 == row.first + row.count;
+        if (options_.every_position || last) wanted.push_back({row.request, p, token});
+      }
+    }
+    const auto vocabulary = static_cast<std::size_t>(model_.vocabulary);
+    const auto stride = static_cast<std::size_t>(weights_.head_rows());
+    std::vector<std::uint16_t> bits;
+    std::vector<float> floats(vocabulary);
+    for (std::size_t done = 0; done < wanted.size(); done += static_cast<std::size_t>(row_sizes_.back())) {
+      const std::size_t count = std::min(wanted.size() - done, static_cast<std::size_t>(row_sizes_.back()));
+      const std::int32_t rows = padded(row_sizes_, static_cast<std::int32_t>(count));
+      std::vector<std::int32_t> head_tokens(static_cast<std::size_t>(rows), -1);
+      for (std::size_t i = 0; i < count; ++i) head_tokens[i] = wanted[done + i].token;
+      std::int32_t* const on_card = inputs_.arrays({token_sizes_.back(), row_sizes_.back(), true}).head_tokens;
+      check(cudaMemcpy(on_card, head_tokens.data(), head_tokens.size() * 4, cudaMemcpyHostToDevice), "reading logits");
+      const Bf16* const logits = forward_.logits_of(on_card, rows, stream_);
+      bits.resize(count * stride);
+      stream_.synchronize();
+      check(cudaMemcpy(bits.data(), logits, bits.size() * 2, cudaMemcpyDeviceToHost), "reading logits");
+      for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t j = 0; j < vocabulary; ++j) {
+          floats[j] = std::bit_cast<float>(static_cast<std::uint32_t>(bits[i * stride + j]) << 16);
+        }
+        options_.on_logits(*wanted[done + i].request, wanted[done + i].position, floats);
+      }
+    }
+  }
+
+  EngineConfig config_;
+  CudaOptions options_;
+  Device device_;
+  DeviceWeights weights_;
+  const ModelConfig& model_;
+  std::int32_t max_context_;
+  std::vector<std::int32_t> row_sizes_;    // of heads, and of steps of one token a request
+  std::vector<std::int32_t> token_sizes_;  // of steps
+  Stream stream_;
+  StepTimer timer_;
+  PinnedMemory sampled_memory_;
+  SampledRows sampled_;
+  StepInputs inputs_;
+  Forward forward_;
+  std::int32_t num_blocks_ = 0;
+  DeviceMemory cache_memory_;
+  DeviceMemory pairs_memory_;
+  std::map<std::int32_t, Graph> graphs_;  // by padded number of rows
+
+  const StepPlan* plan_ = nullptr;
+  TimeNs submitted_at_ = 0;
+  StepResult result_;
+};
+
+CudaBackend::CudaBackend(DeviceWeights weights, const EngineConfig& config, CudaOptions options) {
+  check_config(weights.config(), config, options);
+  on_device([&] { impl_ = std::make_unique<Impl>(std::move(weights), config, std::move(options)); });
+}
+
+CudaBackend::~CudaBackend() = default;
+
+BackendLimits CudaBackend::limits() const { return impl_->limits(); }
+void CudaBackend::submit(const StepPlan& plan) {
+  on_device([&] { impl_->submit(plan); });
+}
+const StepResult& CudaBackend::collect() {
+  const StepResult* result = nullptr;
+  on_device([&] { result = &impl_->collect(); });
+  return *result;
+}
+TimeNs CudaBackend::now() const { return impl_->clock.now(); }
+void CudaBackend::wait_until(TimeNs time) { impl_->clock.wait_until(time); }
+void CudaBackend::wake() { impl_->clock.wake(); }
+CudaFacts CudaBackend::facts() const { return impl_->facts(); }
+
+}  // namespace tokenyard

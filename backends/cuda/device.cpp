@@ -1,0 +1,115 @@
+#include "backends/cuda/device.h"
+
+#include <fmt/core.h>
+
+#include "core/backend.h"
+
+namespace tokenyard::cuda {
+namespace {
+
+// What kernels/CMakeLists.txt compiles for: machine code of one generation does not run on another.
+constexpr int kLeastCapability = 90;
+
+std::string version(int cuda) { return fmt::format("{}.{}", cuda / 1000, cuda % 1000 / 10); }
+
+std::int64_t mebibytes(std::int64_t bytes) { return (bytes + (1 << 20) - 1) >> 20; }
+
+}  // namespace
+
+void fail(cudaError_t error, const std::string& what) {
+  cudaGetLastError();  // takes the error out of the runtime's memory, unless the device is lost
+  switch (error) {
+    case cudaErrorNoDevice: throw BackendError("no NVIDIA GPU was found; --backend cpu needs none");
+    case cudaErrorInsufficientDriver: {
+      int driver = 0;
+      cudaDriverGetVersion(&driver);
+      throw BackendError(driver == 0 ? "no NVIDIA driver was found; --backend cpu needs none"
+                                     : fmt::format("the NVIDIA driver knows CUDA up to {}; this build needs {}: install a "
+                                                   "newer driver, or use --backend cpu",
+                                                   version(driver), version(CUDART_VERSION)));
+    }
+    case cudaErrorMemoryAllocation:
+      throw BackendError(fmt::format("out of GPU memory while {}; {} MiB are free", what, mebibytes(free_memory())));
+    case cudaErrorDevicesUnavailable:
+      throw BackendError("the GPU is in use by a process that does not share it (compute mode exclusive)");
+    default:
+      throw BackendError(fmt::format("the GPU failed while {}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error)));
+  }
+}
+
+Device open_device() {
+  int count = 0;
+  check(cudaGetDeviceCount(&count), "looking for a GPU");
+  // Waiting for a step by spinning: sleeping and being woken costs as much as a small kernel.
+  check(cudaSetDeviceFlags(cudaDeviceScheduleSpin), "configuring the GPU");
+  check(cudaSetDevice(0), "opening the GPU");
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, 0), "asking the GPU what it is");
+  Device device;
+  device.name = properties.name;
+  device.compute_capability = properties.major * 10 + properties.minor;
+  if (device.compute_capability < kLeastCapability) {
+    throw BackendError(fmt::format("{} has compute capability {}.{}; the kernels of this build need {}.{}", device.name,
+                                   properties.major, properties.minor, kLeastCapability / 10, kLeastCapability % 10));
+  }
+  std::size_t free = 0;
+  std::size_t total = 0;
+  check(cudaMemGetInfo(&free, &total), "asking for the GPU's memory");
+  device.free_bytes = static_cast<std::int64_t>(free);
+  device.total_bytes = static_cast<std::int64_t>(total);
+  check(cudaDriverGetVersion(&device.driver_cuda), "asking for the driver's version");
+  return device;
+}
+
+const std::string& why_no_device() {
+  static const std::string why = [] {
+    try {
+      open_device();
+      return std::string();
+    } catch (const BackendError& error) {
+      return std::string(error.what());
+    }
+  }();
+  return why;
+}
+
+std::int64_t free_memory() {
+  std::size_t free = 0;
+  std::size_t total = 0;
+  return cudaMemGetInfo(&free, &total) == cudaSuccess ? static_cast<std::int64_t>(free) : 0;
+}
+
+DeviceMemory::DeviceMemory(std::int64_t bytes, const char* what) : bytes_(bytes) {
+  if (bytes == 0) return;
+  void* data = nullptr;
+  const cudaError_t error = cudaMalloc(&data, static_cast<std::size_t>(bytes));
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw BackendError(fmt::format("out of GPU memory: {} needs {} MiB, {} MiB are free", what, mebibytes(bytes),
+                                   mebibytes(free_memory())));
+  }
+  check(error, what);
+  data_ = static_cast<std::byte*>(data);
+}
+
+PinnedMemory::PinnedMemory(std::int64_t bytes) {
+  void* data = nullptr;
+  check(cudaHostAlloc(&data, static_cast<std::size_t>(bytes), cudaHostAllocDefault), "taking host memory");
+  data_ = static_cast<std::byte*>(data);
+}
+
+TimeNs elapsed(const Event& from, const Event& to) {
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, from, to), "reading a time");
+  return static_cast<TimeNs>(static_cast<double>(milliseconds) * 1e6);
+}
+
+void Graph::finish(cudaStream_t stream) {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(stream, &graph), "capturing a graph");
+  const cudaError_t error = cudaGraphInstantiate(&exec_, graph, 0);
+  cudaGraphDestroy(graph);
+  check(error, "making a graph executable");
+}
+
+}  // namespace tokenyard::cuda

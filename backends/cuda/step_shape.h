@@ -1,0 +1,27 @@
+// The sizes steps are padded to, so that one captured graph and one gated product serve many.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace tokenyard::cuda {
+
+// Ascending, the last is `most`: every power of two to 16, then by 16 to 256, by 64 to 1024, by 256 beyond. A padded row costs
+// its part of the matrix products only; attention and sampling do nothing for it.
+inline std::vector<std::int32_t> padded_sizes(std::int32_t most) {
+  std::vector<std::int32_t> sizes;
+  for (std::int32_t n = 1; n < most;) {
+    sizes.push_back(n);
+    n += n < 16 ? n : n < 256 ? 16 : n < 1024 ? 64 : 256;
+  }
+  sizes.push_back(most);
+  return sizes;
+}
+
+// The least of `sizes` that is not below n. REQUIRES: there is one.
+inline std::int32_t padded(const std::vector<std::int32_t>& sizes, std::int32_t n) {
+  return *std::lower_bound(sizes.begin(), sizes.end(), n);
+}
+
+}  // namespace tokenyard::cuda

@@ -1,0 +1,28 @@
+// The clock of a backend that works in real time.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "core/types.h"
+
+namespace tokenyard {
+
+class LiveClock {
+ public:
+  TimeNs now() const {  // since construction
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start_).count();
+  }
+  // As Backend::wait_until and Backend::wake.
+  void wait_until(TimeNs time);
+  void wake();
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::mutex mutex_;  // guards the flag
+  std::condition_variable woken_;
+  bool wake_ = false;
+};
+
+}  // namespace tokenyard
