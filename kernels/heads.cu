@@ -1,0 +1,91 @@
+#include "kernels/heads.h"
+
+#include <stdexcept>
+
+#include "kernels/launch.cuh"
+
+namespace tokenyard::kernels {
+namespace {
+
+constexpr int kThreads = 128;
+
+__device__ float2 load_pair(const Bf16* from) { return __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(from)); }
+__device__ void store_pair(Bf16* to, float2 x) { *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(x.x, x.y); }
+
+// HeadDim / 4 lanes a head. Each holds two neighbours of the lower half and their partners in the upper half, so the rotation
+// needs no exchange.
+template <int HeadDim>
+__global__ void prepare_heads_kernel(Heads args) {
+  constexpr int kHalf = HeadDim / 2;
+  constexpr int kLanes = HeadDim / 4;
+  const int head = static_cast<int>((blockIdx.y * kThreads + threadIdx.x) / kLanes);
+  const int low = static_cast<int>(threadIdx.x) % kLanes * 2;
+  const int high = low + kHalf;
+  const std::int64_t token = blockIdx.x;
+  const int heads = args.num_heads + 2 * args.num_kv_heads;
+  const bool is_query = head < args.num_heads;
+  const bool is_value = head >= args.num_heads + args.num_kv_heads;
+  cudaGridDependencySynchronize();
+  cudaTriggerProgrammaticLaunchCompletion();
+  const std::int32_t slot = args.slots[token];
+  if (slot < 0) return;  // the whole block
+
+  const bool inside = head < heads;
+  float2 a{};
+  float2 b{};
+  if (inside) {
+    const Bf16* const from = args.qkv + (token * heads + head) * HeadDim;
+    a = load_pair(from + low);
+    b = load_pair(from + high);
+    if (args.bias != nullptr) {
+      const float2 bias_a = load_pair(args.bias + head * HeadDim + low);
+      const float2 bias_b = load_pair(args.bias + head * HeadDim + high);
+      a = {a.x + bias_a.x, a.y + bias_a.y};
+      b = {b.x + bias_b.x, b.y + bias_b.y};
+    }
+  }
+  // Every lane takes part in the sum, whether its head has a norm or not.
+  float squares = a.x * a.x + a.y * a.y + b.x * b.x + b.y * b.y;
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) squares += __shfl_xor_sync(~0u, squares, distance);
+  if (!inside) return;
+  const Bf16* const norm = is_value ? nullptr : is_query ? args.q_norm : args.k_norm;
+  if (norm != nullptr) {
+    const float factor = 1.0f / sqrtf(squares / HeadDim + args.epsilon);
+    const float2 weight_a = load_pair(norm + low);
+    const float2 weight_b = load_pair(norm + high);
+    a = {a.x * factor * weight_a.x, a.y * factor * weight_a.y};
+    b = {b.x * factor * weight_b.x, b.y * factor * weight_b.y};
+  }
+  if (!is_value) {
+    const std::int64_t angle = std::int64_t{args.positions[token]} * kHalf + low;
+    const float2 cosine = *reinterpret_cast<const float2*>(args.cosine + angle);
+    const float2 sine = *reinterpret_cast<const float2*>(args.sine + angle);
+    const float2 turned = {a.x * cosine.x - b.x * sine.x, a.y * cosine.y - b.y * sine.y};
+    b = {b.x * cosine.x + a.x * sine.x, b.y * cosine.y + a.y * sine.y};
+    a = turned;
+  }
+  Bf16* to;
+  if (is_query) {
+    to = args.q + (token * args.num_heads + head) * HeadDim;
+  } else {
+    const int kv_head = (head - args.num_heads) % args.num_kv_heads;
+    const std::int64_t block = slot / args.block_size;
+    to = (is_value ? args.values : args.keys) +
+         ((block * args.num_kv_heads + kv_head) * args.block_size + slot % args.block_size) * HeadDim;
+  }
+  store_pair(to + low, a);
+  store_pair(to + high, b);
+}
+
+}  // namespace
+
+void prepare_heads(const Heads& args, std::int32_t tokens, Stream stream) {
+  if (args.head_dim != 64 && args.head_dim != 128) throw std::invalid_argument("head_dim must be 64 or 128");
+  const std::int32_t heads_a_block = kThreads / (args.head_dim / 4);
+  const std::int32_t heads = args.num_heads + 2 * args.num_kv_heads;
+  const dim3 grid(static_cast<unsigned>(tokens), static_cast<unsigned>((heads + heads_a_block - 1) / heads_a_block));
+  launch("prepare_heads", args.head_dim == 64 ? prepare_heads_kernel<64> : prepare_heads_kernel<128>, grid, dim3(kThreads), 0,
+         stream, args);
+}
+
+}  // namespace tokenyard::kernels
