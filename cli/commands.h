@@ -13,6 +13,7 @@ namespace tokenyard::cli {
 using Run = std::function<int()>;
 
 void add_simulate(CLI::App& app, Run& chosen);
+void add_bench(CLI::App& app, Run& chosen);
 void add_generate(CLI::App& app, Run& chosen);
 void add_chat(CLI::App& app, Run& chosen);
 void add_replay(CLI::App& app, Run& chosen);

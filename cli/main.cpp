@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
 
   tokenyard::cli::Run chosen;
   tokenyard::cli::add_simulate(app, chosen);
+  tokenyard::cli::add_bench(app, chosen);
   tokenyard::cli::add_generate(app, chosen);
   tokenyard::cli::add_chat(app, chosen);
   tokenyard::cli::add_replay(app, chosen);

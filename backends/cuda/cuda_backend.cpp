@@ -15,6 +15,7 @@
 #include "backends/cuda/step_shape.h"
 #include "core/live_clock.h"
 #include "kernels/block_copy.h"
+#include "kernels/read_all.h"
 
 namespace tokenyard {
 
@@ -162,6 +163,19 @@ class CudaBackend::Impl {
     return facts;
   }
 
+  double measure_read_bandwidth() {
+    constexpr int kTimes = 5;
+    const std::int64_t bytes = std::min(cache_memory_.bytes(), std::int64_t{8} << 30) / 65536 * 65536;
+    const Event from, to;
+    for (int i = 0; i <= kTimes; ++i) {  // the first to warm up
+      if (i == 1) from.record(stream_, false);
+      kernels::read_all(cache_memory_.data(), bytes, reinterpret_cast<std::uint32_t*>(pairs_memory_.data()), stream_);
+    }
+    to.record(stream_, false);
+    stream_.synchronize();
+    return static_cast<double>(bytes) * kTimes / (static_cast<double>(elapsed(from, to)) / 1e9);
+  }
+
   LiveClock clock;
 
  private:
@@ -185,19 +199,16 @@ class CudaBackend::Impl {
     const std::int64_t budget =
         static_cast<std::int64_t>(static_cast<double>(device_.total_bytes) * options_.gpu_memory_utilization) -
         (device_.total_bytes - free_memory());
-    num_blocks_ = config_.num_blocks;
-    if (num_blocks_ == 0) {
-      // Not more than can be used, or addressed: slots are 32-bit.
-      const std::int64_t context_blocks = (max_context_ + config_.block_size - 1) / config_.block_size;
-      const std::int64_t useful = context_blocks * config_.max_num_seqs + 1;
-      const std::int64_t addressable = (std::int64_t{1} << 31) / config_.block_size - 1;
-      const std::int64_t fit = std::max<std::int64_t>(0, budget) / block_bytes;
-      num_blocks_ = static_cast<std::int32_t>(std::min({fit, useful, addressable}));
-      if (num_blocks_ < 2) {
-        throw BackendError(fmt::format("out of GPU memory: {} MiB are left for K/V, a block of {} tokens takes {} MiB; "
-                                       "lower max_num_batched_tokens or max_model_len",
-                                       std::max<std::int64_t>(0, budget) >> 20, config_.block_size, (block_bytes >> 20) + 1));
-      }
+    // Not more than can be used, or addressed: slots are 32-bit.
+    const std::int64_t context_blocks = (max_context_ + config_.block_size - 1) / config_.block_size;
+    const std::int64_t wanted = config_.num_blocks > 0 ? config_.num_blocks : context_blocks * config_.max_num_seqs + 1;
+    const std::int64_t addressable = (std::int64_t{1} << 31) / config_.block_size - 1;
+    const std::int64_t fit = std::max<std::int64_t>(0, budget) / block_bytes;
+    num_blocks_ = static_cast<std::int32_t>(std::min({fit, wanted, addressable}));
+    if (fit < 2) {
+      throw BackendError(fmt::format("out of GPU memory: {} MiB are left for K/V, a block of {} tokens takes {} MiB; "
+                                     "lower max_num_batched_tokens or max_model_len",
+                                     std::max<std::int64_t>(0, budget) >> 20, config_.block_size, (block_bytes >> 20) + 1));
     }
     cache_memory_ = DeviceMemory(block_bytes * num_blocks_, "the K/V cache");
     // Slots that nothing was written to are read behind a mask; they must be numbers.
@@ -329,5 +340,10 @@ TimeNs CudaBackend::now() const { return impl_->clock.now(); }
 void CudaBackend::wait_until(TimeNs time) { impl_->clock.wait_until(time); }
 void CudaBackend::wake() { impl_->clock.wake(); }
 CudaFacts CudaBackend::facts() const { return impl_->facts(); }
+double CudaBackend::measure_read_bandwidth() {
+  double bandwidth = 0;
+  on_device([&] { bandwidth = impl_->measure_read_bandwidth(); });
+  return bandwidth;
+}
 
 }  // namespace tokenyard

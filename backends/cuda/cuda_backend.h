@@ -41,8 +41,8 @@ struct CudaFacts {
 // One step may be in flight. Nothing is allocated after construction.
 class CudaBackend final : public Backend {
  public:
-  // REQUIRES: the engine has the same configuration; its num_blocks may be 0: as many as fit. At most 1024 log probabilities a
-  // token are reported. Throws BackendError when the card cannot do it, std::invalid_argument for the configuration or a shape
+  // REQUIRES: the engine has the same configuration. The pool has config.num_blocks blocks, or as many as fit (limits() tells);
+  // 0: as many as fit. At most 1024 log probabilities a token are reported. Throws BackendError when the card cannot do it, std::invalid_argument for the configuration or a shape
   // that has no kernels; one sentence.
   CudaBackend(cuda::DeviceWeights weights, const EngineConfig& config, CudaOptions options = {});
   ~CudaBackend() override;
@@ -55,6 +55,9 @@ class CudaBackend final : public Backend {
   void wake() override;
 
   CudaFacts facts() const;
+  // Bytes a second, of a kernel that only reads the K/V cache: what a step that reads weights and K/V can come near to.
+  // Between steps.
+  double measure_read_bandwidth();
 
  private:
   class Impl;
