@@ -52,7 +52,6 @@ struct alignas(16) AttentionCounts {
 // What a step may need at most; fixed when memory is taken.
 struct AttentionCapacity {
   std::int32_t rows;          // rows of a step
-  std::int32_t tokens;        // tokens of a step
   std::int32_t decode_items;  // and slots for partial results
   std::int32_t prefill_items;
 
@@ -61,7 +60,7 @@ struct AttentionCapacity {
     const std::int32_t chunks = (max_context + kAttentionChunk - 1) / kAttentionChunk;
     // Of every row the last item may be part of a tile.
     const std::int32_t prefill = max_tokens / (kPrefillRows / group) + max_rows;
-    return {max_rows, max_tokens, max_rows * chunks, prefill};
+    return {max_rows, max_rows * chunks, prefill};
   }
 };
 
