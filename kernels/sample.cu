@@ -1,0 +1,434 @@
+#include "kernels/sample.h"
+
+#include <cooperative_groups.h>
+
+#include <stdexcept>
+
+#include "kernels/launch.cuh"
+#include "kernels/sampling.h"
+#include "kernels/vector.cuh"
+
+namespace tokenyard::kernels {
+namespace {
+
+namespace cg = cooperative_groups;
+
+constexpr int kThreads = 512;
+constexpr int kWarps = kThreads / 32;
+constexpr int kBins = 2048;    // 11 bits of a threshold at a time
+constexpr int kPartBits = 14;  // a mass, below 2^41, is summed in three parts: 2^14 x 2^17 tokens of a block stay below 2^32
+constexpr int kParts = 3;
+constexpr std::int32_t kMaxSlice = 100'000;  // logits a block keeps in shared memory
+constexpr std::uint16_t kMinusInfinity = 0xff80;
+
+// A block's own memory, beside its slice of the row. Blocks of the cluster read each other's `histogram` and `published`.
+struct Shared {
+  alignas(16) std::uint32_t histogram[kParts][kBins];
+  std::uint64_t warp_values[kWarps];
+  std::uint64_t published[2];
+  std::uint64_t above;
+  std::uint32_t digit;
+  std::uint32_t best_order;  // of the block's best score so far, or a bound below it
+};
+
+__device__ std::uint64_t larger(std::uint64_t a, std::uint64_t b) { return a > b ? a : b; }
+
+// The greatest is the best; of equal ones the lowest id.
+__device__ std::uint64_t key_of(float x, std::uint32_t id) { return std::uint64_t{sampling::order_of(x)} << 32 | ~id; }
+__device__ std::int32_t id_of(std::uint64_t key) { return static_cast<std::int32_t>(~static_cast<std::uint32_t>(key)); }
+__device__ float value_of(std::uint64_t key) { return sampling::logit_of(static_cast<std::uint32_t>(key >> 32)); }
+
+// One cluster works on one row; each of its blocks holds a slice of the logits in shared memory, so that they are read from
+// global memory once. All sums and maxima are of integers: who adds what first does not matter.
+template <int Blocks>
+class Row {
+ public:
+  __device__ Row(const Sample& args, Shared& shared, Bf16* slice, std::int64_t row)
+      : args_(args), shared_(shared), slice_(slice), row_(row), params_(args.rows[row]) {
+    const std::int32_t vectors = args.stride / kVector;
+    const std::int32_t share = (vectors + Blocks - 1) / Blocks;
+    const std::int32_t first = min(vectors, static_cast<std::int32_t>(cluster_.block_rank()) * share);
+    first_id_ = first * kVector;
+    vectors_ = min(vectors - first, share);
+    penalised_ = params_.repetition_penalty != 1.0f;
+  }
+
+  __device__ void run() {
+    fetch();
+    const std::uint64_t top = best_logit();
+    std::int32_t token = -1;
+    if (static_cast<std::uint32_t>(top >> 32) > sampling::kLeastOrder) {
+      token = params_.temperature == 0.0f ? id_of(top) : draw(value_of(top));
+    }
+    if (leads()) {
+      args_.tokens[row_] = token;
+      if (params_.seen_row >= 0 && token >= 0) atomicOr(seen_words_of_row() + token / 32, 1u << token % 32);
+    }
+    if (params_.logprobs >= 0 && token >= 0) report_logprobs(token);
+    cluster_.sync();  // nobody leaves while another reads its memory
+  }
+
+ private:
+  // Every vector of the slice is touched by one thread only, except where masks are set.
+  template <class F>
+  __device__ void for_each_vector(const F& f) {
+    for (std::int32_t v = static_cast<std::int32_t>(threadIdx.x); v < vectors_; v += kThreads) f(v * kVector);
+  }
+
+  // f(logit, id) for each of the slice, penalised or raw.
+  template <bool Raw, class F>
+  __device__ void for_each_logit(const F& f) {
+    for_each_vector([&](std::int32_t at) {
+      const Floats x = Raw ? load(slice_ + at) : logits_at(at);
+      for (int i = 0; i < kVector; ++i) f(x.value[i], static_cast<std::uint32_t>(first_id_ + at + i));
+    });
+  }
+
+  __device__ Floats logits_at(std::int32_t at) const {
+    Floats x = load(slice_ + at);
+    if (penalised_) {
+      const auto* const bytes = reinterpret_cast<const std::uint8_t*>(seen_words_of_row());
+      const std::uint32_t seen = bytes[(first_id_ + at) / 8];
+      for (int i = 0; i < kVector; ++i) {
+        if (seen >> i & 1) x.value[i] = sampling::cleaned(sampling::penalized(x.value[i], params_.repetition_penalty));
+      }
+    }
+    return x;
+  }
+
+  __device__ std::uint32_t* seen_words_of_row() const {
+    return args_.seen + std::int64_t{params_.seen_row} * seen_words(args_.stride);
+  }
+  __device__ bool leads() const { return cluster_.block_rank() == 0 && threadIdx.x == 0; }
+
+  __device__ std::uint16_t* bits_at(std::int32_t id) { return reinterpret_cast<std::uint16_t*>(slice_) + id - first_id_; }
+  __device__ std::uint16_t raw_bits(std::int32_t id) const {
+    const auto bits = reinterpret_cast<const std::uint16_t*>(args_.logits)[row_ * args_.stride + id];
+    return id >= args_.num_ids || (bits & 0x7f80) == 0x7f80 ? kMinusInfinity : bits;
+  }
+
+  __device__ void fetch() {
+    const Bf16* const from = args_.logits + row_ * args_.stride + first_id_;
+    for_each_vector([&](std::int32_t at) {
+      const auto to = static_cast<std::uint32_t>(__cvta_generic_to_shared(slice_ + at));
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from + at) : "memory");
+    });
+    asm volatile("cp.async.wait_all;" ::: "memory");
+    // What takes no part becomes minus infinity once, here.
+    for_each_vector([&](std::int32_t at) {
+      const uint4 bits = *reinterpret_cast<const uint4*>(slice_ + at);
+      const std::uint32_t words[] = {bits.x, bits.y, bits.z, bits.w};
+      bool special = first_id_ + at + kVector > args_.num_ids;
+      for (const std::uint32_t word : words) {
+        special = special || (word & 0x7f80u) == 0x7f80u || (word & 0x7f800000u) == 0x7f800000u;
+      }
+      if (special) {
+        for (std::int32_t id = first_id_ + at; id < first_id_ + at + kVector; ++id) *bits_at(id) = raw_bits(id);
+      }
+    });
+    if (params_.num_masked > 0) {
+      __syncthreads();
+      for_each_masked([&](std::int32_t id) { *bits_at(id) = kMinusInfinity; });
+      __syncthreads();
+    }
+  }
+
+  template <class F>
+  __device__ void for_each_masked(const F& f) {
+    for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i < params_.num_masked; i += kThreads) {
+      const std::int32_t id = args_.masked_ids[params_.first_masked + i];
+      if (id >= first_id_ && id < first_id_ + vectors_ * kVector) f(id);
+    }
+  }
+
+  // Also leaves each thread's own greatest in thread_order_.
+  __device__ std::uint64_t best_logit() {
+    float best = sampling::logit_of(sampling::kLeastOrder);
+    std::uint32_t best_id = 0;
+    for_each_logit<false>([&](float logit, std::uint32_t id) {
+      if (logit > best) {
+        best = logit;
+        best_id = id;
+      }
+    });
+    thread_order_ = sampling::order_of(best);
+    return over_cluster(key_of(best, best_id), larger);
+  }
+
+  // The value that `join` makes of every thread's, the same everywhere.
+  template <class Join>
+  __device__ std::uint64_t over_cluster(std::uint64_t value, const Join& join) {
+    for (int distance = 16; distance > 0; distance /= 2) value = join(value, __shfl_xor_sync(~0u, value, distance));
+    if (threadIdx.x % 32 == 0) shared_.warp_values[threadIdx.x / 32] = value;
+    __syncthreads();
+    // Two places by turns: the one of two calls ago has been read by everybody.
+    std::uint64_t* const place = &shared_.published[turn_];
+    turn_ ^= 1;
+    if (threadIdx.x < 32) {
+      value = shared_.warp_values[threadIdx.x % kWarps];
+      for (int distance = kWarps / 2; distance > 0; distance /= 2) value = join(value, __shfl_xor_sync(~0u, value, distance));
+      if (threadIdx.x == 0) *place = value;
+    }
+    cluster_.sync();
+    value = *cluster_.map_shared_rank(place, 0);
+    for (int block = 1; block < Blocks; ++block) value = join(value, *cluster_.map_shared_rank(place, block));
+    return value;
+  }
+
+  // The largest threshold such that what is not below it measures at least target_of(total), or else something at most
+  // kLeastOrder. `for_each(visit)` calls visit(order, measure) with `measure()` the element's measure; measures below
+  // 2^(14 Parts). Eleven bits of the threshold at a time: a histogram of the elements that share the bits above, summed over
+  // the cluster. Without a penalty the lower half of an order says nothing, so ten bits less are looked at.
+  template <int Parts, class ForEach, class TargetOf>
+  __device__ std::uint32_t find_threshold(const ForEach& for_each, const TargetOf& target_of) {
+    std::uint32_t prefix = 0;
+    std::uint32_t known = 0;
+    std::uint64_t above = 0;
+    std::uint64_t target = 0;
+    for (int shift = 21; shift >= (penalised_ ? -1 : 10); shift -= 11) {
+      const int low = shift < 0 ? 0 : shift;  // the last digit has ten bits
+      for (int i = static_cast<int>(threadIdx.x); i < Parts * kBins; i += kThreads) shared_.histogram[0][i] = 0;
+      __syncthreads();
+      for_each([&](std::uint32_t order, const auto& measure) {
+        if ((order & known) != prefix) return;
+        const std::uint32_t bin = (order & ~known) >> low;
+        const std::uint64_t amount = measure();
+        for (int part = 0; part < Parts; ++part) {
+          const auto piece = static_cast<std::uint32_t>(amount >> part * kPartBits) & ((1u << kPartBits) - 1);
+          if (piece != 0) atomicAdd(&shared_.histogram[part][bin], piece);
+        }
+      });
+      cluster_.sync();
+
+      // Each thread sums four bins; the first thread has the greatest ones.
+      constexpr int kEach = kBins / kThreads;
+      static_assert(kEach == 4);
+      const int first = kBins - kEach * (static_cast<int>(threadIdx.x) + 1);
+      std::uint64_t sums[kEach] = {};
+      for (int block = 0; block < Blocks; ++block) {
+        for (int part = 0; part < Parts; ++part) {
+          const uint4 bins = *reinterpret_cast<const uint4*>(cluster_.map_shared_rank(&shared_.histogram[part][first], block));
+          const std::uint32_t words[kEach] = {bins.x, bins.y, bins.z, bins.w};
+          for (int i = 0; i < kEach; ++i) sums[i] += std::uint64_t{words[i]} << part * kPartBits;
+        }
+      }
+      const std::uint64_t mine = sums[0] + sums[1] + sums[2] + sums[3];
+      std::uint64_t until = mine;  // the sum over this thread and those before it
+      for (int distance = 1; distance < 32; distance *= 2) {
+        const std::uint64_t other = __shfl_up_sync(~0u, until, distance);
+        if (static_cast<int>(threadIdx.x) % 32 >= distance) until += other;
+      }
+      if (threadIdx.x % 32 == 31) shared_.warp_values[threadIdx.x / 32] = until;
+      __syncthreads();
+      std::uint64_t total = 0;
+      for (int warp = 0; warp < kWarps; ++warp) {
+        if (warp < static_cast<int>(threadIdx.x) / 32) until += shared_.warp_values[warp];
+        total += shared_.warp_values[warp];
+      }
+      if (known == 0) target = target_of(total);
+      if (above + total < target) {  // only the first digit can find that, and every thread does
+        cluster_.sync();             // the histograms have been read
+        return 0;
+      }
+      std::uint64_t before = above + until - mine;
+      if (before < target && above + until >= target) {
+        int i = kEach - 1;
+        while (before + sums[i] < target) before += sums[i--];
+        shared_.digit = static_cast<std::uint32_t>(first + i);
+        shared_.above = before;
+      }
+      cluster_.sync();  // the digit is there, and the histograms have been read
+      prefix |= shared_.digit << low;
+      known |= ~0u << low;
+      above = shared_.above;
+    }
+    return prefix;
+  }
+
+  // The token that the cuts and the noise choose. `greatest` is the greatest logit.
+  __device__ std::int32_t draw(float greatest) {
+    const float temperature = params_.temperature;
+    std::uint32_t threshold = sampling::kLeastOrder + 1;
+    if (params_.top_k > 0) {
+      const auto k = static_cast<std::uint64_t>(params_.top_k);
+      const auto one = [] { return std::uint64_t{1}; };
+      const auto target = [&](std::uint64_t) { return k; };
+      // The k-th of the threads' own greatest logits is not above the k-th of all: below it nothing needs counting.
+      const std::uint32_t floor = max(threshold, find_threshold<1>(
+                                                     [&](const auto& visit) {
+                                                       if (thread_order_ >= threshold) visit(thread_order_, one);
+                                                     },
+                                                     target));
+      threshold = max(threshold, find_threshold<1>(
+                                     [&](const auto& visit) {
+                                       for_each_logit<false>([&](float logit, std::uint32_t) {
+                                         const std::uint32_t order = sampling::order_of(logit);
+                                         if (order >= floor) visit(order, one);
+                                       });
+                                     },
+                                     target));
+    }
+    if (params_.top_p < 1.0f) {
+      threshold =
+          max(threshold, find_threshold<kParts>(
+                             [&](const auto& visit) {
+                               for_each_logit<false>([&](float logit, std::uint32_t) {
+                                 const std::uint32_t order = sampling::order_of(logit);
+                                 if (order < threshold) return;
+                                 visit(order, [&] { return sampling::mass(sampling::scaled(logit, greatest, temperature)); });
+                               });
+                             },
+                             [&](std::uint64_t total) { return larger(1, sampling::share_of(total, params_.top_p)); }));
+    }
+    return best_score(greatest, sampling::logit_of(threshold));
+  }
+
+  // Gumbel-max over the logits that are at least `least`. Noise comes cheap as bits and dear as a number: as v >= 2^-(z+1) for
+  // a word with z leading zeros, g <= ln 2 (z + 1), and only a token that this bound lets hope for the best score so far is
+  // scored.
+  __device__ std::int32_t best_score(float greatest, float least) {
+    // No score of the likeliest token is below -3.13, the least noise.
+    if (threadIdx.x == 0) shared_.best_order = sampling::order_of(-3.2f);
+    __syncthreads();
+    constexpr float kPerLn2 = 1.44269504f;
+    constexpr float kMargin = 1e-3f;  // far more than the rounding of a score that can win
+    const float slope = -kPerLn2 / params_.temperature;
+    // zeros_needed(l): the least whole z that may do, taken from the low bits of a sum with 1.5 x 2^23. Rounding x + 0.49 to
+    // the nearest never exceeds the next whole number above x.
+    const auto offset_now = [&] {
+      const float best = sampling::logit_of(*const_cast<const volatile std::uint32_t*>(&shared_.best_order));
+      return (best - kMargin) * kPerLn2 - 1.0f + 0.49f;
+    };
+    std::uint64_t best = 0;
+    for_each_vector([&](std::int32_t at) {
+      const Floats x = logits_at(at);
+      for (int half = 0; half < kVector; half += 4) {
+        const float* const l = x.value + half;
+        const float most = fmaxf(fmaxf(l[0], l[1]), fmaxf(l[2], l[3]));
+        const float offset = offset_now();
+        if (most < least || fmaf(most - greatest, slope, offset) > 32.5f) continue;
+        const std::uint32_t first = static_cast<std::uint32_t>(first_id_ + at + half);
+        const sampling::Words noise = sampling::noise4(params_.seed, static_cast<std::uint32_t>(params_.position), first / 4);
+        for (int i = 0; i < 4; ++i) {
+          const float zeros = fmaf(l[i] - greatest, slope, offset) + 12582912.0f;
+          if (__clz(static_cast<int>(noise.word[i])) < __float_as_int(zeros) - 0x4b400000 || l[i] < least) continue;
+          const float scaled = sampling::scaled(l[i], greatest, params_.temperature);
+          if (params_.min_p > 0.0f && sampling::weight(scaled) < params_.min_p) continue;
+          const std::uint64_t key = key_of(sampling::score(scaled, noise.word[i]), first + static_cast<std::uint32_t>(i));
+          if (key <= best) continue;
+          best = key;
+          atomicMax(&shared_.best_order, static_cast<std::uint32_t>(key >> 32));
+        }
+      }
+    });
+    return id_of(over_cluster(best, larger));
+  }
+
+  __device__ void report_logprobs(std::int32_t token) {
+    __syncthreads();  // everybody is done with the masked logits
+    for_each_masked([&](std::int32_t id) { *bits_at(id) = raw_bits(id); });
+    __syncthreads();
+    std::uint64_t best = 0;  // this thread's greatest of those not yet reported
+    const auto rescan = [&](std::uint64_t below) {
+      best = 0;
+      for_each_logit<true>([&](float logit, std::uint32_t id) {
+        const std::uint64_t key = key_of(logit, id);
+        if (key < below && static_cast<std::int32_t>(id) < args_.num_ids) best = larger(best, key);
+      });
+    };
+    rescan(~std::uint64_t{0});
+    std::uint64_t next = over_cluster(best, larger);
+    const float greatest = value_of(next);
+    const auto bits = static_cast<std::uint32_t>(raw_bits(token));
+    const std::uint64_t chosen = key_of(__uint_as_float(bits << 16), static_cast<std::uint32_t>(token));
+    std::uint64_t mass = 0;
+    std::uint64_t ahead = 0;
+    for_each_logit<true>([&](float logit, std::uint32_t id) {
+      mass += sampling::mass(sampling::scaled(logit, greatest, 1.0f));
+      ahead += key_of(logit, id) > chosen;
+    });
+    const auto sum = [](std::uint64_t a, std::uint64_t b) { return a + b; };
+    mass = over_cluster(mass, sum);
+    ahead = over_cluster(ahead, sum);
+    const auto logprob_of = [&](std::uint64_t key) {
+      return sampling::logprob(sampling::scaled(value_of(key), greatest, 1.0f), mass);
+    };
+    if (leads()) {
+      args_.logprobs[row_] = logprob_of(chosen);
+      args_.ranks[row_] = static_cast<std::int32_t>(ahead) + 1;
+    }
+    for (std::int32_t i = 0; i < min(params_.logprobs, args_.num_ids); ++i) {
+      if (i > 0) {
+        if (best == next) rescan(next);  // only the thread that had it
+        next = over_cluster(best, larger);
+      }
+      if (leads()) {
+        args_.top_tokens[row_ * args_.top_capacity + i] = id_of(next);
+        args_.top_logprobs[row_ * args_.top_capacity + i] = logprob_of(next);
+      }
+    }
+  }
+
+  const Sample& args_;
+  Shared& shared_;
+  Bf16* const slice_;
+  const std::int64_t row_;
+  const SampleRow params_;
+  cg::cluster_group cluster_ = cg::this_cluster();
+  std::int32_t first_id_;
+  std::int32_t vectors_;
+  bool penalised_;
+  int turn_ = 0;
+  std::uint32_t thread_order_ = 0;
+};
+
+template <int Blocks>
+__global__ void __cluster_dims__(Blocks, 1, 1) __launch_bounds__(kThreads, 2) sample_kernel(const Sample args) {
+  extern __shared__ __align__(16) unsigned char slice[];
+  __shared__ Shared shared;
+  cudaGridDependencySynchronize();
+  cudaTriggerProgrammaticLaunchCompletion();
+  const std::int64_t row = blockIdx.x / Blocks;
+  if (args.rows[row].position < 0) return;  // the whole cluster
+  Row<Blocks>(args, shared, reinterpret_cast<Bf16*>(slice), row).run();
+}
+
+template <int Blocks>
+void launch_sample(const Sample& args, std::int32_t rows, Stream stream) {
+  const std::int32_t vectors = (args.stride / kVector + Blocks - 1) / Blocks;
+  const auto bytes = static_cast<std::size_t>(vectors) * kVector * sizeof(Bf16);
+  static const cudaError_t allowed = cudaFuncSetAttribute(sample_kernel<Blocks>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                          kMaxSlice * static_cast<int>(sizeof(Bf16)));
+  check(allowed, "sample: shared memory");
+  launch("sample", sample_kernel<Blocks>, dim3(static_cast<unsigned>(rows * Blocks)), dim3(kThreads), bytes, stream, args);
+}
+
+__global__ void mark_seen_kernel(std::uint32_t* seen, std::int32_t words, const Occurrence* occurrences, std::int32_t count) {
+  cudaGridDependencySynchronize();
+  const std::int32_t i = static_cast<std::int32_t>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (i >= count) return;
+  const auto [row, token] = occurrences[i];
+  atomicOr(seen + std::int64_t{row} * words + token / 32, 1u << token % 32);
+}
+
+}  // namespace
+
+void sample(const Sample& args, std::int32_t rows, Stream stream) {
+  if (args.stride % kVector != 0 || args.stride > 8 * kMaxSlice) {
+    throw std::invalid_argument("the vocabulary must be a multiple of 8 and at most 800000");
+  }
+  // Few rows: more blocks a row. The tokens do not depend on it.
+  if (rows <= 16 || args.stride > 4 * kMaxSlice) {
+    launch_sample<8>(args, rows, stream);
+  } else {
+    launch_sample<4>(args, rows, stream);
+  }
+}
+
+void mark_seen(std::uint32_t* seen, std::int32_t stride, const Occurrence* occurrences, std::int32_t count, Stream stream) {
+  if (count == 0) return;
+  launch("mark_seen", mark_seen_kernel, dim3(static_cast<unsigned>((count + 255) / 256)), dim3(256), 0, stream, seen,
+         seen_words(stride), occurrences, count);
+}
+
+}  // namespace tokenyard::kernels
