@@ -1,0 +1,116 @@
+// The GEMM for few tokens gives the bits of cuBLASLt's kernels without split-K, so a row says the same whichever computes it.
+#include "kernels/small_gemm.h"
+
+#include <cublasLt.h>
+
+#include <cstring>
+
+#include "catch.h"
+#include "tests/kernels/gpu/support/device.h"
+
+namespace tokenyard {
+namespace {
+
+using gpu::DeviceArray;
+using kernels::Bf16;
+
+void require(cublasStatus_t status) { REQUIRE(status == CUBLAS_STATUS_SUCCESS); }
+
+// out [m, n] = x [m, k] w [n, k]^T by each of cuBLASLt's candidates that uses neither split-K nor a workspace.
+class Candidates {
+ public:
+  Candidates(int m, int n, int k) {
+    require(cublasLtCreate(&handle_));
+    require(cublasLtMatmulDescCreate(&operation_, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    const cublasOperation_t transposed = CUBLAS_OP_T;
+    require(cublasLtMatmulDescSetAttribute(operation_, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed));
+    const auto un = static_cast<std::uint64_t>(n);
+    const auto um = static_cast<std::uint64_t>(m);
+    const auto uk = static_cast<std::uint64_t>(k);
+    require(cublasLtMatrixLayoutCreate(&w_, CUDA_R_16BF, uk, un, k));
+    require(cublasLtMatrixLayoutCreate(&x_, CUDA_R_16BF, uk, um, k));
+    require(cublasLtMatrixLayoutCreate(&out_, CUDA_R_16BF, un, um, n));
+    cublasLtMatmulPreference_t preference;
+    require(cublasLtMatmulPreferenceCreate(&preference));
+    const std::size_t workspace = 0;
+    const std::uint32_t none = CUBLASLT_REDUCTION_SCHEME_NONE;
+    require(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace,
+                                                 sizeof workspace));
+    require(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &none, sizeof none));
+    found_.resize(8);
+    int count = 0;
+    require(cublasLtMatmulAlgoGetHeuristic(handle_, operation_, w_, x_, out_, out_, preference, 8, found_.data(), &count));
+    found_.resize(static_cast<std::size_t>(count));
+    cublasLtMatmulPreferenceDestroy(preference);
+  }
+  ~Candidates() {
+    cublasLtMatrixLayoutDestroy(w_);
+    cublasLtMatrixLayoutDestroy(x_);
+    cublasLtMatrixLayoutDestroy(out_);
+    cublasLtMatmulDescDestroy(operation_);
+    cublasLtDestroy(handle_);
+  }
+  Candidates(const Candidates&) = delete;
+  Candidates& operator=(const Candidates&) = delete;
+
+  std::size_t count() const { return found_.size(); }
+  void run(std::size_t i, const Bf16* w, const Bf16* x, Bf16* out) const {
+    const float one = 1;
+    const float zero = 0;
+    require(cublasLtMatmul(handle_, operation_, &one, w, w_, x, x_, &zero, out, out_, out, out_, &found_[i].algo, nullptr, 0,
+                           nullptr));
+  }
+
+ private:
+  cublasLtHandle_t handle_;
+  cublasLtMatmulDesc_t operation_;
+  cublasLtMatrixLayout_t w_, x_, out_;
+  std::vector<cublasLtMatmulHeuristicResult_t> found_;
+};
+
+TEST_CASE("the GEMM for few tokens gives cuBLASLt's bits") {
+  struct Shape {
+    int n, k;
+  };
+  for (const auto [n, k] : {Shape{4096, 1024},
+                            {1024, 2048},
+                            {6144, 1024},
+                            {1024, 3072},
+                            {960, 576},
+                            {576, 576},
+                            {3072, 576},
+                            {576, 1536},
+                            {49152, 576},
+                            {151936, 1024}}) {
+    const auto un = static_cast<std::size_t>(n);
+    const auto uk = static_cast<std::size_t>(k);
+    const DeviceArray<Bf16> w(un * uk);
+    const DeviceArray<Bf16> x(8 * uk);
+    gpu::fill_random(w.data(), w.size(), 11, 0.05f);
+    gpu::fill_random(x.data(), x.size(), 12);
+    for (const int m : {1, 2, 3, 8}) {
+      const auto um = static_cast<std::size_t>(m);
+      const DeviceArray<Bf16> ours(um * un);
+      kernels::small_gemm(w.data(), x.data(), m, n, k, ours.data(), nullptr);
+      gpu::synchronize();
+      const auto ours_host = ours.download();
+      const Candidates candidates(m, n, k);
+      REQUIRE(candidates.count() > 0);
+      for (std::size_t c = 0; c < candidates.count(); ++c) {
+        const DeviceArray<Bf16> theirs(um * un);
+        candidates.run(c, w.data(), x.data(), theirs.data());
+        gpu::synchronize();
+        const auto theirs_host = theirs.download();
+        std::size_t unequal = 0;
+        for (std::size_t i = 0; i < ours_host.size(); ++i) {
+          unequal += std::memcmp(&ours_host[i], &theirs_host[i], sizeof(Bf16)) != 0;
+        }
+        INFO("M " << m << ", N " << n << ", K " << k << ", candidate " << c << " of " << candidates.count());
+        CHECK(unequal == 0);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tokenyard
