@@ -123,7 +123,7 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
   const int total = p.step.work.counts->decode * p.kv_heads;
   const auto blocks = static_cast<int>(gridDim.x);
   // Few units: there is more to gain from sharing each than to lose on tiles that do not exist.
-  const bool team = p.split == DecodeSplit::teams || (p.split == DecodeSplit::automatic && total <= 2 * blocks);
+  const bool team = p.split == DecodeSplit::teams || (p.split == DecodeSplit::automatic && total <= blocks);
 
   struct Place {  // a tile
     int unit;     // -1: none left
@@ -168,7 +168,6 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
   const auto block = static_cast<int>(blockIdx.x);
   Place ring[kStages];  // the tile being computed, then those being copied
   ring[0] = fetch(team ? block : total < blocks * kWarps ? warp * blocks + block : block * kWarps + warp);
-
   cudaGridDependencySynchronize();
 #pragma unroll
   for (int i = 0; i < kStages; ++i) {
@@ -498,20 +497,13 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
 
 // ---- Launchers
 
-int multiprocessors() {
-  static const int count = [] {
-    int device = 0;
-    int n = 0;
-    check(cudaGetDevice(&device), "cudaGetDevice");
-    check(cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
-    return n;
-  }();
-  return count;
-}
-
-template <class Kernel>
-void allow_shared(Kernel* kernel, std::size_t bytes) {
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), "attention");
+// More shared memory than a kernel gets unasked; holds for the current device.
+template <int D>
+void prepare() {
+  check(cudaFuncSetAttribute(decode_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(DecodeShared<D>)),
+        "decode attention");
+  check(cudaFuncSetAttribute(prefill_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(PrefillShared<D>)),
+        "prefill attention");
 }
 
 CUtensorMap map_of(const AttentionCache& cache) {
@@ -539,24 +531,18 @@ Parameters parameters(const AttentionCache& cache, std::int32_t layer, std::int3
 }
 
 template <int D>
-void launch_decode(const Parameters& p, const CUtensorMap& map, std::int32_t rows, Stream stream) {
-  constexpr std::size_t kShared = sizeof(DecodeShared<D>);
-  static const bool ready = (allow_shared(decode_kernel<D>, kShared), true);
-  static_cast<void>(ready);
-  launch("decode attention", decode_kernel<D>, dim3(static_cast<unsigned>(multiprocessors())), dim3(kThreads), kShared, stream,
-         p, map);
+void launch_decode(const Parameters& p, const AttentionCache& cache, std::int32_t rows, Stream stream) {
+  launch("decode attention", decode_kernel<D>, dim3(cache.multiprocessors()), dim3(kThreads), sizeof(DecodeShared<D>), stream,
+         p, map_of(cache));
   const int blocks = (p.kv_heads * p.group + kWarps - 1) / kWarps;
   launch("merge of attention", merge_kernel<D>, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(rows)),
          dim3(kThreads), 0, stream, p);
 }
 
 template <int D>
-void launch_prefill(const Parameters& p, const CUtensorMap& map, Stream stream) {
-  constexpr std::size_t kShared = sizeof(PrefillShared<D>);
-  static const bool ready = (allow_shared(prefill_kernel<D>, kShared), true);
-  static_cast<void>(ready);
-  launch("prefill attention", prefill_kernel<D>, dim3(static_cast<unsigned>(2 * multiprocessors())), dim3(kThreads), kShared,
-         stream, p, map);
+void launch_prefill(const Parameters& p, const AttentionCache& cache, Stream stream) {
+  launch("prefill attention", prefill_kernel<D>, dim3(2 * cache.multiprocessors()), dim3(kThreads), sizeof(PrefillShared<D>),
+         stream, p, map_of(cache));
 }
 
 }  // namespace
@@ -582,15 +568,26 @@ AttentionCache::AttentionCache(Bf16* data, const KvShape& shape) : shape_(shape)
                                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) throw DeviceError("cuTensorMapEncodeTiled: error " + std::to_string(static_cast<int>(result)));
   std::memcpy(tensor_map_, &map, sizeof map);
+
+  int device = 0;
+  int multiprocessors = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
+  multiprocessors_ = static_cast<unsigned>(multiprocessors);
+  if (shape.head_dim == 64) {
+    prepare<64>();
+  } else {
+    prepare<128>();
+  }
 }
 
 void decode_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
                       std::int32_t rows, const Bf16* q, Bf16* out, Stream stream, DecodeSplit split) {
   const Parameters p = parameters(cache, layer, group, step, q, out, split);
   if (cache.shape().head_dim == 64) {
-    launch_decode<64>(p, map_of(cache), rows, stream);
+    launch_decode<64>(p, cache, rows, stream);
   } else {
-    launch_decode<128>(p, map_of(cache), rows, stream);
+    launch_decode<128>(p, cache, rows, stream);
   }
 }
 
@@ -598,9 +595,9 @@ void prefill_attention(const AttentionCache& cache, std::int32_t layer, std::int
                        const Bf16* q, Bf16* out, Stream stream) {
   const Parameters p = parameters(cache, layer, group, step, q, out, DecodeSplit::automatic);
   if (cache.shape().head_dim == 64) {
-    launch_prefill<64>(p, map_of(cache), stream);
+    launch_prefill<64>(p, cache, stream);
   } else {
-    launch_prefill<128>(p, map_of(cache), stream);
+    launch_prefill<128>(p, cache, stream);
   }
 }
 

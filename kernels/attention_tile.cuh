@@ -205,23 +205,18 @@ __device__ __forceinline__ void attend_tile(Softmax<D, kHalves>& state, const st
   }
 
   v_ready();
-  // Eight columns of eight at a time: as many sums in the making hide what each multiply_add waits for the one before it.
-  constexpr int kColumns = 8;
 #pragma unroll
-  for (int d = 0; d < D / 8; d += kColumns) {
-    float o[kColumns][4] = {};
+  for (int d = 0; d < D / 8; d += 2) {
+    float o[2][4] = {};
 #pragma unroll
     for (int k = 0; k < kTile / 16; ++k) {
-#pragma unroll
-      for (int i = 0; i < kColumns; i += 2) {
-        std::uint32_t b[4];
-        load_matrices_transposed(b, moved<D>(v_lane, k, d + i));
-        multiply_add(o[i], p[k], b[0], b[1]);
-        multiply_add(o[i + 1], p[k], b[2], b[3]);
-      }
+      std::uint32_t b[4];
+      load_matrices_transposed(b, moved<D>(v_lane, k, d));
+      multiply_add(o[0], p[k], b[0], b[1]);
+      multiply_add(o[1], p[k], b[2], b[3]);
     }
 #pragma unroll
-    for (int i = 0; i < kColumns; ++i) {
+    for (int i = 0; i < 2; ++i) {
 #pragma unroll
       for (int e = 0; e < 2 * kHalves; ++e) state.o[d + i][e] = merged(state.o[d + i][e], o[i][e], shares[e / 2]);
     }
