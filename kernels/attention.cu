@@ -29,35 +29,46 @@ struct Parameters {
   DecodeSplit split;
 };
 
-// Warp-wide: copies what there is of a tile, a granule a lane, and lets `barrier` await it. which: 0 K, 1 V.
+__device__ __forceinline__ int granules_of(int tokens) { return (tokens + kGranule - 1) / kGranule; }
+
+// Where a lane's granule of a tile begins; the first lanes have one each.
+struct Granule {
+  int block;
+  int slot;
+};
+// Long before the copy, which has to wait for the block table otherwise.
+__device__ __forceinline__ Granule locate(const Parameters& p, int table, int first, int tokens) {
+  const int lane = static_cast<int>(threadIdx.x % 32);
+  if (lane >= granules_of(tokens)) return {0, 0};
+  const int position = first + lane * kGranule;
+  return {p.step.tables[static_cast<std::int64_t>(table) * p.step.table_stride + position / p.block_size],
+          position % p.block_size};
+}
+
+// Warp-wide: copies what there is of a tile and lets `barrier` await it. which: 0 K, 1 V.
 template <int D>
 __device__ __forceinline__ void copy_tile(const Parameters& p, const CUtensorMap* map, std::uint32_t tile,
-                                          std::uint32_t barrier, int which, int table, int head, int first, int tokens) {
+                                          std::uint32_t barrier, int which, const Granule& granule, int head, int tokens) {
   const int lane = static_cast<int>(threadIdx.x % 32);
-  constexpr std::uint32_t kBytes = kGranule * D * 2;
-  const int granules = min(kTile, tokens + kGranule - 1) / kGranule;
-  if (lane == 0) barrier_expect(barrier, static_cast<std::uint32_t>(granules) * kBytes);
+  const int granules = granules_of(tokens);
+  if (lane == 0) barrier_expect(barrier, static_cast<std::uint32_t>(granules) * kGranuleBytes<D>);
   __syncwarp();
   if (lane < granules) {
-    const int position = first + lane * kGranule;
-    const int block = p.step.tables[static_cast<std::int64_t>(table) * p.step.table_stride + position / p.block_size];
-    const std::int64_t row = (static_cast<std::int64_t>(block) * p.kv_heads + head) * p.block_size + position % p.block_size;
+    const std::int64_t row = (static_cast<std::int64_t>(granule.block) * p.kv_heads + head) * p.block_size + granule.slot;
     const int at = static_cast<int>(p.first_row + which * p.kv_rows + row);
     asm volatile(
         "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(
-            tile + static_cast<std::uint32_t>(lane) * kBytes),
+            tile + static_cast<std::uint32_t>(lane) * kGranuleBytes<D>),
         "l"(map), "r"(0), "r"(at), "r"(0), "r"(barrier)
         : "memory");
   }
 }
 
-// A copy brings whole granules: zeroes V behind the last token. `threads` of them take part, this one being number `thread`.
+// Zeroes V behind the last token: what was not copied, or was but nobody wrote. `threads` take part, this one being `thread`.
 template <int D>
-__device__ __forceinline__ void clear_rest_of_granule(std::uint32_t v_tile, int tokens, int thread, int threads) {
-  const int rows = (kGranule - tokens % kGranule) % kGranule;
-  for (int i = thread; i < rows * (D / 8); i += threads) {
-    asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(v_tile + tile_offset<D>(tokens + i / (D / 8), i % (D / 8))),
-                 "r"(0)
+__device__ __forceinline__ void clear_rest(std::uint32_t v_tile, int tokens, int thread, int threads) {
+  for (int i = tokens * (D / 8) + thread; i < kTile * (D / 8); i += threads) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(v_tile + tile_offset<D>(i / (D / 8), i % (D / 8))), "r"(0)
                  : "memory");
   }
   // Before a later copy overwrites what these threads have written.
@@ -105,30 +116,36 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
 
   cudaTriggerProgrammaticLaunchCompletion();
   if (lane == 0) {
-    for (int i = 0; i < kStages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i * 8));
+    for (int i = 0; i < kStages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i * 8), 1);
     barrier_init_fence();
   }
   __syncwarp();
   const int total = p.step.work.counts->decode * p.kv_heads;
   const auto blocks = static_cast<int>(gridDim.x);
   // Few units: there is more to gain from sharing each than to lose on tiles that do not exist.
-  const bool team = p.split == DecodeSplit::teams || (p.split == DecodeSplit::automatic && total <= 2 * kWarps * blocks);
+  const bool team = p.split == DecodeSplit::teams || (p.split == DecodeSplit::automatic && total <= blocks);
 
   struct Place {  // a tile
     int unit;     // -1: none left
     int head;
     int t;  // its first position
+    Granule granule;
     DecodeItem item;
   };
+  const auto tokens_of = [](const Place& place) { return max(0, min(kTile, place.item.end - place.t)); };
+  const auto located = [&](Place place) {
+    place.granule = locate(p, place.item.table, place.t, tokens_of(place));
+    return place;
+  };
   const auto fetch = [&](int unit) {
-    Place place{-1, 0, 0, {}};
+    Place place{-1, 0, 0, {}, {}};
     if (unit < total) {
       place.unit = unit;
       place.head = unit % p.kv_heads;
       place.item = p.step.work.decode[unit / p.kv_heads];
       place.t = place.item.begin + (team ? warp * kTile : 0);
     }
-    return place;
+    return located(place);
   };
   const auto next_unit = [&](int unit) {
     if (team) return fetch(unit + blocks);
@@ -139,13 +156,11 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
   const auto after = [&](Place place) {
     if (place.unit < 0) return place;
     place.t += team ? kAttentionChunk : kTile;
-    return place.t < place.item.end ? place : next_unit(place.unit);
+    return place.t < place.item.end ? located(place) : next_unit(place.unit);
   };
-  const auto tokens_of = [](const Place& place) { return max(0, min(kTile, place.item.end - place.t)); };
   const auto copy = [&](const Place& place, int stage, int which) {
     if (place.unit < 0) return;
-    copy_tile<D>(p, &map, tile_at(stage, which), barrier_at(stage, which), which, place.item.table, place.head, place.t,
-                 tokens_of(place));
+    copy_tile<D>(p, &map, tile_at(stage, which), barrier_at(stage, which), which, place.granule, place.head, tokens_of(place));
   };
 
   // Warps of one block begin with heads of the same block of K/V, which lie side by side; when there are fewer units than
@@ -153,7 +168,6 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
   const auto block = static_cast<int>(blockIdx.x);
   Place ring[kStages];  // the tile being computed, then those being copied
   ring[0] = fetch(team ? block : total < blocks * kWarps ? warp * blocks + block : block * kWarps + warp);
-
   cudaGridDependencySynchronize();
 #pragma unroll
   for (int i = 0; i < kStages; ++i) {
@@ -192,18 +206,17 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
     };
     const auto v_ready = [&] {
       barrier_wait(barrier_at(stage, 1), parity);
-      if (tokens % kGranule != 0) {
-        clear_rest_of_granule<D>(tile_at(stage, 1), tokens, lane, 32);
+      if (tokens < kTile) {
+        clear_rest<D>(tile_at(stage, 1), tokens, lane, 32);
         __syncwarp();
       }
     };
     if (tokens > 0) {
       const int limit[1] = {tokens};
-      attend_tile<D, 1>(state, q, tile_at(stage, 0), tile_at(stage, 1), limit, tokens, tokens < kTile, p.scale, k_done,
-                        v_ready);
+      attend_tile<D, 1>(state, q, tile_at(stage, 0), tile_at(stage, 1), limit, tokens < kTile, p.scale, k_done, v_ready);
     } else {  // a team's unit with less than four tiles
       k_done();
-      v_ready();
+      barrier_wait(barrier_at(stage, 1), parity);
     }
     __syncwarp();
     copy(fresh, stage, 1);
@@ -264,69 +277,66 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
 
 // ---- Merge
 
-// One block a (row, head), one thread a dimension.
+// One warp a (row, head), each lane with a few neighbouring dimensions.
 template <int D>
-__global__ __launch_bounds__(D) void merge_kernel(const __grid_constant__ Parameters p) {
-  constexpr int kBatch = 32;  // values in flight, and chunks whose shares a warp works out at once
-  __shared__ Shares shares[kBatch];
-  __shared__ float totals[kBatch];
+__global__ __launch_bounds__(kThreads) void merge_kernel(const __grid_constant__ Parameters p) {
+  constexpr int kWidth = D / 32;
+  struct alignas(kWidth * 4) Values {
+    float x[kWidth];
+  };
   const int heads = p.kv_heads * p.group;
-  const auto head = static_cast<int>(blockIdx.x);
+  const auto lane = static_cast<int>(threadIdx.x % 32);
+  const auto head = static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x / 32);
   cudaTriggerProgrammaticLaunchCompletion();
-  const bool exists = static_cast<int>(blockIdx.y) < p.step.work.counts->merge;
+  const bool exists = static_cast<int>(blockIdx.y) < p.step.work.counts->merge && head < heads;
   const MergeItem item = exists ? p.step.work.merge[blockIdx.y] : MergeItem{};
-  const auto dimension = static_cast<int>(threadIdx.x);
   const std::int64_t first = static_cast<std::int64_t>(item.first_slot) * heads + head;
-  const float* const values = p.step.partial_values + first * D + dimension;
+  const float* const values = p.step.partial_values + first * D + lane * kWidth;
   const float* const parts = p.step.partial_shares + first * 2;
 
   cudaGridDependencySynchronize();
   if (!exists) return;
   float m = kNone;
   float l = 0;
-  float o = 0;
-  for (int begin = 0; begin < item.count; begin += kBatch) {
-    // Without conditions, or the compiler would wait for one load after the other.
-    float fresh[kBatch];
-    if (item.count - begin > 8) {
+  Values o{};
+  // Chunks begin .. begin + kBatch - 1. Behind the last chunk there is nothing, whose merge changes nothing: without conditions
+  // all loads are under way at once.
+  const auto merge = [&]<int kBatch>(int begin) {
+    Values fresh[kBatch];
 #pragma unroll
-      for (int i = 0; i < kBatch; ++i) fresh[i] = values[static_cast<std::int64_t>(min(begin + i, item.count - 1)) * heads * D];
-    } else {
-#pragma unroll
-      for (int i = 0; i < 8; ++i) fresh[i] = values[static_cast<std::int64_t>(min(begin + i, item.count - 1)) * heads * D];
+    for (int i = 0; i < kBatch; ++i) {
+      const std::int64_t at = min(begin + i, item.count - 1);
+      fresh[i] = *reinterpret_cast<const Values*>(values + at * heads * D);
     }
-    if (threadIdx.x < kBatch) {
-      const int i = begin + dimension;
-      const float2 part = i < item.count ? *reinterpret_cast<const float2*>(parts + static_cast<std::int64_t>(i) * heads * 2)
-                                         : float2{kNone, 0};
-      // The greatest of this chunk and all before it: the m that a merge one by one would have.
-      float greatest = fmaxf(m, part.x);
+    // A lane a chunk. The greatest of it and all before it is the m that a merge one by one would have.
+    const bool there = lane < kBatch && begin + lane < item.count;
+    const float2 part = there ? *reinterpret_cast<const float2*>(parts + static_cast<std::int64_t>(begin + lane) * heads * 2)
+                              : float2{kNone, 0};
+    float greatest = fmaxf(m, part.x);
 #pragma unroll
-      for (int d = 1; d < kBatch; d *= 2) greatest = fmaxf(greatest, __shfl_sync(~0u, greatest, max(dimension - d, 0)));
-      float before = __shfl_sync(~0u, greatest, max(dimension - 1, 0));
-      if (dimension == 0) before = m;
-      shares[dimension] = merge_shares(before, part.x);
-      totals[dimension] = part.y;
-      m = __shfl_sync(~0u, greatest, kBatch - 1);
+    for (int d = 1; d < kBatch; d *= 2) greatest = fmaxf(greatest, __shfl_sync(~0u, greatest, max(lane - d, 0)));
+    float before = __shfl_sync(~0u, greatest, max(lane - 1, 0));
+    if (lane == 0) before = m;
+    m = __shfl_sync(~0u, greatest, kBatch - 1);
+    const Shares mine = merge_shares(before, part.x);
+#pragma unroll
+    for (int i = 0; i < kBatch; ++i) {
+      const Shares shares{__shfl_sync(~0u, mine.old, i), __shfl_sync(~0u, mine.fresh, i)};
+      l = merged(l, __shfl_sync(~0u, part.y, i), shares);
+#pragma unroll
+      for (int d = 0; d < kWidth; ++d) o.x[d] = merged(o.x[d], fresh[i].x[d], shares);
     }
-    __syncthreads();
-    // Behind the last chunk there is nothing, whose merge changes nothing.
-    if (item.count - begin > 8) {
-#pragma unroll
-      for (int i = 0; i < kBatch; ++i) {
-        o = merged(o, fresh[i], shares[i]);
-        l = merged(l, totals[i], shares[i]);
-      }
-    } else {
-#pragma unroll
-      for (int i = 0; i < 8; ++i) {
-        o = merged(o, fresh[i], shares[i]);
-        l = merged(l, totals[i], shares[i]);
-      }
-    }
-    __syncthreads();
+  };
+  if (item.count <= 8) {
+    merge.template operator()<8>(0);
+  } else {
+    for (int begin = 0; begin < item.count; begin += 16) merge.template operator()<16>(begin);
   }
-  p.out[(static_cast<std::int64_t>(item.token) * heads + head) * D + dimension] = __float2bfloat16(__fdividef(o, l));
+  Bf16* const out = p.out + (static_cast<std::int64_t>(item.token) * heads + head) * D + lane * kWidth;
+#pragma unroll
+  for (int d = 0; d < kWidth; d += 2) {
+    *reinterpret_cast<std::uint32_t*>(out + d) = pack(__fdividef(o.x[d], l), __fdividef(o.x[d + 1], l));
+  }
 }
 
 // ---- Prefill
@@ -336,7 +346,8 @@ constexpr int kPrefillStages = 2;
 template <int D>
 struct PrefillShared {
   alignas(1024) unsigned char tile[kPrefillStages][2][kTile * D * 2];
-  std::uint64_t barrier[kPrefillStages][2];
+  std::uint64_t barrier[kPrefillStages][2];  // a tile of K or V has come
+  std::uint64_t empty[kPrefillStages];       // all warps are done with a stage
   int unit;
   // The merged chunks of each thread's rows, which it alone uses.
   float o[D / 8][4][kThreads];
@@ -353,35 +364,46 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
   const int lane = thread % 32;
   const auto tiles = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared.tile));
   const auto barriers = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared.barrier));
+  const auto empties = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared.empty));
   const auto tile_at = [&](int stage, int which) {
     return tiles + static_cast<std::uint32_t>((stage * 2 + which) * kTile * D * 2);
   };
   const auto barrier_at = [&](int stage, int which) { return barriers + static_cast<std::uint32_t>((stage * 2 + which) * 8); };
 
   cudaTriggerProgrammaticLaunchCompletion();
+  const auto empty_at = [&](int stage) { return empties + static_cast<std::uint32_t>(stage * 8); };
   if (thread == 0) {
-    for (int i = 0; i < kPrefillStages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i * 8));
+    for (int i = 0; i < kPrefillStages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i * 8), 1);
+    for (int i = 0; i < kPrefillStages; ++i) barrier_init(empty_at(i), kWarps);
     barrier_init_fence();
   }
   __syncthreads();
   const int total = p.step.work.counts->prefill * p.kv_heads;
   cudaGridDependencySynchronize();
 
-  std::uint32_t parities = 0;  // a bit a stage
+  // Tiles are numbered through all units; number n uses stage n % 2 for the (n / 2)th time.
+  const auto parity_of = [](int n) { return static_cast<std::uint32_t>(n / kPrefillStages % 2); };
+  int begin = 0;  // the unit's first
   for (auto unit = static_cast<int>(blockIdx.x); unit < total;) {
     const PrefillItem item = p.step.work.prefill[unit / p.kv_heads];
     const int head = unit % p.kv_heads;
     const int end = item.first + item.count;
     const int num_tiles = (end + kTile - 1) / kTile;
-    const auto copy = [&](int t, int stage) {
-      if (warp != 0 || t >= num_tiles) return;
+    const auto tokens_of = [&](int tile) { return max(0, min(kTile, end - tile * kTile)); };
+    const auto granule_of = [&](int tile) {
+      return warp == 0 ? locate(p, item.table, tile * kTile, tokens_of(tile)) : Granule{};
+    };
+    const auto copy = [&](int tile, const Granule& granule) {
+      if (warp != 0 || tile >= num_tiles) return;
+      const int n = begin + tile;
+      const int stage = n % kPrefillStages;
+      if (n >= kPrefillStages) barrier_wait(empty_at(stage), parity_of(n - kPrefillStages));
       for (int which = 0; which < 2; ++which) {
-        copy_tile<D>(p, &map, tile_at(stage, which), barrier_at(stage, which), which, item.table, head, t * kTile,
-                     min(kTile, end - t * kTile));
+        copy_tile<D>(p, &map, tile_at(stage, which), barrier_at(stage, which), which, granule, head, tokens_of(tile));
       }
     };
-    copy(0, 0);
-    copy(1, 1);
+    copy(0, granule_of(0));
+    Granule next = granule_of(1);
 
     // This thread's two rows of 16. Rows that do not exist have no query and see what the last one sees.
     std::uint32_t q[D / 16][4];
@@ -417,20 +439,22 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
     }
 
     for (int i = 0; i < num_tiles; ++i) {
-      const int stage = i % kPrefillStages;
-      const std::uint32_t parity = parities >> stage & 1;
+      const int stage = (begin + i) % kPrefillStages;
+      const std::uint32_t parity = parity_of(begin + i);
       const int t = i * kTile;
-      const int tokens = min(kTile, end - t);
+      copy(i + 1, next);
+      next = granule_of(i + 2);
       barrier_wait(barrier_at(stage, 0), parity);
-      if (tokens % kGranule != 0) {
+      if (tokens_of(i) < kTile) {
         barrier_wait(barrier_at(stage, 1), parity);
-        clear_rest_of_granule<D>(tile_at(stage, 1), tokens, thread, kThreads);
+        __syncthreads();
+        clear_rest<D>(tile_at(stage, 1), tokens_of(i), thread, kThreads);
         __syncthreads();
       }
       if (t < most) {
         const int limit[2] = {context[0] - t, context[1] - t};
         attend_tile<D, 2>(
-            state, q, tile_at(stage, 0), tile_at(stage, 1), limit, tokens, least - t < kTile, p.scale, [] {},
+            state, q, tile_at(stage, 0), tile_at(stage, 1), limit, least - t < kTile, p.scale, [] {},
             [&] { barrier_wait(barrier_at(stage, 1), parity); });
         if ((t + kTile) % kAttentionChunk == 0 || t + kTile >= most) {  // the chunk is done
 #pragma unroll
@@ -451,9 +475,8 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
       } else {
         barrier_wait(barrier_at(stage, 1), parity);
       }
-      parities ^= 1u << stage;
-      __syncthreads();
-      copy(i + kPrefillStages, stage);
+      __syncwarp();
+      if (lane == 0) barrier_arrive(empty_at(stage));
     }
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
@@ -464,6 +487,7 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
             pack(__fdividef(shared.o[d][2 * h][thread], l[h]), __fdividef(shared.o[d][2 * h + 1][thread], l[h]));
       }
     }
+    begin += num_tiles;
     if (thread == 0) shared.unit = draw(p.step.tickets + 1, static_cast<int>(gridDim.x), total);
     __syncthreads();
     unit = shared.unit;
@@ -473,20 +497,13 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
 
 // ---- Launchers
 
-int multiprocessors() {
-  static const int count = [] {
-    int device = 0;
-    int n = 0;
-    check(cudaGetDevice(&device), "cudaGetDevice");
-    check(cudaDeviceGetAttribute(&n, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
-    return n;
-  }();
-  return count;
-}
-
-template <class Kernel>
-void allow_shared(Kernel* kernel, std::size_t bytes) {
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), "attention");
+// More shared memory than a kernel gets unasked; holds for the current device.
+template <int D>
+void prepare() {
+  check(cudaFuncSetAttribute(decode_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(DecodeShared<D>)),
+        "decode attention");
+  check(cudaFuncSetAttribute(prefill_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(PrefillShared<D>)),
+        "prefill attention");
 }
 
 CUtensorMap map_of(const AttentionCache& cache) {
@@ -514,23 +531,18 @@ Parameters parameters(const AttentionCache& cache, std::int32_t layer, std::int3
 }
 
 template <int D>
-void launch_decode(const Parameters& p, const CUtensorMap& map, std::int32_t rows, Stream stream) {
-  constexpr std::size_t kShared = sizeof(DecodeShared<D>);
-  static const bool ready = (allow_shared(decode_kernel<D>, kShared), true);
-  static_cast<void>(ready);
-  launch("decode attention", decode_kernel<D>, dim3(static_cast<unsigned>(multiprocessors())), dim3(kThreads), kShared, stream,
-         p, map);
-  launch("merge of attention", merge_kernel<D>, dim3(static_cast<unsigned>(p.kv_heads * p.group), static_cast<unsigned>(rows)),
-         dim3(D), 0, stream, p);
+void launch_decode(const Parameters& p, const AttentionCache& cache, std::int32_t rows, Stream stream) {
+  launch("decode attention", decode_kernel<D>, dim3(cache.multiprocessors()), dim3(kThreads), sizeof(DecodeShared<D>), stream,
+         p, map_of(cache));
+  const int blocks = (p.kv_heads * p.group + kWarps - 1) / kWarps;
+  launch("merge of attention", merge_kernel<D>, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(rows)),
+         dim3(kThreads), 0, stream, p);
 }
 
 template <int D>
-void launch_prefill(const Parameters& p, const CUtensorMap& map, Stream stream) {
-  constexpr std::size_t kShared = sizeof(PrefillShared<D>);
-  static const bool ready = (allow_shared(prefill_kernel<D>, kShared), true);
-  static_cast<void>(ready);
-  launch("prefill attention", prefill_kernel<D>, dim3(static_cast<unsigned>(2 * multiprocessors())), dim3(kThreads), kShared,
-         stream, p, map);
+void launch_prefill(const Parameters& p, const AttentionCache& cache, Stream stream) {
+  launch("prefill attention", prefill_kernel<D>, dim3(2 * cache.multiprocessors()), dim3(kThreads), sizeof(PrefillShared<D>),
+         stream, p, map_of(cache));
 }
 
 }  // namespace
@@ -556,15 +568,26 @@ AttentionCache::AttentionCache(Bf16* data, const KvShape& shape) : shape_(shape)
                                  CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) throw DeviceError("cuTensorMapEncodeTiled: error " + std::to_string(static_cast<int>(result)));
   std::memcpy(tensor_map_, &map, sizeof map);
+
+  int device = 0;
+  int multiprocessors = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
+  multiprocessors_ = static_cast<unsigned>(multiprocessors);
+  if (shape.head_dim == 64) {
+    prepare<64>();
+  } else {
+    prepare<128>();
+  }
 }
 
 void decode_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
                       std::int32_t rows, const Bf16* q, Bf16* out, Stream stream, DecodeSplit split) {
   const Parameters p = parameters(cache, layer, group, step, q, out, split);
   if (cache.shape().head_dim == 64) {
-    launch_decode<64>(p, map_of(cache), rows, stream);
+    launch_decode<64>(p, cache, rows, stream);
   } else {
-    launch_decode<128>(p, map_of(cache), rows, stream);
+    launch_decode<128>(p, cache, rows, stream);
   }
 }
 
@@ -572,9 +595,9 @@ void prefill_attention(const AttentionCache& cache, std::int32_t layer, std::int
                        const Bf16* q, Bf16* out, Stream stream) {
   const Parameters p = parameters(cache, layer, group, step, q, out, DecodeSplit::automatic);
   if (cache.shape().head_dim == 64) {
-    launch_prefill<64>(p, map_of(cache), stream);
+    launch_prefill<64>(p, cache, stream);
   } else {
-    launch_prefill<128>(p, map_of(cache), stream);
+    launch_prefill<128>(p, cache, stream);
   }
 }
 

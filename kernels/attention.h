@@ -20,17 +20,19 @@ struct KvShape {
   std::int32_t head_dim;    // 64 or 128
 };
 
-// A K/V cache with the description of it that the card's copy engine (TMA) reads.
+// A K/V cache on the current device, with the description of it that the card's copy engine (TMA) reads.
 class AttentionCache {
  public:
-  // REQUIRES: `data` is aligned to 16 bytes and outlives this. Throws DeviceError.
+  // REQUIRES: `data` is aligned to 16 bytes and outlives this; less than 2^31 rows of head_dim numbers. Throws DeviceError.
   AttentionCache(Bf16* data, const KvShape& shape);
 
   const KvShape& shape() const { return shape_; }
   const void* tensor_map() const { return tensor_map_; }
+  unsigned multiprocessors() const { return multiprocessors_; }
 
  private:
   KvShape shape_;
+  unsigned multiprocessors_;
   alignas(64) unsigned char tensor_map_[128];  // a CUtensorMap
 };
 

@@ -54,12 +54,15 @@ __device__ __forceinline__ std::uint32_t pack(float low, float high) {
 }
 
 // mbarrier: a copy engine's bytes are awaited by phase parity.
-__device__ __forceinline__ void barrier_init(std::uint32_t barrier) {
-  asm volatile("mbarrier.init.shared.b64 [%0], 1;" ::"r"(barrier) : "memory");
+__device__ __forceinline__ void barrier_init(std::uint32_t barrier, int arrivals) {
+  asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
 }
 __device__ __forceinline__ void barrier_init_fence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 __device__ __forceinline__ void barrier_expect(std::uint32_t barrier, std::uint32_t bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+__device__ __forceinline__ void barrier_arrive(std::uint32_t barrier) {
+  asm volatile("mbarrier.arrive.shared.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
 __device__ __forceinline__ void barrier_wait(std::uint32_t barrier, std::uint32_t parity) {
   asm volatile(
@@ -74,12 +77,24 @@ __device__ __forceinline__ void barrier_wait(std::uint32_t barrier, std::uint32_
 
 // ---- A tile of K or V in shared memory
 
-// Where the copy engine's 128-byte swizzle puts the 8 dimensions 8 `vec` .. 8 `vec` + 7 of token `row`: granule by granule,
-// each in panels of 64 dimensions, vectors permuted by row, so that ldmatrix meets no bank twice.
+// Granule by granule, each in panels of 64 dimensions, rows of 128 bytes. Of a row's eight vectors of 16 bytes, number v lies
+// at v ^ row % 8: the copy engine's 128-byte swizzle, by which ldmatrix meets no bank twice.
+template <int D>
+constexpr std::uint32_t kGranuleBytes = kGranule* D * 2;
+constexpr std::uint32_t kPanelBytes = kGranule * 128;
+// Where the 8 dimensions 8 `vec` .. 8 `vec` + 7 of token `row` are.
 template <int D>
 __device__ __forceinline__ std::uint32_t tile_offset(int row, int vec) {
-  return static_cast<std::uint32_t>(row / kGranule * (kGranule * D * 2) + vec / 8 * (kGranule * 128) + row % kGranule * 128 +
-                                    ((vec % 8 ^ row % 8) << 4));
+  const auto r = static_cast<std::uint32_t>(row);
+  const auto v = static_cast<std::uint32_t>(vec);
+  return r / kGranule * kGranuleBytes<D> + v / 8 * kPanelBytes + r % kGranule * 128 + ((v % 8 ^ r % 8) << 4);
+}
+// The address `granules` granules and `vec` vectors, an even number, on from one in the first granule and the first two
+// vectors: constants but for one exclusive or. Tiles are aligned to 1024 bytes.
+template <int D>
+__device__ __forceinline__ std::uint32_t moved(std::uint32_t address, int granules, int vec) {
+  const auto v = static_cast<std::uint32_t>(vec);
+  return (address ^ v % 8 << 4) + static_cast<std::uint32_t>(granules) * kGranuleBytes<D> + v / 8 * kPanelBytes;
 }
 
 // ---- Merging
@@ -123,14 +138,16 @@ struct Softmax {
 
 // ---- The tile function
 
-// Adds a tile's tokens to `state`. q: 16 rows as `a` of multiply_add. Row i sees the first limit[i / 8] tokens; `tokens`, the
-// same for the warp, are there at all, and V's granule that holds the last of them is zero or finite behind it. masked: some
-// limit is less than kTile. k_done() is called when K is no longer needed, v_ready() before V is.
+// Adds a tile's tokens to `state`. q: 16 rows as `a` of multiply_add. Row i sees the first limit[i / 8] tokens; V is finite
+// behind them (0 x NaN is NaN), K may be anything. masked, the same for the warp: some limit is less than kTile. k_done() is
+// called when K is no longer needed, v_ready() before V is.
 template <int D, int kHalves, class KDone, class VReady>
 __device__ __forceinline__ void attend_tile(Softmax<D, kHalves>& state, const std::uint32_t (&q)[D / 16][4],
-                                            std::uint32_t k_tile, std::uint32_t v_tile, const int (&limit)[kHalves], int tokens,
+                                            std::uint32_t k_tile, std::uint32_t v_tile, const int (&limit)[kHalves],
                                             bool masked, float scale, KDone&& k_done, VReady&& v_ready) {
   const int lane = static_cast<int>(threadIdx.x % 32);
+  const std::uint32_t k_lane = k_tile + tile_offset<D>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
+  const std::uint32_t v_lane = v_tile + tile_offset<D>(lane % 16, lane / 16);
   float s[kTile / 8][4];
 #pragma unroll
   for (int n = 0; n < kTile / 8; ++n) s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0;
@@ -139,7 +156,7 @@ __device__ __forceinline__ void attend_tile(Softmax<D, kHalves>& state, const st
 #pragma unroll
     for (int n = 0; n < kTile / 8; n += 2) {
       std::uint32_t b[4];
-      load_matrices(b, k_tile + tile_offset<D>(n * 8 + lane % 8 + lane / 16 * 8, k * 2 + lane / 8 % 2));
+      load_matrices(b, moved<D>(k_lane, n / 2, k * 2));
       multiply_add(s[n], q[k], b[0], b[1]);
       multiply_add(s[n + 1], q[k], b[2], b[3]);
     }
@@ -193,12 +210,10 @@ __device__ __forceinline__ void attend_tile(Softmax<D, kHalves>& state, const st
     float o[2][4] = {};
 #pragma unroll
     for (int k = 0; k < kTile / 16; ++k) {
-      if (k * kGranule < tokens) {  // what was not copied may be NaN, and 0 x NaN is NaN
-        std::uint32_t b[4];
-        load_matrices_transposed(b, v_tile + tile_offset<D>(k * 16 + lane % 16, d + lane / 16));
-        multiply_add(o[0], p[k], b[0], b[1]);
-        multiply_add(o[1], p[k], b[2], b[3]);
-      }
+      std::uint32_t b[4];
+      load_matrices_transposed(b, moved<D>(v_lane, k, d));
+      multiply_add(o[0], p[k], b[0], b[1]);
+      multiply_add(o[1], p[k], b[2], b[3]);
     }
 #pragma unroll
     for (int i = 0; i < 2; ++i) {

@@ -56,6 +56,10 @@ void bench_decode(const Decode& shape) {
     });
     bench::report(fmt::format("attention/decode {}, {}", shape.name, names[static_cast<int>(split)]), us, bytes);
   }
+  const double us = bench::time_us(shape.layers, [&](kernels::Stream stream) {
+    for (std::int32_t layer = 0; layer < shape.layers; ++layer) problem.launch_simple(layer, stream);
+  });
+  bench::report(fmt::format("attention/decode {}, simple", shape.name), us, bytes);
 }
 
 struct Prefill {

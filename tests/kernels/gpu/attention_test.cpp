@@ -164,6 +164,29 @@ TEST_CASE("attention gives the same bits however its work is cut") {
   }
 }
 
+TEST_CASE("the simple attention agrees with double precision") {
+  for (const std::int32_t head_dim : {64, 128}) {
+    AttentionProblem problem({1, 0, 2, 48, head_dim}, 3, {{1, 300}, {2, 77}, {3, 1}}, 3, 5);
+    problem.plan({{0, 0, 299, 1}, {1, 0, 76, 1}, {2, 0, 0, 1}});
+    REQUIRE(gpu::relative_l2(problem.attend_simply(0), problem.reference(0)) < 4e-3);
+  }
+}
+
+// A captured graph has a fixed grid and reads the number of items on the device: one step's graph serves the next.
+TEST_CASE("one captured decode serves every context and number of rows") {
+  const std::vector<AttentionRequest> requests = {{1, 2000}, {2, 900}, {3, 1}, {4, 513}};
+  AttentionProblem problem({1, 0, 2, 16, 128}, 2, requests, 4, 5);
+  const std::vector<std::vector<AttentionRow>> steps = {
+      {{0, 0, 1999, 1}, {1, 0, 899, 1}, {2, 0, 0, 1}, {3, 0, 512, 1}}, {{3, 0, 0, 1}}, {{0, 0, 255, 1}, {1, 0, 256, 1}}};
+  problem.plan(steps[0]);
+  gpu::CapturedGraph graph([&](kernels::Stream stream) { problem.launch_decode(0, DecodeSplit::automatic, stream); });
+  for (const std::vector<AttentionRow>& rows : steps) {
+    problem.plan(rows);
+    const std::vector<Bf16> expected = problem.attend(0);
+    REQUIRE(differing(expected, problem.attend_by(graph), problem.token_size()) == "");
+  }
+}
+
 // Small: for compute-sanitizer, whose tools slow it a hundredfold.
 TEST_CASE("attention of a small step", "[small]") {
   for (const std::int32_t head_dim : {64, 128}) {

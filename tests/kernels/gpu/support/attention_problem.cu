@@ -3,6 +3,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <random>
 #include <utility>
@@ -126,7 +127,8 @@ AttentionProblem::AttentionProblem(const KvShape& shape, std::int32_t group, std
       work_(kernels::AttentionWork::bytes(capacity_)),
       values_(static_cast<std::size_t>(capacity_.decode_items) * token_size()),
       shares_(static_cast<std::size_t>(capacity_.decode_items) * static_cast<std::size_t>(2 * shape_.kv_heads * group_)),
-      tickets_(std::vector<std::int32_t>{0, 0}) {
+      tickets_(std::vector<std::int32_t>{0, 0}),
+      rows_on_device_(static_cast<std::size_t>(max_tokens)) {
   std::vector<std::int32_t> ids(static_cast<std::size_t>(shape_.blocks));
   std::iota(ids.begin(), ids.end(), 0);
   std::mt19937 dice(seed);
@@ -160,11 +162,11 @@ void AttentionProblem::plan(std::vector<AttentionRow> rows) {
   kernels::plan_attention(rows_, group_, work);
   work_.poison();
   work_.upload({static_cast<const std::byte*>(aligned), kernels::AttentionWork::bytes(capacity_, work.counts->decode)});
-  const DeviceArray<AttentionRow> on_device(rows_);
+  rows_on_device_.upload(rows_);
   const DeviceArray<AttentionRequest> requests(requests_);
   q_.poison();
   fill_q<<<dim3(static_cast<unsigned>(shape_.kv_heads * group_), static_cast<unsigned>(rows_.size())),
-           static_cast<unsigned>(shape_.head_dim)>>>(q_.data(), on_device.data(), requests.data());
+           static_cast<unsigned>(shape_.head_dim)>>>(q_.data(), rows_on_device_.data(), requests.data());
   synchronize();
 }
 
@@ -199,6 +201,26 @@ std::vector<Bf16> AttentionProblem::attend(std::int32_t layer, kernels::DecodeSp
   launch_decode(layer, split, nullptr);
   launch_prefill(layer, nullptr);
   synchronize();
+  return result();
+}
+
+std::vector<Bf16> AttentionProblem::attend_simply(std::int32_t layer) {
+  out_.poison();
+  launch_simple(layer, nullptr);
+  synchronize();
+  return result();
+}
+
+std::vector<Bf16> AttentionProblem::attend_by(const CapturedGraph& graph) {
+  out_.poison();
+  values_.poison();
+  shares_.poison();
+  graph.launch(nullptr);
+  synchronize();
+  return result();
+}
+
+std::vector<Bf16> AttentionProblem::result() const {
   std::vector<Bf16> out = out_.download();
   out.resize(static_cast<std::size_t>(num_tokens_) * token_size());
   return out;

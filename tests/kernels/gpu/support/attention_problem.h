@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -30,8 +29,12 @@ class AttentionProblem {
 
   void launch_decode(std::int32_t layer, kernels::DecodeSplit split, kernels::Stream stream) const;
   void launch_prefill(std::int32_t layer, kernels::Stream stream) const;
+  // A kernel anyone would write first. REQUIRES: rows of one token, contexts below 50,000.
+  void launch_simple(std::int32_t layer, kernels::Stream stream) const;
   // Both, from poisoned buffers. [num_tokens][heads][head_dim]
   std::vector<Bf16> attend(std::int32_t layer, kernels::DecodeSplit split = kernels::DecodeSplit::automatic);
+  std::vector<Bf16> attend_simply(std::int32_t layer);
+  std::vector<Bf16> attend_by(const CapturedGraph& graph);
   // In double precision.
   std::vector<double> reference(std::int32_t layer) const;
 
@@ -40,6 +43,7 @@ class AttentionProblem {
 
  private:
   kernels::AttentionStep step() const;
+  std::vector<Bf16> result() const;
 
   kernels::KvShape shape_;
   std::int32_t group_;
@@ -55,6 +59,7 @@ class AttentionProblem {
   DeviceArray<float> values_;
   DeviceArray<float> shares_;
   DeviceArray<std::int32_t> tickets_;
+  DeviceArray<kernels::AttentionRow> rows_on_device_;
   std::vector<kernels::AttentionRow> rows_;
   std::int32_t num_tokens_ = 0;
 };
