@@ -21,11 +21,14 @@ constexpr int kParts = 3;
 constexpr std::int32_t kMaxSlice = 100'000;  // logits a block keeps in shared memory
 constexpr std::uint16_t kMinusInfinity = 0xff80;
 
-// A block's own memory, beside its slice of the row. Blocks of the cluster read each other's `histogram` and `published`.
+// A block's own memory, beside its slice of the row. Blocks of the cluster read each other's histogram, share,
+// share_total and published.
 struct Shared {
   alignas(16) std::uint32_t histogram[kParts][kBins];
   std::uint64_t warp_values[kWarps];
   std::uint64_t published[2];
+  std::uint64_t share[kThreads];  // this block's share of the cluster's histogram
+  std::uint64_t share_total;
   std::uint64_t above;
   std::uint32_t digit;
   std::uint32_t best_order;  // of the block's best score so far, or a bound below it
@@ -37,6 +40,15 @@ __device__ std::uint64_t larger(std::uint64_t a, std::uint64_t b) { return a > b
 __device__ std::uint64_t key_of(float x, std::uint32_t id) { return std::uint64_t{sampling::order_of(x)} << 32 | ~id; }
 __device__ std::int32_t id_of(std::uint64_t key) { return static_cast<std::int32_t>(~static_cast<std::uint32_t>(key)); }
 __device__ float value_of(std::uint64_t key) { return sampling::logit_of(static_cast<std::uint32_t>(key >> 32)); }
+
+// sampling::gumbel to within 1e-3.
+__device__ float rough_gumbel(std::uint32_t word) {
+  constexpr float kUnit = 2.3283064e-10f;  // 2^-32
+  const float v = (__uint2float_rn(word) + 0.5f) * kUnit;
+  const float exponential = word < 0x4a000000u ? v * (1.0f + v * (0.5f + v * (0.33333333f + v * (0.25f + v * 0.2f))))
+                                               : -__logf((__uint2float_rn(~word) + 0.5f) * kUnit);
+  return -__logf(exponential);
+}
 
 // One cluster works on one row; each of its blocks holds a slice of the logits in shared memory, so that they are read from
 // global memory once. All sums and maxima are of integers: who adds what first does not matter.
@@ -175,6 +187,26 @@ class Row {
     return value;
   }
 
+  struct Sums {
+    std::uint64_t until;  // over this thread and those before it
+    std::uint64_t total;  // over the block
+  };
+  __device__ Sums sum_until(std::uint64_t value) {
+    for (int distance = 1; distance < 32; distance *= 2) {
+      const std::uint64_t other = __shfl_up_sync(~0u, value, distance);
+      if (static_cast<int>(threadIdx.x) % 32 >= distance) value += other;
+    }
+    __syncthreads();  // what an earlier call left has been read
+    if (threadIdx.x % 32 == 31) shared_.warp_values[threadIdx.x / 32] = value;
+    __syncthreads();
+    Sums out{value, 0};
+    for (int warp = 0; warp < kWarps; ++warp) {
+      if (warp < static_cast<int>(threadIdx.x) / 32) out.until += shared_.warp_values[warp];
+      out.total += shared_.warp_values[warp];
+    }
+    return out;
+  }
+
   // The largest threshold such that what is not below it measures at least target_of(total), or else something at most
   // kLeastOrder. `for_each(visit)` calls visit(order, measure) with `measure()` the element's measure; measures below
   // 2^(14 Parts). Eleven bits of the threshold at a time: a histogram of the elements that share the bits above, summed over
@@ -200,44 +232,41 @@ class Row {
       });
       cluster_.sync();
 
-      // Each thread sums four bins; the first thread has the greatest ones.
-      constexpr int kEach = kBins / kThreads;
-      static_assert(kEach == 4);
-      const int first = kBins - kEach * (static_cast<int>(threadIdx.x) + 1);
-      std::uint64_t sums[kEach] = {};
-      for (int block = 0; block < Blocks; ++block) {
-        for (int part = 0; part < Parts; ++part) {
-          const uint4 bins = *reinterpret_cast<const uint4*>(cluster_.map_shared_rank(&shared_.histogram[part][first], block));
-          const std::uint32_t words[kEach] = {bins.x, bins.y, bins.z, bins.w};
-          for (int i = 0; i < kEach; ++i) sums[i] += std::uint64_t{words[i]} << part * kPartBits;
+      // Each block sums its share of the bins over the cluster.
+      constexpr int kShare = kBins / Blocks;
+      static_assert(kShare <= kThreads);
+      const int thread = static_cast<int>(threadIdx.x);
+      std::uint64_t mine = 0;
+      if (thread < kShare) {
+        const int bin = static_cast<int>(cluster_.block_rank()) * kShare + thread;
+        for (int block = 0; block < Blocks; ++block) {
+          for (int part = 0; part < Parts; ++part) {
+            mine += std::uint64_t{*cluster_.map_shared_rank(&shared_.histogram[part][bin], block)} << part * kPartBits;
+          }
         }
+        shared_.share[thread] = mine;
       }
-      const std::uint64_t mine = sums[0] + sums[1] + sums[2] + sums[3];
-      std::uint64_t until = mine;  // the sum over this thread and those before it
-      for (int distance = 1; distance < 32; distance *= 2) {
-        const std::uint64_t other = __shfl_up_sync(~0u, until, distance);
-        if (static_cast<int>(threadIdx.x) % 32 >= distance) until += other;
-      }
-      if (threadIdx.x % 32 == 31) shared_.warp_values[threadIdx.x / 32] = until;
-      __syncthreads();
+      const std::uint64_t share_total = sum_until(mine).total;
+      if (thread == 0) shared_.share_total = share_total;
+      cluster_.sync();
+
+      std::uint64_t totals[Blocks];
       std::uint64_t total = 0;
-      for (int warp = 0; warp < kWarps; ++warp) {
-        if (warp < static_cast<int>(threadIdx.x) / 32) until += shared_.warp_values[warp];
-        total += shared_.warp_values[warp];
-      }
+      for (int block = 0; block < Blocks; ++block)
+        total += totals[block] = *cluster_.map_shared_rank(&shared_.share_total, block);
       if (known == 0) target = target_of(total);
-      if (above + total < target) {  // only the first digit can find that, and every thread does
-        cluster_.sync();             // the histograms have been read
-        return 0;
+      if (above + total < target) return 0;  // only the first digit can find that, and every thread does
+      int owner = Blocks - 1;
+      for (; above + totals[owner] < target; --owner) above += totals[owner];
+      // The first thread has the greatest bin.
+      const int bin = kShare - 1 - thread;
+      mine = bin >= 0 ? *cluster_.map_shared_rank(&shared_.share[max(bin, 0)], owner) : 0;
+      const std::uint64_t until = above + sum_until(mine).until;
+      if (until - mine < target && until >= target) {
+        shared_.digit = static_cast<std::uint32_t>(owner * kShare + bin);
+        shared_.above = until - mine;
       }
-      std::uint64_t before = above + until - mine;
-      if (before < target && above + until >= target) {
-        int i = kEach - 1;
-        while (before + sums[i] < target) before += sums[i--];
-        shared_.digit = static_cast<std::uint32_t>(first + i);
-        shared_.above = before;
-      }
-      cluster_.sync();  // the digit is there, and the histograms have been read
+      __syncthreads();
       prefix |= shared_.digit << low;
       known |= ~0u << low;
       above = shared_.above;
@@ -283,44 +312,63 @@ class Row {
     return best_score(greatest, sampling::logit_of(threshold));
   }
 
-  // Gumbel-max over the logits that are at least `least`. Noise comes cheap as bits and dear as a number: as v >= 2^-(z+1) for
-  // a word with z leading zeros, g <= ln 2 (z + 1), and only a token that this bound lets hope for the best score so far is
-  // scored.
+  // Gumbel-max over the logits that are at least `least`. Exact noise is dear and only one token wins, so a token is scored
+  // exactly only when nothing cheaper rules it out:
+  // - As v >= 2^-(z+1) for a word with z leading zeros, g <= ln 2 (z + 1): one instruction.
+  // - The hardware's logarithm gives the score to within kSlack / 2. Each thread keeps the token that is best by that; what
+  // comes
+  //   closer to it than kSlack is scored exactly at once.
   __device__ std::int32_t best_score(float greatest, float least) {
+    constexpr float kSlack = 4e-3f;
     // No score of the likeliest token is below -3.13, the least noise.
     if (threadIdx.x == 0) shared_.best_order = sampling::order_of(-3.2f);
     __syncthreads();
-    constexpr float kPerLn2 = 1.44269504f;
-    constexpr float kMargin = 1e-3f;  // far more than the rounding of a score that can win
-    const float slope = -kPerLn2 / params_.temperature;
-    // zeros_needed(l): the least whole z that may do, taken from the low bits of a sum with 1.5 x 2^23. Rounding x + 0.49 to
-    // the nearest never exceeds the next whole number above x.
-    const auto offset_now = [&] {
-      const float best = sampling::logit_of(*const_cast<const volatile std::uint32_t*>(&shared_.best_order));
-      return (best - kMargin) * kPerLn2 - 1.0f + 0.49f;
+    const auto block_best = [&] { return sampling::logit_of(*const_cast<const volatile std::uint32_t*>(&shared_.best_order)); };
+    const auto exact_key = [&](float logit, std::uint32_t word, std::uint32_t id) {
+      return key_of(sampling::score(sampling::scaled(logit, greatest, params_.temperature), word), id);
     };
+    constexpr float kPerLn2 = 1.44269504f;
+    const float inverse = 1.0f / params_.temperature;
+    const float slope = -kPerLn2 * inverse;
     std::uint64_t best = 0;
+    float hope = sampling::logit_of(sampling::kLeastOrder);  // the rough score of the token that follows
+    float hope_logit = 0;
+    std::uint32_t hope_word = 0;
+    std::uint32_t hope_id = 0;
     for_each_vector([&](std::int32_t at) {
       const Floats x = logits_at(at);
       for (int half = 0; half < kVector; half += 4) {
         const float* const l = x.value + half;
         const float most = fmaxf(fmaxf(l[0], l[1]), fmaxf(l[2], l[3]));
-        const float offset = offset_now();
+        // fmaf(logit - greatest, slope, offset), rounded to an integer, is the least z that may do: rounding y + 0.49 to the
+        // nearest never exceeds the next whole number above y.
+        const float offset = (block_best() - kSlack) * kPerLn2 - 1.0f + 0.49f;
         if (most < least || fmaf(most - greatest, slope, offset) > 32.5f) continue;
         const std::uint32_t first = static_cast<std::uint32_t>(first_id_ + at + half);
         const sampling::Words noise = sampling::noise4(params_.seed, static_cast<std::uint32_t>(params_.position), first / 4);
         for (int i = 0; i < 4; ++i) {
+          // Adding 1.5 x 2^23 rounds to an integer, which then stands in the low bits.
           const float zeros = fmaf(l[i] - greatest, slope, offset) + 12582912.0f;
           if (__clz(static_cast<int>(noise.word[i])) < __float_as_int(zeros) - 0x4b400000 || l[i] < least) continue;
-          const float scaled = sampling::scaled(l[i], greatest, params_.temperature);
-          if (params_.min_p > 0.0f && sampling::weight(scaled) < params_.min_p) continue;
-          const std::uint64_t key = key_of(sampling::score(scaled, noise.word[i]), first + static_cast<std::uint32_t>(i));
-          if (key <= best) continue;
-          best = key;
-          atomicMax(&shared_.best_order, static_cast<std::uint32_t>(key >> 32));
+          if (params_.min_p > 0.0f && sampling::weight(sampling::scaled(l[i], greatest, params_.temperature)) < params_.min_p) {
+            continue;
+          }
+          const float rough = fmaf(l[i] - greatest, inverse, rough_gumbel(noise.word[i]));
+          const std::uint32_t id = first + static_cast<std::uint32_t>(i);
+          if (rough > hope + kSlack) {
+            hope = rough;
+            hope_logit = l[i];
+            hope_word = noise.word[i];
+            hope_id = id;
+            atomicMax(&shared_.best_order, sampling::order_of(rough - kSlack));
+          } else if (rough >= hope - kSlack) {
+            best = larger(best, exact_key(l[i], noise.word[i], id));
+          }
         }
       }
     });
+    __syncthreads();
+    if (hope + kSlack >= block_best()) best = larger(best, exact_key(hope_logit, hope_word, hope_id));
     return id_of(over_cluster(best, larger));
   }
 

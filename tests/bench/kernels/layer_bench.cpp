@@ -143,5 +143,47 @@ const bool small_gemms = bench::add("small_gemm", [] {
   }
 });
 
+// All of a layer but attention, as a decode step runs it: what the prefetch of weights behind other kernels is worth.
+const bool chains = bench::add("layer_chain", [] {
+  constexpr int kLayers = 28;
+  constexpr std::int32_t kQkv = (kHeads + 2 * kKvHeads) * kHeadDim;
+  constexpr std::size_t kWeights = std::size_t{kHidden} * (kQkv + kHeads * kHeadDim + 3 * kIntermediate);
+  const auto weights = random_array(kLayers * kWeights, 0.03f);
+  const auto norm = random_array(kHidden, 0.1f);
+  const DeviceArray<float> angles(std::vector<float>(size_of(4096, kHeadDim / 2), 0.5f));
+  for (const std::int32_t tokens : {1, 8}) {
+    const DeviceArray<float> residual(std::vector<float>(size_of(tokens, kHidden), 0.5f));
+    const auto branch = random_array(size_of(tokens, kHidden));
+    const DeviceArray<Bf16> normed(size_of(tokens, kHidden));
+    const DeviceArray<Bf16> qkv(size_of(tokens, kQkv));
+    const DeviceArray<Bf16> q(size_of(tokens, kHeads * kHeadDim));
+    const DeviceArray<Bf16> gate_up(size_of(tokens, 2 * kIntermediate));
+    const DeviceArray<Bf16> activated(size_of(tokens, kIntermediate));
+    const DeviceArray<Bf16> cache(2 * size_of(tokens * 16, kKvHeads * kHeadDim));
+    const DeviceArray<std::int32_t> positions(std::vector<std::int32_t>(static_cast<std::size_t>(tokens)));
+    const kernels::Norm add{residual.data(), branch.data(), norm.data(), 1e-6f, kHidden, normed.data()};
+    const double us = bench::time_us(kLayers, [&](Stream stream) {
+      for (int layer = 0; layer < kLayers; ++layer) {
+        const Bf16* const w_qkv = weights.data() + static_cast<std::size_t>(layer) * kWeights;
+        const Bf16* const w_o = w_qkv + size_of(kQkv, kHidden);
+        const Bf16* const w_gate_up = w_o + size_of(kHidden, kHeads * kHeadDim);
+        const Bf16* const w_down = w_gate_up + size_of(2 * kIntermediate, kHidden);
+        kernels::add_and_norm(add, tokens, stream);
+        kernels::small_gemm(w_qkv, normed.data(), tokens, kQkv, kHidden, qkv.data(), stream);
+        kernels::prepare_heads(
+            {qkv.data(), nullptr, norm.data(), norm.data(), angles.data(), angles.data(), positions.data(), positions.data(),
+             q.data(), cache.data(), cache.data() + cache.size() / 2, 1e-6f, kHeads, kKvHeads, kHeadDim, 16},
+            tokens, stream);
+        kernels::small_gemm(w_o, q.data(), tokens, kHidden, kHeads * kHeadDim, branch.data(), stream);
+        kernels::add_and_norm(add, tokens, stream);
+        kernels::small_gemm(w_gate_up, normed.data(), tokens, 2 * kIntermediate, kHidden, gate_up.data(), stream);
+        kernels::swiglu(gate_up.data(), tokens, kIntermediate, activated.data(), stream);
+        kernels::small_gemm(w_down, activated.data(), tokens, kHidden, kIntermediate, branch.data(), stream);
+      }
+    });
+    bench::report(fmt::format("a layer without attention, small_gemm, {} tokens", tokens), us, 2.0 * kWeights);
+  }
+});
+
 }  // namespace
 }  // namespace tokenyard

@@ -30,7 +30,14 @@ const bool added = bench::add("sample", [] {
     // Two sets of logits by turns, as the head GEMM between two steps passes more than the L2 holds.
     const std::size_t size = all * kVocabulary;
     const DeviceArray<Bf16> logits(2 * size);
-    const DeviceArray<std::uint32_t> seen(all * static_cast<std::size_t>(kernels::seen_words(kVocabulary)));
+    // A thousand tokens of each row's vocabulary occurred.
+    const DeviceArray<std::uint32_t> seen(
+        std::vector<std::uint32_t>(all * static_cast<std::size_t>(kernels::seen_words(kVocabulary))));
+    std::vector<kernels::Occurrence> occurrences;
+    for (std::int32_t i = 0; i < 1000 * rows; ++i)
+      occurrences.push_back({i / 1000, static_cast<std::int32_t>(i * 7919LL % kVocabulary)});
+    const DeviceArray<kernels::Occurrence> device_occurrences(occurrences);
+    kernels::mark_seen(seen.data(), kVocabulary, device_occurrences.data(), 1000 * rows, nullptr);
     const DeviceArray<std::int32_t> tokens(all);
     const DeviceArray<float> logprobs(all);
     const DeviceArray<std::int32_t> ranks(all);
