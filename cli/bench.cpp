@@ -175,7 +175,6 @@ int bench(const Options& options) {
   CudaBackend backend(std::move(weights), config, cuda);
   const CudaFacts facts = backend.facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
-  const double bandwidth = backend.measure_read_bandwidth();
   fmt::print(stderr, "{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,
              static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs, start_s);
 
@@ -197,6 +196,8 @@ int bench(const Options& options) {
     trace->on_end(engine.num_steps(), backend.now());
     trace->flush();
   }
+
+  const double bandwidth = backend.measure_read_bandwidth();
 
   ReportContext context;
   context.scenario = scenario.name;

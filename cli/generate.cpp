@@ -121,12 +121,12 @@ std::string speed_line(const Completion& c) {
   return out + fmt::format("; ended by {}", finish_name(c.finish_reason));
 }
 
-ReportContext context_of(const GenerationArguments& arguments, const EngineConfig& engine) {
+ReportContext context_of(const GenerationArguments& arguments, const EngineConfig& engine, const std::string& backend) {
   ReportContext context;
   context.model = context.scenario = std::filesystem::path(arguments.model_folder()).lexically_normal().filename().string();
-  context.backend = "cpu";
+  context.backend = backend;
   context.engine = engine;
-  context.timing = "measured on this CPU";
+  context.timing = backend == "cuda" ? "measured on this GPU" : "measured on this CPU";
   return context;
 }
 
@@ -169,8 +169,7 @@ int simulate(const Options& options, const GenerationArguments& arguments, const
   if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
   const RunResult result = run_scenario(parsed, {{}, trace.get(), "tokenyard " TOKENYARD_VERSION, {}});
   if (trace) trace->flush();
-  ReportContext context = context_of(arguments, result.engine);
-  context.backend = "sim";
+  ReportContext context = context_of(arguments, result.engine, "sim");
   context.hardware = options.hardware;
   context.timing = context.model + " on a simulated " + options.hardware + ", which knows times and no text";
   context.error_note = error_note(parsed);
@@ -180,7 +179,6 @@ int simulate(const Options& options, const GenerationArguments& arguments, const
 }
 
 int generate(const Options& options, const GenerationArguments& arguments) {
-  if (options.backend == "cuda") throw InputError("--backend cuda: this program was built without CUDA; cpu and sim are there");
   Sampling sampling = arguments.sampling(default_sampling(load_model_config(arguments.model_folder())));
   sampling.params.logprobs = options.logprobs;
 
@@ -202,6 +200,9 @@ int generate(const Options& options, const GenerationArguments& arguments) {
   std::unique_ptr<TraceWriter> trace;
   if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
   text_options.trace = trace.get();
+  text_options.backend = options.backend == "cuda"  ? TextBackend::cuda
+                         : options.backend == "cpu" ? TextBackend::cpu
+                                                    : TextBackend::automatic;
   TextEngine engine(arguments.model_folder(), text_options);
   bool all_well = true;
   if (one && options.logprobs < 0) {
@@ -228,10 +229,10 @@ int generate(const Options& options, const GenerationArguments& arguments) {
       if (terminal) fmt::print(stderr, "\r{} of {} answers", i + 1, answers.size());
     }
     if (terminal) fmt::print(stderr, "\r\033[K");
-    fmt::print(stderr, "{}", result_table(engine.finish(), context_of(arguments, engine.config())));
+    fmt::print(stderr, "{}", result_table(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
   }
   if (trace) trace->flush();
-  if (!options.json.empty()) write_file(options.json, result_json(engine.finish(), context_of(arguments, engine.config())));
+  if (!options.json.empty()) write_file(options.json, result_json(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
   return all_well ? 0 : 2;
 }
 

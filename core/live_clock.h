@@ -11,9 +11,11 @@ namespace tokenyard {
 
 class LiveClock {
  public:
-  TimeNs now() const {  // since construction
+  TimeNs now() const {  // since construction or restart()
     return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start_).count();
   }
+  // It shows 0 again. Before anyone has looked.
+  void restart() { start_ = std::chrono::steady_clock::now(); }
   // As Backend::wait_until and Backend::wake.
   void wait_until(TimeNs time);
   void wake();

@@ -90,8 +90,10 @@ class CudaBackend::Impl {
         inputs_(model_, config, sizes()),
         forward_(weights_, inputs_, token_sizes_, row_sizes_, max_context_, num_ids(), kTopCapacity, sampled_, stream_) {
     take_cache();
+    warm_up();
     if (options_.graphs) capture();
     stream_.synchronize();
+    clock.restart();  // what came before is no request's time
   }
 
   ~Impl() { cudaStreamSynchronize(stream_); }
@@ -220,13 +222,23 @@ class CudaBackend::Impl {
     pairs_memory_ = DeviceMemory(kMostCopies * static_cast<std::int64_t>(sizeof(kernels::BlockPair)), "moving blocks");
   }
 
+  // A step of every kind of launch: code is loaded at a kernel's first, and cannot be while a graph is captured.
+  void warm_up() {
+    for (const bool prefill : {false, true}) {
+      const StepShape shape{token_sizes_.back(), row_sizes_.back(), prefill};
+      on_device([&] {
+        inputs_.upload({}, shape, stream_);
+        forward_.enqueue(shape, timer(), stream_, false);
+      });
+    }
+    stream_.synchronize();
+  }
+
   // A graph for every padded number of requests that decode. The largest first: it takes what memory launching needs.
   void capture() {
     for (auto size = row_sizes_.rbegin(); size != row_sizes_.rend(); ++size) {
       const StepShape shape{*size, *size, false};
       on_device([&] {
-        inputs_.upload({}, shape, stream_);
-        forward_.enqueue(shape, nullptr, stream_, false);  // what is loaded at a kernel's first launch cannot be captured
         graphs_.emplace(*size, Graph::capture(stream_, [&] { forward_.enqueue(shape, timer(), stream_, true); }));
       });
     }

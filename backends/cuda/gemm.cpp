@@ -6,11 +6,15 @@
 
 #include "core/backend.h"
 #include "kernels/compare.h"
+#include "kernels/small_gemm.h"
 
 namespace tokenyard::cuda {
 namespace {
 
 constexpr int kCandidates = 16;
+// For more rows, or a head of 100,000 rows, cuBLASLt is as fast: docs/measurements.md.
+constexpr std::int32_t kSmallRows = 1;
+constexpr std::int64_t kSmallN = 32768;
 
 }  // namespace
 
@@ -43,7 +47,7 @@ Gemm::Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<con
   auto* const counter = reinterpret_cast<unsigned long long*>(differing.data());
   const std::int64_t most = rows.back();
   for (auto it = rows.rbegin(); it != rows.rend(); ++it) {
-    Product product{*it, shape(*it, k), shape(*it, n), {}};
+    Product product{*it, shape(*it, k), shape(*it, n), {}, false};
     const bool is_reference = products_.empty();
     // The last rows of the largest product, so that they stand at another place in it than here.
     const Bf16* const some_x = reinterpret_cast<const Bf16*>(reinterpret_cast<const std::uint16_t*>(x) + (most - *it) * k);
@@ -51,17 +55,15 @@ Gemm::Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<con
     bool found = false;
     for (const cublasLtMatmulAlgo_t& algorithm : candidates(product)) {
       if (!try_run(product, algorithm, w, some_x, is_reference ? expected : y, stream)) continue;
-      unsigned long long count = 0;
-      if (!is_reference) {
-        check(cudaMemsetAsync(counter, 0, sizeof count, stream), "comparing products");
-        kernels::count_differing(y, some_expected, *it * n_, counter, stream);
-        check(cudaMemcpyAsync(&count, counter, sizeof count, cudaMemcpyDeviceToHost, stream), "comparing products");
-        check(cudaStreamSynchronize(stream), "comparing products");
-      }
-      if (count != 0) continue;
+      if (!is_reference && !passes(y, some_expected, *it, counter, stream)) continue;
       product.algorithm = algorithm;
       found = true;
       break;
+    }
+    if (!is_reference && *it <= kSmallRows && n_ <= kSmallN && n % 8 == 0 && k % 64 == 0 && k <= 6144) {
+      kernels::small_gemm(w, some_x, *it, n, k, y, stream);
+      product.small = passes(y, some_expected, *it, counter, stream);
+      found = found || product.small;
     }
     if (found) products_.push_back(std::move(product));
     if (products_.empty()) {
@@ -69,6 +71,16 @@ Gemm::Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<con
     }
   }
   std::reverse(products_.begin(), products_.end());
+}
+
+bool Gemm::passes(const Bf16* y, const Bf16* expected, std::int32_t rows, unsigned long long* counter,
+                  cudaStream_t stream) const {
+  unsigned long long count = 0;
+  check(cudaMemsetAsync(counter, 0, sizeof count, stream), "comparing products");
+  kernels::count_differing(y, expected, rows * n_, counter, stream);
+  check(cudaMemcpyAsync(&count, counter, sizeof count, cudaMemcpyDeviceToHost, stream), "comparing products");
+  check(cudaStreamSynchronize(stream), "comparing products");
+  return count == 0;
 }
 
 std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(const Product& product) const {
@@ -106,6 +118,10 @@ bool Gemm::try_run(const Product& product, const cublasLtMatmulAlgo_t& algorithm
 void Gemm::run(const Bf16* w, const Bf16* x, Bf16* y, std::int32_t rows, cudaStream_t stream) const {
   const auto at = std::lower_bound(products_.begin(), products_.end(), rows,
                                    [](const Product& product, std::int32_t wanted) { return product.rows < wanted; });
+  if (at->small) {
+    kernels::small_gemm(w, x, at->rows, static_cast<std::int32_t>(n_), static_cast<std::int32_t>(k_), y, stream);
+    return;
+  }
   if (!try_run(*at, at->algorithm, w, x, y, stream)) throw BackendError("cuBLASLt failed while multiplying");
 }
 

@@ -6,6 +6,9 @@
 #include <utility>
 
 #include "backends/cpu/cpu_backend.h"
+#ifdef TOKENYARD_CUDA
+#include "backends/cuda/cuda_backend.h"
+#endif
 #include "backends/model/sampler.h"
 #include "backends/text/stop_strings.h"
 #include "core/input_error.h"
@@ -16,13 +19,31 @@ namespace {
 
 constexpr std::int64_t kKvBytes = std::int64_t{1} << 30;
 
-EngineConfig resolve(EngineConfig config, const ModelConfig& model) {
+// Why the GPU cannot serve this, or nothing.
+std::string why_not_cuda([[maybe_unused]] const ModelConfig& model, [[maybe_unused]] const EngineConfig& config) {
+#ifdef TOKENYARD_CUDA
+  if (!why_no_cuda().empty()) return why_no_cuda();
+  if (config.block_size % 16 != 0) return "block_size " + std::to_string(config.block_size) + " is no multiple of 16";
+  return unsupported_by_cuda(model);
+#else
+  return "this program was built without CUDA";
+#endif
+}
+
+bool takes_cuda(TextBackend wanted, const ModelConfig& model, const EngineConfig& config) {
+  if (wanted == TextBackend::cpu) return false;
+  const std::string why = why_not_cuda(model, config);
+  if (wanted == TextBackend::cuda && !why.empty()) throw BackendError(why);
+  return why.empty();
+}
+
+EngineConfig resolve(EngineConfig config, const ModelConfig& model, bool cuda) {
   if (config.max_model_len == 0) config.max_model_len = model.max_context;
   if (!model.eos_token_ids.empty()) config.eos_token_id = model.eos_token_ids.front();
   const bool whole_prompts =
       config.policy == Policy::orca || (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill);
   if (whole_prompts) config.max_num_batched_tokens = std::max(config.max_num_batched_tokens, config.max_model_len);
-  if (config.num_blocks == 0 && config.block_size > 0) {
+  if (config.num_blocks == 0 && config.block_size > 0 && !cuda) {
     const std::int64_t token_bytes = std::int64_t{8} * model.num_layers * model.num_kv_heads * model.head_dim;
     const std::int64_t context_blocks = (config.max_model_len + config.block_size - 1) / config.block_size;
     const std::int64_t fit = std::max(kKvBytes / (token_bytes * config.block_size), context_blocks);
@@ -32,11 +53,19 @@ EngineConfig resolve(EngineConfig config, const ModelConfig& model) {
   return config;
 }
 
-CpuOptions cpu_options(const TextOptions& options, const Tokenizer& tokenizer) {
-  CpuOptions cpu;
-  cpu.threads = options.threads;
-  cpu.num_ids = tokenizer.num_ids();
-  return cpu;
+std::unique_ptr<Backend> make_backend([[maybe_unused]] bool on_card, const Weights& weights, const EngineConfig& config,
+                                      std::int32_t threads, std::int32_t num_ids) {
+#ifdef TOKENYARD_CUDA
+  if (on_card) {
+    CudaOptions options;
+    options.num_ids = num_ids;
+    return std::make_unique<CudaBackend>(cuda::DeviceWeights::upload(weights), config, std::move(options));
+  }
+#endif
+  CpuOptions options;
+  options.threads = threads;
+  options.num_ids = num_ids;
+  return std::make_unique<CpuBackend>(weights, config, std::move(options));
 }
 
 }  // namespace
@@ -51,11 +80,12 @@ struct TextEngine::State {
   State(const std::string& folder, const TextOptions& options)
       : weights(folder),
         tokenizer(Tokenizer::load(folder + "/tokenizer.json")),
-        config(resolve(options.engine, weights.config())),
-        backend(weights, config, cpu_options(options, tokenizer)),
-        engine(config, backend, {{}, options.trace}),
+        name(takes_cuda(options.backend, weights.config(), options.engine) ? "cuda" : "cpu"),
+        config(resolve(options.engine, weights.config(), name == "cuda")),
+        backend(make_backend(name == "cuda", weights, config, options.threads, tokenizer.num_ids())),
+        engine(config, *backend, {{}, options.trace}),
         trace(options.trace) {
-    if (trace != nullptr) trace->on_header({options.program, "cpu", engine.scheduler().config(), "", "", ""});
+    if (trace != nullptr) trace->on_header({options.program, name, engine.scheduler().config(), "", "", ""});
     thread = std::thread([this] { serve(); });
   }
 
@@ -70,8 +100,9 @@ struct TextEngine::State {
 
   Weights weights;
   Tokenizer tokenizer;
+  std::string name;
   EngineConfig config;
-  CpuBackend backend;
+  std::unique_ptr<Backend> backend;
   Engine engine;
   TraceSink* trace;
   std::atomic<std::uint64_t> next_id{0};
@@ -86,7 +117,7 @@ struct TextEngine::State {
           on_text_(std::move(on_text)),
           stream_(state.tokenizer, /*skip_special=*/true),
           stops_(sampling.stop),
-          submitted_at_(state.backend.now()) {
+          submitted_at_(state.backend->now()) {
       completion_.prompt_tokens = prompt_tokens;
     }
 
@@ -94,7 +125,7 @@ struct TextEngine::State {
 
     void on_token(const Request& request, Token token, const TokenLogprobs* logprobs) override {
       if (stops_.found()) return;  // computed before the cancel arrived
-      if (completion_.tokens.empty()) completion_.ttft = state_.backend.now() - submitted_at_;
+      if (completion_.tokens.empty()) completion_.ttft = state_.backend->now() - submitted_at_;
       completion_.tokens.push_back(token);
       if (logprobs != nullptr) completion_.logprobs.push_back(*logprobs);
       if (request.finish_reason == FinishReason::stop) return;  // this token only says so
@@ -117,7 +148,7 @@ struct TextEngine::State {
         completion_.why = why;
       }
       completion_.cached_tokens = request.num_preemptions == 0 ? request.num_cached : 0;
-      completion_.e2el = state_.backend.now() - submitted_at_;
+      completion_.e2el = state_.backend->now() - submitted_at_;
       promise_.set_value(std::move(completion_));
     }
 
@@ -196,11 +227,13 @@ const ModelConfig& TextEngine::model() const { return state_->weights.config(); 
 const Tokenizer& TextEngine::tokenizer() const { return state_->tokenizer; }
 const EngineConfig& TextEngine::config() const { return state_->engine.scheduler().config(); }
 
+const std::string& TextEngine::backend() const { return state_->name; }
+
 const Metrics& TextEngine::finish() {
   if (state_->thread.joinable()) {
     state_->engine.stop();
     state_->thread.join();
-    if (state_->trace != nullptr) state_->trace->on_end(state_->engine.num_steps(), state_->backend.now());
+    if (state_->trace != nullptr) state_->trace->on_end(state_->engine.num_steps(), state_->backend->now());
   }
   return state_->engine.metrics();
 }

@@ -21,9 +21,12 @@
 
 namespace tokenyard {
 
+enum class TextBackend { automatic, cpu, cuda };  // automatic: the GPU where there is one that can compute the model
+
 struct TextOptions {
+  TextBackend backend = TextBackend::automatic;
   // max_model_len 0: the model's context; num_blocks 0: what a gigabyte of K/V holds, but no more than max_num_seqs contexts;
-  // eos_token_id is the model's.
+  // eos_token_id is the model's. On a GPU num_blocks 0 is what its memory holds.
   EngineConfig engine;
   std::int32_t threads = 0;    // 0: one a core
   TraceSink* trace = nullptr;  // borrowed; gets the whole trace, header and end too
@@ -63,7 +66,8 @@ struct Answer {
 
 class TextEngine {
  public:
-  // Maps the model. Throws InputError for what is wrong with the folder, std::invalid_argument for the configuration.
+  // Maps the model. Throws InputError for what is wrong with the folder, std::invalid_argument for the configuration,
+  // BackendError where the GPU was asked for and cannot do it.
   explicit TextEngine(const std::string& model_folder, TextOptions options = {});
   // As finish().
   ~TextEngine();
@@ -83,6 +87,7 @@ class TextEngine {
   const ModelConfig& model() const;
   const Tokenizer& tokenizer() const;
   const EngineConfig& config() const;  // resolved
+  const std::string& backend() const;  // "cpu" or "cuda"
 
   // Waits until every request has left, ends the trace, and returns what was measured. Nothing may be submitted afterwards.
   const Metrics& finish();

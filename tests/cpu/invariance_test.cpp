@@ -1,255 +1,27 @@
-// Invariant 5: scheduling never changes what a request says. The same requests, alone and in thousands of random schedules,
-// give the same tokens and the same logits, bit by bit.
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "../core/invariance.h"
 
-#include <algorithm>
-#include <array>
-#include <map>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "../core/world.h"
 #include "../model/tiny_model.h"
 #include "backends/cpu/cpu_backend.h"
-#include "catch.h"
-#include "core/engine.h"
 
 namespace tokenyard {
 namespace {
 
-using test::Dice;
-
-// What a request said: its tokens, the hash of the logits each was sampled from, and its log probabilities.
-struct Saying {
-  std::vector<Token> tokens;
-  std::vector<std::uint64_t> logits;
-  std::vector<float> logprobs;
-  FinishReason reason = FinishReason::none;
-};
-
-struct Recorder : RequestListener {
-  Saying saying;
-  std::int32_t preemptions = 0;
-  std::int32_t cached = 0;
-  void on_token(const Request&, Token token, const TokenLogprobs* logprobs) override {
-    saying.tokens.push_back(token);
-    if (logprobs != nullptr) {
-      saying.logprobs.push_back(logprobs->chosen.logprob);
-      for (const auto& candidate : logprobs->top) saying.logprobs.push_back(candidate.logprob);
-    }
-  }
-  void on_end(const Request& request, const std::string&) override {
-    saying.reason = request.finish_reason;
-    preemptions = request.num_preemptions;
-    cached = request.num_cached;
-  }
-};
-
-// How often what could have changed a bit happened.
-struct Happened {
-  int preemptions = 0;
-  int hits = 0;
-  int copies = 0;
-  int chunks = 0;
-  int padding = 0;
-  int shared_steps = 0;   // with prefill and decode
-  int long_contexts = 0;  // beyond one piece of attention
-  std::map<std::int32_t, int> block_sizes;
-  std::array<int, 4> finished{};  // by policy
-};
-
-// Passes on and counts.
-class Watch : public Backend {
- public:
-  Watch(CpuBackend& backend, Happened& happened) : backend_(backend), happened_(happened) {}
-  BackendLimits limits() const override { return backend_.limits(); }
-  void submit(const StepPlan& plan) override {
-    happened_.copies += static_cast<int>(plan.copies.size());
-    bool prefill = false;
-    bool decode = false;
-    for (const Row& row : plan.rows) {
-      happened_.padding += row.padding;
-      happened_.chunks += row.count > 0 && !row.sample;
-      happened_.long_contexts += row.first + row.count > 256;
-      prefill = prefill || row.count > 1;
-      decode = decode || row.count == 1;
-    }
-    happened_.shared_steps += prefill && decode;
-    backend_.submit(plan);
-  }
-  const StepResult& collect() override { return backend_.collect(); }
-  TimeNs now() const override { return backend_.now(); }
-  void wait_until(TimeNs time) override { backend_.wait_until(time); }
-  void wake() override { backend_.wake(); }
-
- private:
-  CpuBackend& backend_;
-  Happened& happened_;
-};
-
-class Lab {
- public:
-  Lab() {
-    tiny_.write(folder_);
-    weights_ = std::make_unique<Weights>(folder_.path());
-  }
-
-  // Runs the requests `chosen` (indices into specs), which join at random moments.
-  std::vector<Saying> run(const EngineConfig& config, std::int32_t threads, const std::vector<std::size_t>& chosen,
-                          Dice& dice) {
-    std::map<std::string, std::vector<std::uint64_t>> logits;
-    CpuOptions options;
-    options.threads = threads;
-    options.on_logits = [&](const Request& request, std::int32_t position, std::span<const float> row) {
-      auto& hashes = logits[request.spec.id];
-      // A token that is computed again must not be sampled again.
-      REQUIRE(position + 1 == request.num_prompt + static_cast<std::int32_t>(hashes.size()));
-      hashes.push_back(XXH3_64bits(row.data(), row.size_bytes()));
-    };
-    CpuBackend backend(*weights_, config, options);
-    Watch watch(backend, happened);
-    Engine engine(config, watch);
-    std::vector<std::shared_ptr<Recorder>> recorders;
-    for (const std::size_t index : chosen) {
-      recorders.push_back(std::make_shared<Recorder>());
-      engine.submit(specs[index], recorders.back());
-      for (int steps = dice.chance(50) ? dice.roll(1, 6) : 0; steps > 0; --steps) engine.step(nullptr);
-    }
-    while (engine.step(nullptr)) {
-    }
-    std::vector<Saying> out;
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      Recorder& recorder = *recorders[i];
-      recorder.saying.logits = logits[specs[chosen[i]].id];
-      happened.preemptions += recorder.preemptions;
-      happened.hits += recorder.cached > 0;
-      happened.finished[static_cast<std::size_t>(config.policy)] += recorder.saying.reason != FinishReason::refused;
-      out.push_back(std::move(recorder.saying));
-    }
-    ++happened.block_sizes[config.block_size];
-    return out;
-  }
-
-  std::vector<RequestSpec> specs;
-  Happened happened;
-
- private:
-  test::TinyModel tiny_;
-  test::TempFolder folder_;
-  std::unique_ptr<Weights> weights_;
-};
-
-// Prompts begin with one of three common texts, so that prefixes are shared; half of the requests sample.
-RequestSpec random_spec(Dice& dice, int number, bool is_long) {
-  RequestSpec spec;
-  spec.id = "r" + std::to_string(number);
-  Dice text(static_cast<std::uint64_t>(dice.roll(1, 3)));
-  for (int i = is_long ? dice.roll(240, 300) : dice.roll(0, 50); i > 0; --i) spec.prompt.append(Token{text.roll(8, 99)});
-  for (int i = dice.roll(1, 12); i > 0; --i) spec.prompt.append(Token{dice.roll(0, 99)});
-  spec.max_tokens = is_long ? 20 : dice.roll(1, 24);
-  spec.priority = dice.roll(0, 3);
-  spec.ignore_eos = dice.chance(30);
-  if (dice.chance(30)) spec.min_tokens = dice.roll(0, spec.max_tokens);
-  if (dice.chance(20)) spec.stop_token_ids = {dice.roll(8, 99)};
-  if (dice.chance(60)) {
-    spec.sampling.temperature = 0.5f + static_cast<float>(dice.roll(0, 10)) / 10;
-    spec.sampling.seed = static_cast<std::uint64_t>(dice.roll(0, 1 << 30)) << 20;
-    if (dice.chance(40)) spec.sampling.top_k = dice.roll(1, 50);
-    if (dice.chance(40)) spec.sampling.top_p = static_cast<float>(dice.roll(50, 99)) / 100;
-    if (dice.chance(30)) spec.sampling.min_p = 0.05f;
-  }
-  if (dice.chance(40)) spec.sampling.repetition_penalty = 1.3f;
-  if (dice.chance(30)) spec.sampling.logprobs = dice.roll(0, 4);
-  return spec;
-}
-
-EngineConfig random_engine(Policy policy, Dice& dice, bool large) {
-  EngineConfig config = test::random_config(policy, dice);
-  if (dice.chance(30)) {
-    const int sizes[] = {1, 2, 16, 32, 64, 128, 256};
-    config.block_size = sizes[dice.roll(0, 6)];
-    config.num_blocks = std::max(3, 2 + dice.roll(60, 400) / config.block_size);
-  }
-  if (large) {
-    config.num_blocks = std::max(config.num_blocks, 2 + dice.roll(400, 900) / config.block_size);
-    config.max_num_batched_tokens = std::max(config.max_num_seqs, dice.roll(30, 400));
-    config.max_model_len = 0;
-    config.long_prefill_token_threshold = dice.chance(50) ? dice.roll(20, 200) : 0;
-    if (!config.enable_chunked_prefill) config.max_num_batched_tokens = 1024;
-  }
-  if (policy == Policy::vllm_v1 && !config.enable_chunked_prefill) {  // the budget must hold a whole context
-    config.max_num_batched_tokens = std::max(config.max_num_batched_tokens, std::max(config.max_model_len, 1024));
-  }
-  return config;
-}
-
 TEST_CASE("invariance: no schedule changes a token or a logit") {
-  Lab lab;
-  Dice dice(20);
-  const int num_specs = 40;
-  const int num_long = 4;
-  std::vector<Saying> alone;
-  for (int i = 0; i < num_specs; ++i) lab.specs.push_back(random_spec(dice, i, i < num_long));
-  for (std::size_t i = 0; i < lab.specs.size(); ++i) {  // computed whole, in a pool of its own
-    EngineConfig config;
-    config.max_num_batched_tokens = 1024;
-    config.num_blocks = 100;
-    config.enable_prefix_caching = false;
-    config.eos_token_id = 7;
-    config.max_num_seqs = 1;
-    alone.push_back(lab.run(config, 1, {i}, dice)[0]);
-    REQUIRE(alone.back().tokens.size() == alone.back().logits.size());
-    REQUIRE(alone.back().reason != FinishReason::kv_capacity);
-  }
-  lab.happened = {};
-
-  const int schedules = test::scaled(2500);
-  for (int n = 0; n < schedules; ++n) {
-    const Policy policy = test::all_policies()[static_cast<std::size_t>(n % 4)];
-    const bool large = n % 25 < 4;
-    const EngineConfig config = random_engine(policy, dice, large);
-    std::vector<std::size_t> chosen;
-    for (int i = dice.roll(1, large ? 4 : 8); i > 0; --i) {
-      const auto index = static_cast<std::size_t>(large ? dice.roll(0, num_long + 3) : dice.roll(num_long, num_specs - 1));
-      if (std::find(chosen.begin(), chosen.end(), index) == chosen.end()) chosen.push_back(index);
-    }
-    const std::int32_t threads = n % 50 == 0 ? 3 : 1;
-    const std::vector<Saying> said = lab.run(config, threads, chosen, dice);
-    for (std::size_t i = 0; i < chosen.size(); ++i) {
-      const Saying& want = alone[chosen[i]];
-      const Saying& got = said[i];
-      INFO("schedule " << n << ", " << name_of(policy) << ", block size " << config.block_size << ", request " << chosen[i]);
-      if (got.reason == FinishReason::refused) continue;
-      // A small context or pool may cut a text short, never change it.
-      const bool cut = got.reason == FinishReason::kv_capacity ||
-                       (got.reason == FinishReason::length && got.tokens.size() < want.tokens.size());
-      if (!cut) REQUIRE(got.reason == want.reason);
-      if (!cut) REQUIRE(got.tokens.size() == want.tokens.size());
-      REQUIRE(std::equal(got.tokens.begin(), got.tokens.end(), want.tokens.begin()));
-      REQUIRE(got.logits.size() == got.tokens.size());
-      REQUIRE(std::equal(got.logits.begin(), got.logits.end(), want.logits.begin()));
-      REQUIRE(got.logprobs.size() <= want.logprobs.size());
-      REQUIRE(std::equal(got.logprobs.begin(), got.logprobs.end(), want.logprobs.begin()));
-    }
-  }
-
-  // The test is worth something only if all of this was in the schedules.
-  const Happened& happened = lab.happened;
-  CHECK(happened.preemptions > schedules / 20);
-  CHECK(happened.hits > schedules / 10);
-  CHECK(happened.chunks > schedules / 5);
-  CHECK(happened.shared_steps > schedules / 5);
-  CHECK(happened.padding > schedules / 5);
-  CHECK(happened.long_contexts > schedules / 20);
-  if (schedules >= 1000) {
-    CHECK(happened.copies > 0);
-    CHECK(happened.block_sizes.size() >= 20);
-    CHECK(happened.block_sizes.contains(1));
-    CHECK(happened.block_sizes.contains(256));
-  }
-  for (const int finished : happened.finished) CHECK(finished > schedules / 4);
+  const test::TinyModel tiny;
+  const test::TempFolder folder;
+  tiny.write(folder);
+  const Weights weights(folder.path());
+  test::Subject subject;
+  subject.make = [&](const EngineConfig& config, test::OnLogits on_logits, test::Dice& dice) {
+    CpuOptions options;
+    options.threads = dice.chance(2) ? 3 : 1;
+    options.on_logits = std::move(on_logits);
+    return std::make_unique<CpuBackend>(weights, config, std::move(options));
+  };
+  subject.block_sizes = {1, 2, 16, 32, 64, 128, 256};
+  subject.any_block_size = true;
+  subject.schedules = test::scaled(2500);
+  test::check_invariance(subject);
 }
 
 }  // namespace

@@ -1,0 +1,215 @@
+// The CUDA backend as a whole: the same bits under every schedule, the CPU's logits, its limits, nothing leaked.
+#include <cuda_runtime_api.h>
+
+#include <cmath>
+#include <map>
+#include <memory>
+
+#include "../../core/invariance.h"
+#include "../../model/tiny_model.h"
+#include "backends/cpu/cpu_backend.h"
+#include "backends/cuda/cuda_backend.h"
+#include "core/live_clock.h"
+
+namespace tokenyard {
+namespace {
+
+test::TinyModel tiny_model(ModelFamily family, int heads, int kv_heads, int head_dim) {
+  test::TinyModel tiny;
+  tiny.family = family;
+  tiny.dtype = DType::bf16;
+  tiny.hidden = 128;
+  tiny.intermediate = 192;
+  tiny.layers = 3;
+  tiny.heads = heads;
+  tiny.kv_heads = kv_heads;
+  tiny.head_dim = head_dim;
+  return tiny;
+}
+
+struct Model {
+  explicit Model(const test::TinyModel& tiny) {
+    tiny.write(folder);
+    weights = std::make_unique<Weights>(folder.path());
+  }
+  test::TempFolder folder;
+  std::unique_ptr<Weights> weights;
+};
+
+EngineConfig small_config() {
+  EngineConfig config;
+  config.max_num_seqs = 8;
+  config.max_num_batched_tokens = 256;
+  config.num_blocks = 200;
+  config.block_size = 16;
+  config.eos_token_id = 7;
+  return config;
+}
+
+TEST_CASE("cuda backend: no schedule changes a token or a logit") {
+  const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
+  test::Subject subject;
+  int graphs = 0;
+  subject.make = [&](const EngineConfig& config, test::OnLogits on_logits, test::Dice& dice) {
+    CudaOptions options;
+    options.on_logits = std::move(on_logits);
+    options.graphs = dice.chance(70);
+    options.time_parts = dice.chance(50);
+    graphs += options.graphs;
+    options.gpu_memory_utilization = 0.5;
+    return std::make_unique<CudaBackend>(cuda::DeviceWeights::upload(*model.weights), config, std::move(options));
+  };
+  subject.block_sizes = {16, 32, 48, 64, 128, 256};
+  subject.schedules = test::scaled(300);
+  test::check_invariance(subject);
+  CHECK(graphs > 0);
+}
+
+// 255 companions at most: the largest padded batches, and products of many rows.
+TEST_CASE("cuda backend: alone or with 255 companions a request says the same") {
+  const Model model(tiny_model(ModelFamily::llama, 16, 2, 128));
+  std::map<std::string, std::vector<std::uint64_t>> logits;
+  const auto run = [&](int companions, Policy policy) {
+    logits.clear();
+    EngineConfig config = small_config();
+    config.policy = policy;
+    config.max_num_seqs = 256;
+    config.max_num_batched_tokens = 2048;
+    config.num_blocks = 6000;
+    config.max_model_len = 700;
+    CudaOptions options;
+    options.on_logits = [&](const Request& request, std::int32_t, std::span<const float> row) {
+      logits[request.spec.id].push_back(XXH3_64bits(row.data(), row.size_bytes()));
+    };
+    CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config, std::move(options));
+    Engine engine(config, backend);
+    test::Dice dice(5);
+    for (int i = 0; i <= companions; ++i) {
+      RequestSpec spec;
+      spec.id = "r" + std::to_string(i);
+      for (int n = i == 0 ? 300 : dice.roll(1, 400); n > 0; --n) spec.prompt.append(Token{dice.roll(8, 99)});
+      spec.max_tokens = i == 0 ? 40 : dice.roll(1, 60);
+      spec.ignore_eos = true;
+      spec.sampling.temperature = 0.8f;
+      spec.sampling.seed = static_cast<std::uint64_t>(i);
+      engine.submit(spec, std::make_shared<test::Recorder>());
+    }
+    while (engine.step(nullptr)) {
+    }
+    return logits.at("r0");
+  };
+  const auto alone = run(0, Policy::vllm_v1);
+  REQUIRE(alone.size() == 40);
+  for (const int companions : {1, 7, 15, 16, 31, 100, 255}) {
+    INFO(companions << " companions");
+    CHECK(run(companions, companions % 2 == 0 ? Policy::nano_vllm : Policy::vllm_v1) == alone);
+  }
+}
+
+TEST_CASE("cuda backend: logits are the CPU's but for the rounding to bf16") {
+  const auto all_logits = [](Backend& backend, const EngineConfig& config, const std::vector<Token>& prompt) {
+    Engine engine(config, backend);
+    RequestSpec spec;
+    spec.id = "r";
+    spec.prompt.append(prompt);
+    spec.max_tokens = 1;
+    engine.submit(spec, std::make_shared<test::Recorder>());
+    while (engine.step(nullptr)) {
+    }
+  };
+  test::Dice dice(9);
+  std::vector<Token> prompt;
+  for (int i = 0; i < 300; ++i) prompt.push_back(dice.roll(0, 99));
+  for (const ModelFamily family : {ModelFamily::llama, ModelFamily::qwen2, ModelFamily::qwen3}) {
+    for (const int head_dim : {64, 128}) {
+      const Model model(tiny_model(family, 6, 2, head_dim));
+      const EngineConfig config = small_config();
+      std::vector<float> cpu_logits, cuda_logits;
+      CpuOptions cpu;
+      cpu.every_position = true;
+      cpu.on_logits = [&](const Request&, std::int32_t, std::span<const float> row) {
+        cpu_logits.insert(cpu_logits.end(), row.begin(), row.end());
+      };
+      CpuBackend on_cpu(*model.weights, config, cpu);
+      all_logits(on_cpu, config, prompt);
+      CudaOptions cuda;
+      cuda.every_position = true;
+      cuda.on_logits = [&](const Request&, std::int32_t, std::span<const float> row) {
+        cuda_logits.insert(cuda_logits.end(), row.begin(), row.end());
+      };
+      CudaBackend on_card(cuda::DeviceWeights::upload(*model.weights), config, cuda);
+      all_logits(on_card, config, prompt);
+      REQUIRE(cpu_logits.size() == 300 * 100);
+      REQUIRE(cuda_logits.size() == cpu_logits.size());
+      double difference = 0;
+      double norm = 0;
+      for (std::size_t i = 0; i < cpu_logits.size(); ++i) {
+        difference += std::pow(double{cuda_logits[i]} - double{cpu_logits[i]}, 2);
+        norm += std::pow(double{cpu_logits[i]}, 2);
+      }
+      const double relative = std::sqrt(difference / norm);
+      WARN(name_of(family) << ", head_dim " << head_dim << ": relative L2 " << relative);
+      CHECK(relative < 1.5e-2);
+      CHECK(relative > 1e-5);
+    }
+  }
+}
+
+TEST_CASE("cuda backend: nothing is leaked") {
+  const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
+  const auto once = [&] {
+    CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), small_config());
+    Engine engine(small_config(), backend);
+    RequestSpec spec;
+    spec.id = "r";
+    spec.prompt.append(Token{9});
+    engine.submit(spec, std::make_shared<test::Recorder>());
+    while (engine.step(nullptr)) {
+    }
+  };
+  const auto free_memory = [] {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    REQUIRE(cudaMemGetInfo(&free, &total) == cudaSuccess);
+    return free;
+  };
+  for (int i = 0; i < 3; ++i) once();  // what the runtime keeps for itself
+  const std::size_t before = free_memory();
+  for (int i = 0; i < 10; ++i) once();
+  CHECK(before - free_memory() == 0);
+}
+
+TEST_CASE("cuda backend: what does not fit or cannot be computed is refused in one sentence") {
+  const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
+  const auto weights = [&] { return cuda::DeviceWeights::upload(*model.weights); };
+  EngineConfig config = small_config();
+  config.block_size = 24;
+  CHECK_THROWS_AS(CudaBackend(weights(), config), std::invalid_argument);
+  config = small_config();
+  CudaOptions options;
+  options.gpu_memory_utilization = 1e-6;
+  CHECK_THROWS_AS(CudaBackend(weights(), config, options), BackendError);
+  const Model odd(tiny_model(ModelFamily::llama, 4, 2, 32));
+  CHECK_THROWS_AS(CudaBackend(cuda::DeviceWeights::upload(*odd.weights), config), std::invalid_argument);
+
+  // Memory that another process holds: a clear error, nothing leaked, and a second try works once it is free.
+  std::size_t free = 0;
+  std::size_t total = 0;
+  REQUIRE(cudaMemGetInfo(&free, &total) == cudaSuccess);
+  void* held = nullptr;
+  REQUIRE(cudaMalloc(&held, free - (std::size_t{100} << 20)) == cudaSuccess);
+  try {
+    EngineConfig large = small_config();
+    large.max_num_batched_tokens = 1 << 18;
+    CudaBackend backend(weights(), large);
+    FAIL("expected an error");
+  } catch (const BackendError& error) {
+    WARN(error.what());
+    CHECK(std::string(error.what()).find("out of GPU memory") != std::string::npos);
+  }
+  cudaFree(held);
+  CHECK_NOTHROW(CudaBackend(weights(), config));
+}
+
+}  // namespace
+}  // namespace tokenyard
