@@ -32,7 +32,9 @@ std::uint64_t Engine::submit(RequestSpec spec, std::shared_ptr<RequestListener> 
   return post({{SourceEvent::Kind::join, std::move(spec), {}}, std::move(listener), 0});
 }
 
-void Engine::cancel(std::uint64_t ticket) { post({{SourceEvent::Kind::cancel, {}, {}}, nullptr, ticket}); }
+void Engine::cancel(std::uint64_t ticket, FinishReason reason) {
+  post({{SourceEvent::Kind::cancel, {}, {}, -1, reason}, nullptr, ticket});
+}
 
 std::uint64_t Engine::post(Message message) {
   std::uint64_t ticket = message.ticket;
@@ -59,7 +61,7 @@ void Engine::take_messages(RequestSource* source) {
         if (message.event.spec.arrival < 0) message.event.spec.arrival = backend_.now();
         join(std::move(message.event.spec), std::move(message.listener), message.ticket, backend_.now(), source);
       } else if (const auto found = tickets_.find(message.ticket); found != tickets_.end()) {
-        cancel(found->second, backend_.now(), source);
+        cancel(found->second, message.event.reason, backend_.now(), source);
       }
     }
   }
@@ -71,7 +73,7 @@ void Engine::take_messages(RequestSource* source) {
     if (event.kind == SourceEvent::Kind::join) {
       join(std::move(event.spec), nullptr, 0, at, source);
     } else if (const auto found = live_.find(event.cancel_id); found != live_.end()) {
-      cancel(found->second, at, source);
+      cancel(found->second, event.reason, at, source);
     }
   }
 }
@@ -107,11 +109,12 @@ void Engine::join(RequestSpec spec, std::shared_ptr<RequestListener> listener, s
   scheduler_->add(request);
 }
 
-void Engine::cancel(Request* request, TimeNs at, RequestSource* source) {
+void Engine::cancel(Request* request, FinishReason reason, TimeNs at, RequestSource* source) {
   if (request->finish_reason != FinishReason::none) return;
-  const bool gone = scheduler_->cancel(*request);
+  if (request->num_output() == 0) reason = FinishReason::cancelled;  // without a token there is no answer to count
+  const bool gone = scheduler_->cancel(*request, reason);
   if (trace_) trace_->on_cancel(*request, step_, at, gone);
-  if (gone) leave(request, "cancelled", source);
+  if (gone) leave(request, name_of(reason), source);
 }
 
 bool Engine::step(RequestSource* source) {

@@ -35,8 +35,9 @@ class Engine {
   // Thread-safe. The request joins before the next step; its arrival is the backend's clock at joining when spec.arrival is
   // negative. Returns a ticket for cancel(). Everything else, a refusal too, reaches `listener`.
   std::uint64_t submit(RequestSpec spec, std::shared_ptr<RequestListener> listener);
-  // Thread-safe; a request that has left is ignored.
-  void cancel(std::uint64_t ticket);
+  // Thread-safe; a request that has left is ignored. `reason` may be stop: the client has all it wanted of
+  // an answer that has begun.
+  void cancel(std::uint64_t ticket, FinishReason reason = FinishReason::cancelled);
 
   // One step or one wait. False when nothing is live and `source` (may be null) knows of nothing to come.
   bool step(RequestSource* source);
@@ -68,7 +69,7 @@ class Engine {
   void take_messages(RequestSource* source);
   void join(RequestSpec spec, std::shared_ptr<RequestListener> listener, std::uint64_t ticket, TimeNs at,
             RequestSource* source);
-  void cancel(Request* request, TimeNs at, RequestSource* source);
+  void cancel(Request* request, FinishReason reason, TimeNs at, RequestSource* source);
   void deliver(const StepPlan& plan, const StepResult& result, TimeNs end);
   void leave(Request* request, const std::string& why, RequestSource* source);
   void fail(const std::string& why, RequestSource* source);

@@ -104,7 +104,7 @@ class ReplaySource final : public RequestSource {
       } else if (const auto* cancel = std::get_if<CancelRecord>(record)) {
         next_step_ = cancel->step;
         if (cancel->step > step || cancel->reason == FinishReason::error) return;  // an error is the backend's to raise
-        due.push_back({SourceEvent::Kind::cancel, {}, recording_.id(cancel->request), cancel->at});
+        due.push_back({SourceEvent::Kind::cancel, {}, recording_.id(cancel->request), cancel->at, cancel->reason});
       } else {
         next_step_ = std::get<StepRecord>(*record).step;
         return;

@@ -11,9 +11,10 @@ namespace tokenyard {
 
 struct SourceEvent {
   enum class Kind : std::uint8_t { join, cancel } kind = Kind::join;
-  RequestSpec spec;       // join
-  std::string cancel_id;  // cancel: the live request of that id; none is fine
-  TimeNs at = -1;         // >= 0: when it happens, whatever the clock says (a replay)
+  RequestSpec spec;                               // join
+  std::string cancel_id;                          // cancel: the live request of that id; none is fine
+  TimeNs at = -1;                                 // >= 0: when it happens, whatever the clock says (a replay)
+  FinishReason reason = FinishReason::cancelled;  // cancel: or stop
 };
 
 // Where requests come from. Streams, so that memory follows the live requests.

@@ -134,9 +134,9 @@ void Scheduler::retire(std::vector<Request*>& left) {
   running_.erase(std::remove_if(running_.begin(), running_.end(), ended), running_.end());
 }
 
-bool Scheduler::cancel(Request& request) {
+bool Scheduler::cancel(Request& request, FinishReason reason) {
   const auto at = std::find(running_.begin(), running_.end(), &request);
-  request.finish_reason = FinishReason::cancelled;
+  request.finish_reason = reason;
   if (at != running_.end()) {
     if (config_.policy == Policy::static_batch) return false;
     running_.erase(at);

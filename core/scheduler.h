@@ -68,7 +68,7 @@ class Scheduler {
   void commit(const StepPlan& plan, const StepResult& result, std::vector<Request*>& left);
 
   // Ends a live request between steps. False when it stays as padding until its batch ends (static).
-  bool cancel(Request& request);
+  bool cancel(Request& request, FinishReason reason = FinishReason::cancelled);
 
   bool idle() const { return waiting_.empty() && running_.empty(); }
   const WaitingQueue& waiting() const { return waiting_; }

@@ -46,7 +46,7 @@ struct CancelRecord {
   std::int32_t request = 0;
   std::int64_t step = 0;
   TimeNs at = 0;
-  FinishReason reason = FinishReason::cancelled;  // or error
+  FinishReason reason = FinishReason::cancelled;  // or stop, or error
   bool gone = true;                               // false: stays in its batch as padding (static)
   friend bool operator==(const CancelRecord&, const CancelRecord&) = default;
 };

@@ -432,10 +432,10 @@ void read_cancel(Scanner& in, CancelRecord& cancel) {
       case 1: cancel.at = in.integer(0, kMostTime); break;
       case 2: {
         const char* start = in.at();
-        cancel.reason = read_name(in, FinishReason::error, "\"cancelled\" or \"error\"");
-        if (cancel.reason != FinishReason::cancelled && cancel.reason != FinishReason::error) {
-          in.expected("\"cancelled\" or \"error\"", start);
-        }
+        const char* known = "\"cancelled\", \"stop\" or \"error\"";
+        cancel.reason = read_name(in, FinishReason::error, known);
+        const bool may = cancel.reason == FinishReason::cancelled || cancel.reason == FinishReason::stop;
+        if (!may && cancel.reason != FinishReason::error) in.expected(known, start);
         break;
       }
       default: cancel.gone = !in.boolean();

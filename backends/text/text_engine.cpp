@@ -135,7 +135,7 @@ struct TextEngine::State {
         return;
       }
       emit(stops_.push(text));
-      if (stops_.found()) state_.engine.cancel(request.ticket);
+      if (stops_.found()) state_.engine.cancel(request.ticket, FinishReason::stop);
     }
 
     void on_end(const Request& request, const std::string& why) override {

@@ -156,6 +156,32 @@ TEST_CASE("cancelled requests leave at once and give back their blocks", "[engin
   }
 }
 
+TEST_CASE("a client that has all it wanted ends its request as a stop, once there is a token", "[engine]") {
+  for (const Policy policy : test::all_policies()) {
+    INFO(name_of(policy));
+    EngineConfig config = small();
+    config.policy = policy;
+    TestBackend backend;
+    Engine engine(config, backend);
+    std::vector<Heard> heard;
+    const auto listener = std::make_shared<Listener>(heard);
+    const std::uint64_t begun = engine.submit(request("begun", 10, 50), listener);
+    while (listener->tokens < 3) engine.step(nullptr);
+    const std::uint64_t silent = engine.submit(request("silent", 10, 50), listener);
+    engine.cancel(silent, FinishReason::stop);
+    engine.cancel(begun, FinishReason::stop);
+    while (engine.step(nullptr)) {
+    }
+    std::map<std::string, FinishReason> reasons;
+    for (const Heard& h : heard) reasons[h.id] = h.reason;
+    CHECK(reasons == std::map<std::string, FinishReason>{{"begun", FinishReason::stop}, {"silent", FinishReason::cancelled}});
+    CHECK(engine.scheduler().blocks().num_referenced() == 0);
+    CHECK(engine.metrics().completed == 1);
+    CHECK(engine.metrics().cancelled == 1);
+    CHECK(engine.metrics().ttft.mean() > 0);
+  }
+}
+
 TEST_CASE("a failed device ends every request and keeps the engine whole", "[engine]") {
   TestBackend backend;
   backend.fails_at = 3;

@@ -262,7 +262,7 @@ TEST_CASE("Whole but hostile traces are refused with file, place and reason", "[
       {second_step(R"(,"tokens":[1,2])"), "expected 1 sampled tokens"},
       {lines({h, j, step, step}), "expected step 1"},
       {lines({h, j, R"({"cancel":1,"step":0,"at":0,"reason":"cancelled"})"}), "that has joined"},
-      {lines({h, j, R"({"cancel":0,"step":0,"at":0,"reason":"length"})"}), "\"cancelled\" or \"error\""},
+      {lines({h, j, R"({"cancel":0,"step":0,"at":0,"reason":"length"})"}), R"("cancelled", "stop" or "error")"},
       {lines({h, j, R"({"cancel":0,"step":0,"at":0,"reason":"cancelled","stays":true})"}), "static batch"},
       {lines({h, R"({"end":0,"at":0})", j}), "nothing after the end"},
   };

@@ -185,9 +185,15 @@ TEST_CASE("A real run is recorded, and scheduled again without the model", "[tex
     options.engine.max_num_seqs = 2;
     TextEngine engine(kStory, options);
     std::vector<Answer> answers;
-    for (std::uint64_t i = 0; i < 5; ++i) answers.push_back(engine.submit("Once upon a time", short_answer(20, i)));
+    for (std::uint64_t i = 0; i < 5; ++i) {
+      Sampling sampling = short_answer(20, i);
+      if (i % 2 == 1) sampling.stop = {" "};
+      answers.push_back(engine.submit("Once upon a time", sampling));
+    }
     for (Answer& answer : answers) answer.completion.wait();
-    engine.finish();
+    const Metrics& metrics = engine.finish();
+    CHECK(metrics.completed == 5);  // one that a stop string ended, too
+    CHECK(metrics.cancelled == 0);
     trace.flush();
   }
   TraceReader reader(path);
