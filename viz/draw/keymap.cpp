@@ -58,6 +58,9 @@ constexpr Binding kBindings[] = {
     {Command::next_align, {"L", nullptr}, "align by time, step, work, arrival", kCompare},
     {Command::next_trace, {"Tab", nullptr}, "the other trace", kCompare},
     {Command::what_if, {"I", nullptr}, "what if: vary the scenario", kCompare},
+    {Command::next_knob, {"B", nullptr}, "the next slider", kCompare},
+    {Command::knob_up, {"+", "="}, "move it up", kCompare},
+    {Command::knob_down, {"-", nullptr}, "move it down", kCompare},
     {Command::pin, {"Shift+I", nullptr}, "keep this run beside the next ones", kCompare},
 
     {Command::panel1, {"1", nullptr}, "requests", kPanels},
@@ -69,6 +72,8 @@ constexpr Binding kBindings[] = {
     {Command::panel7, {"7", nullptr}, "prefix cache", kPanels},
     {Command::panel8, {"8", nullptr}, "latency", kPanels},
     {Command::panel9, {"9", nullptr}, "why", kPanels},
+    {Command::panel_compare, {"H", nullptr}, "comparison", kPanels},
+    {Command::panel_details, {"J", nullptr}, "selection in words", kPanels},
     {Command::maximize, {"Z", nullptr}, "the panel under the pointer alone, and back", kPanels},
     {Command::next_lanes, {"V", nullptr}, "lanes by request, by seat, as density", kPanels},
     {Command::next_order, {"O", nullptr}, "sort the lanes", kPanels},

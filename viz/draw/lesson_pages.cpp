@@ -37,7 +37,8 @@ LessonPage read_page(const JsonValue& json) {
   if (const auto value = object.find("panels")) page.panels = read_panels(*value);
   if (const auto value = object.find("highlight")) page.highlight = read_panels(*value);
   if (const auto value = object.find("align")) {
-    const std::string name = value->choice({name_of(Align::time), name_of(Align::step), name_of(Align::work), name_of(Align::arrival)});
+    const std::string name =
+        value->choice({name_of(Align::time), name_of(Align::step), name_of(Align::work), name_of(Align::arrival)});
     for (int i = 0; i < kAligns; ++i) {
       if (name == name_of(static_cast<Align>(i))) page.align = static_cast<Align>(i);
     }
@@ -51,7 +52,8 @@ LessonPage read_page(const JsonValue& json) {
 
 LessonPages load_lesson_pages(const std::string& path) {
   const JsonValue json = JsonValue::load(path, kMostBytes);
-  if (!json.is_object() || !json.raw().contains("tokenyard_lesson")) json.expected("a lesson, an object with \"tokenyard_lesson\": 1");
+  if (!json.is_object() || !json.raw().contains("tokenyard_lesson"))
+    json.expected("a lesson, an object with \"tokenyard_lesson\": 1");
   JsonObject top = json.object();
   top.at("tokenyard_lesson").integer(1, 1);
   LessonPages lesson;
@@ -60,7 +62,8 @@ LessonPages load_lesson_pages(const std::string& path) {
   lesson.scenario = (std::filesystem::path(path).parent_path() / top.at("scenario").string()).lexically_normal().string();
   const JsonValue variants = top.at("variants");
   lesson.variants = variants.strings();
-  if (lesson.variants.empty() || lesson.variants.size() > kMostTraces) variants.expected("1 to " + std::to_string(kMostTraces) + " variants");
+  if (lesson.variants.empty() || lesson.variants.size() > kMostTraces)
+    variants.expected("1 to " + std::to_string(kMostTraces) + " variants");
   const JsonValue pages = top.at("pages");
   for (const JsonValue& page : pages.array()) lesson.pages.push_back(read_page(page));
   if (lesson.pages.empty() || lesson.pages.size() > kMostPages) pages.expected("1 to " + std::to_string(kMostPages) + " pages");

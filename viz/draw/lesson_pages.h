@@ -11,10 +11,10 @@ namespace tokenyard::viz {
 
 struct LessonPage {
   std::string title, text;
-  std::string at;               // as parse_when reads it, in the first run; empty: stays
-  std::string from, to;         // the visible range; empty: all
-  std::string select;           // request id, or empty
-  std::vector<Panel> panels;    // shown; empty: stays
+  std::string at;             // as parse_when reads it, in the first run; empty: stays
+  std::string from, to;       // the visible range; empty: all
+  std::string select;         // request id, or empty
+  std::vector<Panel> panels;  // shown; empty: stays
   std::vector<Panel> highlight;
   Align align = Align::time;
   std::string question, answer;

@@ -52,7 +52,8 @@ class Painter {
         }
         break;
     }
-    if (in.letter != 0) letter(box, in.letter, in.pattern == Pattern::solid || in.pattern == Pattern::framed ? ink_on(rgb) : rgb);
+    if (in.letter != 0)
+      letter(box, in.letter, in.pattern == Pattern::solid || in.pattern == Pattern::framed ? ink_on(rgb) : rgb);
   }
 
   void line(const Line& in) const {
@@ -115,7 +116,8 @@ class Painter {
   void letter(const Box& box, char c, std::uint32_t rgb) const {
     const ImVec2 size = ImGui::CalcTextSize(&c, &c + 1);
     if (box.width() < size.x + 2 || box.height() < em_ * 0.75F) return;
-    list_.AddText({std::round((box.x0 + box.x1 - size.x) / 2), std::round((box.y0 + box.y1 - size.y) / 2)}, packed(rgb), &c, &c + 1);
+    list_.AddText({std::round((box.x0 + box.x1 - size.x) / 2), std::round((box.y0 + box.y1 - size.y) / 2)}, packed(rgb), &c,
+                  &c + 1);
   }
 
   ImDrawList& list_;

@@ -14,8 +14,8 @@ struct Cancelled {};
 
 }  // namespace
 
-SimulatedRun simulate_into_model(const std::string& scenario, const std::vector<std::string>& overrides, const std::string& name,
-                                 const std::function<bool()>& cancelled) {
+SimulatedRun simulate_into_model(const std::string& scenario, const std::vector<std::string>& overrides,
+                                 const std::string& name, const std::function<bool()>& cancelled) {
   const auto begin = std::chrono::steady_clock::now();
   SimulatedRun run;
   run.overrides = overrides;

@@ -25,8 +25,8 @@ struct SimulatedRun {
 };
 
 // Runs it here and now. `cancelled` is asked after every step and may be empty; then an empty model without an error comes out.
-SimulatedRun simulate_into_model(const std::string& scenario, const std::vector<std::string>& overrides, const std::string& name,
-                                 const std::function<bool()>& cancelled = {});
+SimulatedRun simulate_into_model(const std::string& scenario, const std::vector<std::string>& overrides,
+                                 const std::string& name, const std::function<bool()>& cancelled = {});
 
 // One worker thread; the latest wish wins, and a run for an older one is given up after the step it is in.
 class WhatIf {
