@@ -1,7 +1,7 @@
 // Draws pictures with Dear ImGui.
 #pragma once
 
-#include "viz/draw/theme.h"
+#include "viz/app/theme.h"
 #include "viz/view/picture.h"
 
 struct ImDrawList;

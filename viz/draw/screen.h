@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "viz/draw/app.h"
+#include "viz/app/app.h"
 
 namespace tokenyard::viz {
 

@@ -11,7 +11,7 @@
 #include <memory>
 
 #include "core/input_error.h"
-#include "viz/draw/settings.h"
+#include "viz/app/settings.h"
 #include "viz/host/fonts.h"
 #include "viz/host/raster.h"
 

@@ -1,4 +1,4 @@
-#include "viz/draw/keymap.h"
+#include "viz/app/keymap.h"
 
 namespace tokenyard::viz {
 namespace {

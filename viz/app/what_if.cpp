@@ -1,4 +1,4 @@
-#include "viz/draw/what_if.h"
+#include "viz/app/what_if.h"
 
 #include <chrono>
 #include <stdexcept>

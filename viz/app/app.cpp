@@ -1,4 +1,4 @@
-#include "viz/draw/app.h"
+#include "viz/app/app.h"
 
 #include <unistd.h>
 
@@ -12,7 +12,7 @@
 #include "sim/hardware_spec.h"
 #include "sim/lesson.h"
 #include "sim/run.h"
-#include "viz/draw/when.h"
+#include "viz/app/when.h"
 
 namespace tokenyard::viz {
 namespace {

@@ -1,4 +1,4 @@
-#include "viz/draw/panel.h"
+#include "viz/app/panel.h"
 
 #include <array>
 

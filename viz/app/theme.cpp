@@ -1,4 +1,4 @@
-#include "viz/draw/theme.h"
+#include "viz/app/theme.h"
 
 #include <algorithm>
 #include <array>

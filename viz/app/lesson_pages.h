@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "viz/draw/panel.h"
+#include "viz/app/panel.h"
 #include "viz/view/axis.h"
 
 namespace tokenyard::viz {

@@ -1,4 +1,4 @@
-#include "viz/draw/lesson_pages.h"
+#include "viz/app/lesson_pages.h"
 
 #include <filesystem>
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "viz/draw/app.h"
+#include "viz/app/app.h"
 
 namespace tokenyard::viz {
 

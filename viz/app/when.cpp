@@ -1,4 +1,4 @@
-#include "viz/draw/when.h"
+#include "viz/app/when.h"
 
 #include <algorithm>
 #include <charconv>

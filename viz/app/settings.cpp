@@ -1,4 +1,4 @@
-#include "viz/draw/settings.h"
+#include "viz/app/settings.h"
 
 #include <cstdlib>
 #include <filesystem>

@@ -1,5 +1,5 @@
 // The viewer's state, and everything one can do to it. Keys, menus, the command line, lessons and tests all come through here;
-// draw.h turns it into a picture.
+// viz/draw turns it into a picture.
 #pragma once
 
 #include <array>
@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "core/metrics.h"
-#include "viz/draw/keymap.h"
-#include "viz/draw/lesson_pages.h"
-#include "viz/draw/panel.h"
-#include "viz/draw/theme.h"
-#include "viz/draw/what_if.h"
+#include "viz/app/keymap.h"
+#include "viz/app/lesson_pages.h"
+#include "viz/app/panel.h"
+#include "viz/app/theme.h"
+#include "viz/app/what_if.h"
 #include "viz/model/moment.h"
 #include "viz/model/prefix_tree.h"
 #include "viz/model/statistics.h"
