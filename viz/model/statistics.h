@@ -61,7 +61,6 @@ Verdict verdict_of(const TraceModel& model, const Latency& latency);
 // One line of a comparison: its values in words and, against the first trace, the change.
 struct VerdictRow {
   std::string name;
-  std::string unit;
   std::vector<std::string> values;   // one a trace
   std::vector<std::string> changes;  // "+12.3 %" against the first trace; empty for the first, and where there is none
   std::vector<int> better;           // 1, -1, 0: better, worse, neither
