@@ -1,7 +1,6 @@
 #include "viz/model/statistics.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include <fmt/core.h>
@@ -32,6 +31,11 @@ Latency latency_of(const TraceModel& model, const Slo& slo) {
     out.e2el.add(latency->e2el);
     if (latency->tpot) out.tpot.add(*latency->tpot);
     if (latency->meets(slo)) ++out.good;
+  }
+  const Distribution* all[] = {&out.ttft, &out.tpot, &out.itl, &out.e2el};
+  for (std::size_t kind = 0; kind < out.curves.size(); ++kind) {
+    for (std::size_t i = 0; i < out.curves[kind].size(); ++i)
+      out.curves[kind][i] = all[kind]->percentile(static_cast<double>(i) / 2);
   }
   return out;
 }

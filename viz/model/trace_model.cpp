@@ -173,6 +173,7 @@ struct ModelBuilder::Work {
   }
 
   void mark(const Event& event) {
+    model->event_indices_[static_cast<std::size_t>(event.mark)].push_back(static_cast<std::int32_t>(model->events_.size()));
     model->events_.push_back(event);
     model->times_[static_cast<std::size_t>(event.mark)].push_back(event.at);
   }

@@ -160,6 +160,10 @@ class TraceModel {
   std::span<const Event> events() const { return events_; }  // in time order
   // Times of all events of one kind, sorted.
   std::span<const TimeNs> times(Mark mark) const { return times_[static_cast<std::size_t>(mark)]; }
+  // The event whose time is times(mark)[i].
+  const Event& event(Mark mark, std::size_t i) const {
+    return events_[static_cast<std::size_t>(event_indices_[static_cast<std::size_t>(mark)][i])];
+  }
   std::span<const Held> held() const { return held_; }      // by `since`
   std::span<const Waited> waits() const { return waits_; }  // by step
   const Distribution& itl() const { return itl_; }          // gaps between a request's tokens, nanoseconds
@@ -200,6 +204,7 @@ class TraceModel {
   std::vector<Seat> seats_;
   std::vector<Event> events_;
   std::vector<TimeNs> times_[kMarks];
+  std::vector<std::int32_t> event_indices_[kMarks];
   std::vector<Held> held_;
   std::vector<Waited> waits_;
   std::vector<std::pair<std::int32_t, std::string>> refusals_;  // by request
