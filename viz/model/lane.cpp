@@ -27,12 +27,6 @@ const char* name_of(Mark mark) {
   return "?";
 }
 
-void Span::add_tokens(std::int32_t count) {
-  constexpr std::int32_t most = (1 << 29) - 1;
-  const std::int32_t sum = count > most - tokens() ? most : tokens() + count;
-  word_ = static_cast<std::uint32_t>(sum) << 3 | (word_ & 7u);
-}
-
 void LaneNode::add(const LaneNode& next) {
   if (count == 0) begin = next.begin;
   end = next.end;
@@ -42,31 +36,5 @@ void LaneNode::add(const LaneNode& next) {
 }
 
 Phase LaneNode::longest() const { return static_cast<Phase>(std::max_element(busy.begin(), busy.end()) - busy.begin()); }
-
-void Pyramid::push(const LaneNode& item) {
-  open_.add(item);
-  if (++in_open_ < kFan) return;
-  LaneNode full = open_;
-  open_ = {};
-  in_open_ = 0;
-  for (std::size_t level = 0;; ++level) {
-    if (level == levels_.size()) levels_.emplace_back();
-    std::vector<LaneNode>& nodes = levels_[level];
-    nodes.push_back(full);
-    if (nodes.size() % kFan != 0) return;
-    full = {};
-    for (std::size_t i = nodes.size() - kFan; i < nodes.size(); ++i) full.add(nodes[i]);
-  }
-}
-
-std::size_t Pyramid::bytes() const {
-  std::size_t sum = 0;
-  for (const std::vector<LaneNode>& nodes : levels_) sum += nodes.capacity() * sizeof(LaneNode);
-  return sum;
-}
-
-void Pyramid::shrink() {
-  for (std::vector<LaneNode>& nodes : levels_) nodes.shrink_to_fit();
-}
 
 }  // namespace tokenyard::viz

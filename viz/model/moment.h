@@ -29,6 +29,8 @@ struct Moment {
   std::int32_t step = -1;
   std::vector<Block> blocks;
   std::vector<Seated> seated;      // in batch order
+  std::int32_t used_blocks = 0;    // in some table
+  std::int32_t cached_blocks = 0;  // free, and findable
   std::vector<BlockId> taken;      // handed out in this step
   std::vector<BlockId> evicted;    // of these, the ones that were findable for something else
   std::vector<BlockId> shared;     // taken from the prefix cache in this step
@@ -49,17 +51,21 @@ struct MomentRow {
 // The model may grow between two calls. One for each model and thread.
 class Seeker {
  public:
-  explicit Seeker(const TraceModel& model) : model_(&model) {}
+  explicit Seeker(const TraceModel& model) : model_(&model) { reset(); }
   // REQUIRES: 0 <= step < model.num_steps(), or -1: before the first.
   const Moment& seek(std::int32_t step);
   const Moment& moment() const { return moment_; }
 
  private:
+  friend class ModelBuilder;
+  void reset();
   void replay(std::uint64_t to);
+  void take(std::vector<BlockId>& table, std::int32_t request, BlockId id);
+  void give_back(BlockId id);
+
   const TraceModel* model_;
   Moment moment_;
   std::uint64_t at_ = 0;  // in the log
-  bool fresh_ = true;
 };
 
 // In batch order, requests without a row included. O(running x log spans).

@@ -1,6 +1,7 @@
 // Numbers that panels, texts and CSV show.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -17,6 +18,9 @@ struct Latency {
   std::int64_t completed = 0;
   std::int64_t good = 0;  // completed and within the objectives
   std::int64_t joined = 0;
+  // Percentiles 0, 0.5, 1 ... 100 of ttft, tpot, itl and e2el, for drawing; nanoseconds.
+  static constexpr int kCurve = 201;
+  std::array<std::array<double, kCurve>, 4> curves{};
   double goodput() const;  // share of all that joined, 0 .. 1
 };
 Latency latency_of(const TraceModel& model, const Slo& slo);
@@ -61,7 +65,6 @@ Verdict verdict_of(const TraceModel& model, const Latency& latency);
 // One line of a comparison: its values in words and, against the first trace, the change.
 struct VerdictRow {
   std::string name;
-  std::string unit;
   std::vector<std::string> values;   // one a trace
   std::vector<std::string> changes;  // "+12.3 %" against the first trace; empty for the first, and where there is none
   std::vector<int> better;           // 1, -1, 0: better, worse, neither

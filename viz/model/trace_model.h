@@ -3,6 +3,7 @@
 //   TraceReader or an engine -> ModelBuilder (a TraceSink) -> TraceModel -> Seeker (moment.h) -> the state at any step
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "core/trace.h"
 #include "core/trace_state.h"
 #include "viz/model/lane.h"
+#include "viz/model/pyramid.h"
 
 namespace tokenyard::viz {
 
@@ -42,15 +44,38 @@ struct Step {
   std::int32_t evicted_blocks = 0;
   std::int32_t used_blocks = 0;    // in some table
   std::int32_t cached_blocks = 0;  // free, and findable
-  std::int32_t hit_tokens = 0;     // found in the prefix cache by this step's admissions
-  std::int32_t asked_tokens = 0;   // that those admissions could have found: their known tokens
+  std::int64_t hit_tokens = 0;     // found in the prefix cache by this step's first admissions,
+  std::int64_t asked_tokens = 0;   // of so many prompt tokens
   MemoryUse memory;                // token slots
   std::int64_t tokens_before = 0;  // computed in earlier steps
-  std::uint64_t log = 0;           // where its changes of blocks begin
+  std::uint64_t log = 0;           // where the changes of blocks stand up to the moment in which it runs
 
   std::int32_t tokens() const { return prefill_tokens + decode_tokens; }
   std::int32_t rows() const { return prefill_rows + decode_rows + padding_rows; }
 };
+
+// Of any run of steps.
+struct StepSum {
+  std::int32_t count = 0;     // steps
+  std::int32_t longest = -1;  // index of the longest step, the first of equal ones
+  std::int32_t fullest = -1;  // index of the step that computes the most positions, padding included; likewise
+  TimeNs longest_ns = 0;
+  std::int64_t most_positions = 0;
+  TimeNs busy = 0;
+  std::int64_t tokens = 0;
+  std::int32_t most_rows = 0;
+  std::int32_t most_running = 0;
+  std::int32_t most_waiting = 0;
+  std::int32_t most_used = 0;    // blocks
+  std::int32_t most_cached = 0;  // blocks
+  std::int64_t hit_tokens = 0;
+  std::int64_t asked_tokens = 0;
+  std::int64_t evicted_blocks = 0;
+  std::array<std::int64_t, kPhases> in_phase{};  // requests, summed over the steps; `queued` has the preempted ones, too
+
+  void add(const StepSum& next);
+};
+StepSum sum_of(const Step& step, std::int32_t index);
 
 struct Request {
   std::string id;
@@ -68,9 +93,10 @@ struct Request {
   std::int32_t preemptions = 0;
   std::int32_t max_tokens = 0;
   std::int32_t expected_kv = 0;  // tokens whose K/V it will hold at its end, as far as the workload tells
+  std::int32_t computed = 0;     // tokens with K/V now, or at its end
   FinishReason reason = FinishReason::none;
   std::vector<Span> spans;
-  Pyramid pyramid;  // over spans; the last few may be missing
+  Pyramid<LaneNode> pyramid;  // over spans; the last few may be missing
 
   bool finished() const {
     return reason == FinishReason::stop || reason == FinishReason::length || reason == FinishReason::kv_capacity;
@@ -90,7 +116,7 @@ struct Sitting {
 // The packed view: seat 0 is the first one free, and so on; at most as many as requests ever ran at once.
 struct Seat {
   std::vector<Sitting> sittings;
-  Pyramid pyramid;  // over sittings that have ended
+  Pyramid<LaneNode> pyramid;  // over sittings that have ended
 };
 
 struct Event {
@@ -134,6 +160,10 @@ class TraceModel {
   std::span<const Event> events() const { return events_; }  // in time order
   // Times of all events of one kind, sorted.
   std::span<const TimeNs> times(Mark mark) const { return times_[static_cast<std::size_t>(mark)]; }
+  // The event whose time is times(mark)[i].
+  const Event& event(Mark mark, std::size_t i) const {
+    return events_[static_cast<std::size_t>(event_indices_[static_cast<std::size_t>(mark)][i])];
+  }
   std::span<const Held> held() const { return held_; }      // by `since`
   std::span<const Waited> waits() const { return waits_; }  // by step
   const Distribution& itl() const { return itl_; }          // gaps between a request's tokens, nanoseconds
@@ -147,12 +177,18 @@ class TraceModel {
   std::int32_t most_rows() const { return most_rows_; }
   std::int32_t usable_blocks() const { return tokenyard::usable_blocks(header_.engine); }
 
+  // Of steps first .. end-1. O(log steps).
+  StepSum sum_steps(std::int32_t first, std::int32_t end) const;
   // The step that runs at `at`, else the last one that had begun; -1 before the first.
   std::int32_t step_at(TimeNs at) const;
   TimeNs end_of(std::int32_t request, std::int32_t span) const;
+  // Computed in it.
+  std::int32_t tokens_of(std::int32_t request, std::int32_t span) const;
   // The span of `request` at `at`, or -1.
   std::int32_t span_at(std::int32_t request, TimeNs at) const;
-  // The request of this id, the latest one; -1: none.
+  // The span of `request` in `step`, as its phase is while it runs; -1: it had not joined.
+  std::int32_t span_in(std::int32_t request, std::int32_t step) const;
+  // The request of this id, the latest one; -1: none. O(requests).
   std::int32_t find(std::string_view id) const;
 
  private:
@@ -163,10 +199,12 @@ class TraceModel {
   std::string name_;
   TraceHeader header_;
   std::vector<Step> steps_;
+  Pyramid<StepSum> step_sums_;
   std::vector<Request> requests_;
   std::vector<Seat> seats_;
   std::vector<Event> events_;
   std::vector<TimeNs> times_[kMarks];
+  std::vector<std::int32_t> event_indices_[kMarks];
   std::vector<Held> held_;
   std::vector<Waited> waits_;
   std::vector<std::pair<std::int32_t, std::string>> refusals_;  // by request

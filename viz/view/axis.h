@@ -21,7 +21,8 @@ const char* name_of(Align);
 // A place on the axis: nanoseconds, or 1e-6 steps, or 1e-3 tokens.
 using Place = std::int64_t;
 
-// Both directions are monotone, and place(time(p)) == p for every p inside a step. O(log steps), O(1) for time and arrival.
+// Both directions are monotone; for step and work, time between two steps takes no room. O(log steps), O(1) for time and
+// arrival.
 class Clock {
  public:
   // `request` matters for arrival: -1, or absent from this trace, is the run's begin.

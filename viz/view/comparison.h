@@ -15,8 +15,7 @@ inline constexpr std::size_t kMostTraces = 4;
 // Where two trace files part, as core/trace_diff tells it.
 struct FirstDifference {
   bool same = true;
-  std::int32_t step_a = -1;  // index in each model; -1: it has no such step
-  std::int32_t step_b = -1;
+  std::int32_t step = -1;  // index in both models; a trace that ends before has no such step. -1: they are the same
   std::string text;
 };
 // Reads both files again. Throws InputError like diff_traces.

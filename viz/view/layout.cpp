@@ -1,0 +1,149 @@
+#include "viz/view/layout.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tokenyard::viz {
+
+Projector::Projector(const Frame& frame, const Axis& axis)
+    : x0_(axis.x0), x1_(axis.x1), begin_(frame.clock->time(axis.begin)), end_(frame.clock->time(axis.end)) {
+  if (frame.clock->linear()) {
+    pixels_per_ns_ = 1 / axis.places_per_pixel();
+    return;
+  }
+  for (float at = x0_; at <= x1_; at += 1) times_.push_back(frame.clock->time(axis.place(static_cast<double>(at))));
+}
+
+float Projector::x(TimeNs time) const {
+  if (time < begin_) return x0_ - 1;
+  if (time > end_) return x1_ + 1;
+  if (times_.empty()) return x0_ + static_cast<float>(static_cast<double>(time - begin_) * pixels_per_ns_);
+  const auto after = std::upper_bound(times_.begin(), times_.end(), time);
+  if (after == times_.begin()) return x0_;
+  if (after == times_.end()) return x1_;
+  const auto from = static_cast<double>(*std::prev(after));
+  const double share = (static_cast<double>(time) - from) / (static_cast<double>(*after) - from);
+  return x0_ + static_cast<float>(static_cast<double>(after - times_.begin() - 1) + share);
+}
+
+std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
+  std::vector<Bar> out;
+  const TraceModel& model = *frame.model;
+  const auto from = [&](TimeNs at) {
+    const auto steps = model.steps();
+    const auto found = std::lower_bound(steps.begin(), steps.end(), at, [](const Step& s, TimeNs t) { return s.start < t; });
+    return static_cast<std::int32_t>(found - steps.begin());
+  };
+  std::int32_t first = from(projector.begin());
+  if (first > 0 && model.step(first - 1).end > projector.begin()) --first;
+  const std::int32_t end = projector.end() == kNever ? model.num_steps() : from(projector.end() + 1);
+  const float fold = frame.style->fold * frame.style->scale;
+  const auto columns = static_cast<std::int32_t>((projector.x1() - projector.x0()) / fold) + 1;
+  if (end - first <= columns) {
+    for (std::int32_t s = first; s < end; ++s) {
+      const float x0 = std::clamp(projector.x(model.step(s).start), projector.x0(), projector.x1() - 1);
+      const float x1 = std::clamp(projector.x(model.step(s).end), x0 + 1, projector.x1());
+      out.push_back({x0, x1, s, s + 1, sum_of(model.step(s), s)});
+    }
+    return out;
+  }
+  // Steps that begin in a column: their begins are sorted, so are the columns.
+  while (first < end) {
+    const float at = std::max(projector.x(model.step(first).start), projector.x0());
+    const float column = std::floor((at - projector.x0()) / fold);
+    const float x0 = projector.x0() + column * fold;
+    const float x1 = std::min(x0 + fold, projector.x1());
+    // The first step that begins right of it.
+    std::int32_t least = first + 1;
+    std::int32_t most = end;
+    while (least < most) {
+      const std::int32_t middle = least + (most - least) / 2;
+      if (projector.x(model.step(middle).start) < x0 + fold) {
+        least = middle + 1;
+      } else {
+        most = middle;
+      }
+    }
+    if (x0 < projector.x1()) out.push_back({x0, x1, first, least, model.sum_steps(first, least)});
+    first = least;
+  }
+  return out;
+}
+
+void mark_strip(const Frame& frame, const Projector& projector, float y, float height, Picture& out) {
+  const float wide = std::max(2.0f, 2 * frame.style->scale);
+  for (int kind = 0; kind < kMarks; ++kind) {
+    const auto mark = static_cast<Mark>(kind);
+    const auto times = frame.model->times(mark);
+    auto at = std::lower_bound(times.begin(), times.end(), projector.begin());
+    while (at != times.end() && *at <= projector.end()) {
+      const float x0 = std::clamp(projector.x(*at), projector.x0(), projector.x1() - wide);
+      // Everything under this tick.
+      const auto after =
+          std::partition_point(at, times.end(), [&](TimeNs t) { return t <= projector.end() && projector.x(t) < x0 + wide; });
+      const auto next = std::max(after, at + 1);
+      const Event& event = frame.model->event(mark, static_cast<std::size_t>(at - times.begin()));
+      // Kinds lie over each other in lanes of their own, so that none covers another.
+      const float top = y + height * static_cast<float>(kind) / kMarks;
+      Rect rect{
+          {x0, top, x0 + wide, top + height / kMarks}, tone_of(kind, Tone::mark_preempted), Pattern::solid, 0, 255, 0, {}};
+      const auto index = static_cast<std::int32_t>(&event - frame.model->events().data());
+      rect.ref = {Ref::Kind::mark, frame.trace, index, -1, static_cast<std::int32_t>(next - at)};
+      out.rects.push_back(rect);
+      at = next;
+    }
+  }
+}
+
+void cursor_line(const Frame& frame, const Projector& projector, Box box, Picture& out) {
+  if (frame.cursor < projector.begin() || frame.cursor > projector.end()) return;
+  const float x = std::clamp(projector.x(frame.cursor), box.x0, box.x1);
+  out.lines.push_back({{{x, box.y0}, {x, box.y1}}, Tone::cursor, frame.style->scale, false});
+}
+
+void add_text(const Style& style, float x, float y, float room, std::string_view text, Tone tone, Picture& out) {
+  if (y < out.box.y0 || y + style.em > out.box.y1) return;
+  std::string shown = style.fit(text, room);
+  if (!shown.empty()) out.labels.push_back({x, y, std::move(shown), tone});
+}
+
+void side_label(const Frame& frame, Box box, const std::string& name, const std::vector<std::string>& more, Picture& out) {
+  const Style& style = *frame.style;
+  const float pad = 4 * style.scale;
+  const float room = gutter(style) - 2 * pad;
+  float y = box.y0 + 1;
+  add_text(style, box.x0 + pad, y, room, name, Tone::text, out);
+  for (const std::string& line : more) {
+    y += style.em * 1.15f;
+    add_text(style, box.x0 + pad, y, room, line, Tone::dim, out);
+  }
+}
+
+Picture panel(Box box) {
+  Picture out;
+  out.box = box;
+  out.content_height = box.height();
+  return out;
+}
+
+Box cut(Box box, const Box& by) {
+  const auto x = [&](float v) { return std::clamp(v, by.x0, by.x1); };
+  const auto y = [&](float v) { return std::clamp(v, by.y0, by.y1); };
+  return {x(box.x0), y(box.y0), x(box.x1), y(box.y1)};
+}
+
+void add_rect(Picture& out, Rect rect) {
+  rect.box = cut(rect.box, out.box);
+  if (rect.box.width() > 0 && rect.box.height() > 0) out.rects.push_back(rect);
+}
+
+float gutter(const Style& style) { return 9 * style.em; }
+
+Axis panel_axis(const Frame& frame, Box box) {
+  Axis axis = frame.axis;
+  axis.x0 = std::min(box.x0 + gutter(*frame.style), box.x1 - 1);
+  axis.x1 = box.x1;
+  return axis;
+}
+
+}  // namespace tokenyard::viz
