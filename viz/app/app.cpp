@@ -216,9 +216,8 @@ void go_to_first_difference(App& app) {
       app.message = "the same decisions throughout";
       return;
     }
-    const bool in_a = difference.step_a >= 0;
-    const Side& there = in_a ? *app.sides[0] : *app.sides[other];
-    move_cursor(app, there.clock->place(there.model->step(in_a ? difference.step_a : difference.step_b).start));
+    const Side& there = difference.step < app.sides[0]->model->num_steps() ? *app.sides[0] : *app.sides[other];
+    move_cursor(app, there.clock->place(there.model->step(difference.step).start));
     keep_cursor_visible(app);
     app.message = difference.text.substr(0, difference.text.find('\n'));
   } catch (const InputError& error) {
