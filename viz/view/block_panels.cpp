@@ -136,7 +136,7 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment) {
       const Box own = cell_box(cell);
       thread.points.push_back({(own.x0 + own.x1) / 2, (own.y0 + own.y1) / 2});
     }
-    out.lines.push_back(std::move(thread));
+    add_line(out, std::move(thread));
   }
   std::string title =
       fmt::format("{} of {} blocks used, {} cached", moment.used_blocks, model.usable_blocks(), moment.cached_blocks);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace tokenyard::viz {
 
@@ -37,8 +38,11 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
   std::int32_t first = from(projector.begin());
   if (first > 0 && model.step(first - 1).end > projector.begin()) --first;
   const std::int32_t end = projector.end() == kNever ? model.num_steps() : from(projector.end() + 1);
-  const float fold = frame.style->fold * frame.style->scale;
-  const auto columns = static_cast<std::int32_t>((projector.x1() - projector.x0()) / fold) + 1;
+  // A bar has up to seven rectangles.
+  const float width = projector.x1() - projector.x0();
+  const float most = static_cast<float>(std::max(frame.budget, 100)) / 7;
+  const float fold = std::max(frame.style->fold * frame.style->scale, width / most);
+  const auto columns = static_cast<std::int32_t>(width / fold);
   if (end - first <= columns) {
     for (std::int32_t s = first; s < end; ++s) {
       const float x0 = std::clamp(projector.x(model.step(s).start), projector.x0(), projector.x1() - 1);
@@ -54,24 +58,26 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
     const float x0 = projector.x0() + column * fold;
     const float x1 = std::min(x0 + fold, projector.x1());
     // The first step that begins right of it.
-    std::int32_t least = first + 1;
-    std::int32_t most = end;
-    while (least < most) {
-      const std::int32_t middle = least + (most - least) / 2;
+    std::int32_t next = first + 1;
+    std::int32_t behind = end;
+    while (next < behind) {
+      const std::int32_t middle = next + (behind - next) / 2;
       if (projector.x(model.step(middle).start) < x0 + fold) {
-        least = middle + 1;
+        next = middle + 1;
       } else {
-        most = middle;
+        behind = middle;
       }
     }
-    if (x0 < projector.x1()) out.push_back({x0, x1, first, least, model.sum_steps(first, least)});
-    first = least;
+    if (x0 < projector.x1()) out.push_back({x0, x1, first, next, model.sum_steps(first, next)});
+    first = next;
   }
   return out;
 }
 
 void mark_strip(const Frame& frame, const Projector& projector, float y, float height, Picture& out) {
-  const float wide = std::max(2.0f, 2 * frame.style->scale);
+  // Half a budget for all kinds together.
+  const float most = static_cast<float>(std::max(frame.budget, 100)) / 2 / kMarks;
+  const float wide = std::max({2.0f, 2 * frame.style->scale, (projector.x1() - projector.x0()) / most});
   for (int kind = 0; kind < kMarks; ++kind) {
     const auto mark = static_cast<Mark>(kind);
     const auto times = frame.model->times(mark);
@@ -97,13 +103,13 @@ void mark_strip(const Frame& frame, const Projector& projector, float y, float h
 
 void cursor_line(const Frame& frame, const Projector& projector, Box box, Picture& out) {
   if (frame.cursor < projector.begin() || frame.cursor > projector.end()) return;
-  const float x = std::clamp(projector.x(frame.cursor), box.x0, box.x1);
-  out.lines.push_back({{{x, box.y0}, {x, box.y1}}, Tone::cursor, frame.style->scale, false});
+  const float x = projector.x(frame.cursor);
+  add_line(out, {{{x, box.y0}, {x, box.y1}}, Tone::cursor, frame.style->scale, false});
 }
 
 void add_text(const Style& style, float x, float y, float room, std::string_view text, Tone tone, Picture& out) {
   if (y < out.box.y0 || y + style.em > out.box.y1) return;
-  std::string shown = style.fit(text, room);
+  std::string shown = style.fit(text, std::min(room, out.box.x1 - x));
   if (!shown.empty()) out.labels.push_back({x, y, std::move(shown), tone});
 }
 
@@ -135,6 +141,15 @@ Box cut(Box box, const Box& by) {
 void add_rect(Picture& out, Rect rect) {
   rect.box = cut(rect.box, out.box);
   if (rect.box.width() > 0 && rect.box.height() > 0) out.rects.push_back(rect);
+}
+
+void add_line(Picture& out, Line line) {
+  if (line.points.empty()) return;
+  for (Line::Point& point : line.points) {
+    point.x = std::clamp(point.x, out.box.x0, out.box.x1);
+    point.y = std::clamp(point.y, out.box.y0, out.box.y1);
+  }
+  out.lines.push_back(std::move(line));
 }
 
 float gutter(const Style& style) { return 9 * style.em; }

@@ -44,7 +44,8 @@ void side_label(const Frame& frame, Box box, const std::string& name, const std:
 void add_text(const Style& style, float x, float y, float room, std::string_view text, Tone tone, Picture& out);
 Picture panel(Box box);
 Box cut(Box box, const Box& by);
-// Adds what of it lies within the picture's box.
+// Add what of it lies within the picture's box.
 void add_rect(Picture& out, Rect rect);
+void add_line(Picture& out, Line line);
 
 }  // namespace tokenyard::viz

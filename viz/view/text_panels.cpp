@@ -117,7 +117,7 @@ Picture latency_cdf(const Style& style, Box box, std::span<const Latency> traces
   }
   if (objective) {
     const float at = x(static_cast<double>(*objective));
-    out.lines.push_back({{{at, plot.y0}, {at, plot.y1}}, Tone::slo, 1.5f * style.scale, true});
+    add_line(out, {{{at, plot.y0}, {at, plot.y1}}, Tone::slo, 1.5f * style.scale, true});
   }
   float row = plot.y1 + line + 2;
   for (std::size_t t = 0; t < traces.size(); ++t) {
@@ -132,7 +132,7 @@ Picture latency_cdf(const Style& style, Box box, std::span<const Latency> traces
       for (int i = 0; i < Latency::kCurve; ++i) {
         stairs.points.push_back({x(curve[static_cast<std::size_t>(i)]), y(i / 200.0)});
       }
-      out.lines.push_back(std::move(stairs));
+      add_line(out, std::move(stairs));
       words = fmt::format("P50 {}  P95 {}  P99 {}", short_time(curve[100]), short_time(curve[190]), short_time(curve[198]));
       if (objective) {
         words += fmt::format("  {:.1f} % within {}", 100 * distribution(trace).share_up_to(*objective),

@@ -27,7 +27,7 @@ struct Stairs {
 };
 
 void limit_line(float y, float x0, float x1, Tone tone, float width, Picture& out) {
-  out.lines.push_back({{{x0, y}, {x1, y}}, tone, width, true});
+  add_line(out, {{{x0, y}, {x1, y}}, tone, width, true});
 }
 
 }  // namespace
@@ -181,7 +181,7 @@ Picture batch_composition(const Frame& frame, Box box, std::int64_t most) {
     limit_line(base - level(config.max_num_batched_tokens, static_cast<double>(most), height), axis.x0, axis.x1, Tone::limit,
                style.scale, out);
   }
-  if (!rows.line.points.empty()) out.lines.push_back(std::move(rows.line));
+  add_line(out, std::move(rows.line));
   side_label(frame, box, "tokens a step",
              {fmt::format("up to {}", most), fmt::format("budget {}", config.max_num_batched_tokens),
               fmt::format("line: rows of {}", config.max_num_seqs)},
@@ -229,7 +229,7 @@ Picture counters(const Frame& frame, Box box) {
     stairs.line.tone = tone_of(frame.trace, Tone::trace0);
     stairs.line.width = style.scale;
     for (const Bar& bar : all) stairs.add(bar, base - level(kind.value(bar.sum), top, height));
-    if (!stairs.line.points.empty()) out.lines.push_back(std::move(stairs.line));
+    add_line(out, std::move(stairs.line));
     add_rect(out, {{axis.x0, own.y1 - 1, axis.x1, own.y1}, Tone::grid, Pattern::solid, 0, 255, 0, {}});
     std::string now = "-";
     if (frame.step >= 0) now = fmt::format("{:.0f}{}", kind.value(sum_of(model.step(frame.step), frame.step)), kind.unit);
