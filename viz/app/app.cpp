@@ -18,6 +18,7 @@ namespace tokenyard::viz {
 namespace {
 
 constexpr int kSlowest = -4, kFastest = 4;  // 1/256 to 256 times
+constexpr std::int32_t kMostLanes = 500;  // that are shown a request each at first
 constexpr std::int64_t kRecordsAtOnce = 1 << 16;
 
 void write_text(const std::string& name, const std::string& text) {
@@ -364,7 +365,10 @@ void add_side(App& app, std::unique_ptr<Side> side) {
   const bool first = app.sides.size() == 1, whole = first || whole_shown(app);
   refresh(app, added);
   if (whole) show_range(app, app.extent.begin, app.extent.end);
-  if (first) move_cursor(app, app.extent.begin);
+  if (!first) return;
+  move_cursor(app, app.extent.begin);
+  // A lane a request would show the first few of very many.
+  if (added.model->num_requests() > kMostLanes) app.lanes = LaneView::seats;
 }
 
 void refresh(App& app, Side& side) {

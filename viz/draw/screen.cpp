@@ -99,7 +99,7 @@ void Screen::decide_panels(float height) {
   app_.shown.fill(false);
   const float line = style_.em * 1.2F;
   const bool several = app_.sides.size() > 1;
-  const auto fill = [&](std::initializer_list<Panel> wanted) {
+  const auto fill = [&](const std::vector<Panel>& wanted) {
     float left = height;
     bool first = true;
     for (const Panel panel : wanted) {
@@ -115,7 +115,13 @@ void Screen::decide_panels(float height) {
     fill({Panel::compare, Panel::why, Panel::latency});
   } else {
     fill({Panel::requests, Panel::steps, Panel::batch, Panel::counters});
-    fill({Panel::blocks, Panel::why, Panel::latency, Panel::table, Panel::prefix});
+    const bool caches = app_.side().model->header().engine.enable_prefix_caching;
+    const bool selected = app_.side().selected >= 0;
+    std::vector<Panel> beside = {Panel::blocks, Panel::why, Panel::latency};
+    if (selected) beside.push_back(Panel::table);
+    if (caches) beside.push_back(Panel::prefix);
+    beside.push_back(Panel::details);
+    fill(beside);
   }
 }
 
@@ -215,6 +221,9 @@ float Screen::overview_strip(float top) {
   for (std::size_t i = 0; i < app_.sides.size(); ++i) {
     const Box box = {left, top, width_ - left, top + height};
     Picture picture = overview(frame_of(i), box, app_.extent.begin, app_.extent.end);
+    if (app_.sides.size() > 1 && !picture.labels.empty()) {
+      picture.labels.front().text = style_.fit(app_.sides[i]->name, gutter(style_) - style_.em * 0.5F);
+    }
     paint(list, picture, app_.theme, style_);
     overviews_.push_back(std::move(picture));
     const Axis whole = panel_axis(frame_of(i), box);
@@ -294,7 +303,7 @@ void Screen::columns(Box box) {
   const std::vector<Panel> in_column = shown_of(true), beside = shown_of(false);
   const float gap = std::round(6 * app_.scale);
   const std::size_t count = in_column.empty() ? 0 : app_.sides.size();
-  const float usual = app_.sides.size() == 1 ? 0.42F : app_.sides.size() == 2 ? 0.27F : 0.22F;
+  const float usual = app_.sides.size() == 1 ? 0.42F : app_.sides.size() == 2 ? 0.3F : 0.24F;
   float right = beside.empty() ? 0 : box.width() * (app_.side_share > 0 ? app_.side_share : usual);
   if (count == 0) right = box.width();
   right = std::round(right);

@@ -30,6 +30,36 @@ std::string at_right_of(const App& app, const Side& side, Panel panel) {
   }
 }
 
+struct Meaning {
+  Tone tone;
+  Pattern pattern;
+  const char* name;
+};
+
+// What the colours of a panel mean, where they are its own.
+std::vector<Meaning> meanings_of(Panel panel) {
+  switch (panel) {
+    case Panel::steps:
+      return {{Tone::gemm, Pattern::solid, "GEMM"},
+              {Tone::attention, Pattern::solid, "attention"},
+              {Tone::elementwise, Pattern::solid, "elementwise"},
+              {Tone::head, Pattern::solid, "head"},
+              {Tone::communication, Pattern::solid, "communication"},
+              {Tone::host, Pattern::solid, "host"}};
+    case Panel::batch:
+      return {{Tone::prefill, Pattern::solid, "prefill"},
+              {Tone::decode, Pattern::solid, "decode"},
+              {Tone::padding, Pattern::solid, "padding"}};
+    case Panel::blocks:
+      return {{Tone::free, Pattern::hollow, "free"},
+              {Tone::owner, Pattern::solid, "used"},
+              {Tone::wasted, Pattern::hatch, "never used"},
+              {Tone::cached, Pattern::diagonal, "cached"},
+              {Tone::owner, Pattern::framed, "shared"}};
+    default: return {};
+  }
+}
+
 }  // namespace
 
 Frame Screen::frame_of(std::size_t trace) const {
@@ -135,6 +165,24 @@ void Screen::panel(Panel panel, std::size_t trace, Box box) {
   if (style_.width(title) + right_width + 3 * pad <= box.width()) {
     list.AddText({box.x1 - right_width + pad, text_y}, packed(rgb_of(app_.theme, Tone::dim)), right.c_str());
   }
+  // As much of the legend as there is room for.
+  const float swatch = std::round(style_.em * 0.7F);
+  float legend_x = box.x0 + 3 * pad + style_.width(title) + style_.em;
+  Picture meanings;
+  meanings.box = {box.x0, box.y0, box.x1 - right_width - pad, box.y0 + header};
+  for (const Meaning& meaning : meanings_of(panel)) {
+    const float wide = swatch + pad + style_.width(meaning.name) + style_.em * 0.8F;
+    if (legend_x + wide > meanings.box.x1) break;
+    Rect sample;
+    const float top = std::round(box.y0 + (header - swatch) / 2);
+    sample.box = {legend_x, top, legend_x + swatch, top + swatch};
+    sample.tone = meaning.tone;
+    sample.pattern = meaning.pattern;
+    meanings.rects.push_back(sample);
+    meanings.labels.push_back({legend_x + swatch + pad, text_y, meaning.name, Tone::dim});
+    legend_x += wide;
+  }
+  paint(list, meanings, app_.theme, style_);
   ImGui::SetCursorScreenPos({box.x0, box.y0});
   ImGui::InvisibleButton("title", {box.width(), header});
   if (ImGui::IsItemHovered()) {
