@@ -328,7 +328,9 @@ void open_lesson(App& app, LessonPages lesson) {
   const Lesson scenario = load_lesson(lesson.scenario);
   std::vector<std::unique_ptr<Side>> sides;
   for (const std::string& variant : lesson.variants) {
-    sides.push_back(open_scenario(lesson.scenario, find_variant(scenario, variant).overrides, variant));
+    std::vector<std::string> overrides = find_variant(scenario, variant).overrides;
+    overrides.insert(overrides.end(), lesson.overrides.begin(), lesson.overrides.end());
+    sides.push_back(open_scenario(lesson.scenario, overrides, variant));
   }
   app.sides.clear();
   app.active = 0;
@@ -347,6 +349,7 @@ void show_page(App& app, std::size_t page) {
   const LessonPage& now = app.lesson->pages[app.page];
   const std::string place = app.lesson->path + ": page " + std::to_string(app.page + 1);
   const TraceModel& model = *app.sides[0]->model;
+  app.active = now.trace;
   select(app, now.select);
   if (!now.select.empty() && app.sides[0]->selected < 0) throw InputError(place + ": no request \"" + now.select + "\"");
   set_align(app, now.align);

@@ -21,7 +21,7 @@ std::vector<Panel> read_panels(const JsonValue& json) {
   return out;
 }
 
-LessonPage read_page(const JsonValue& json) {
+LessonPage read_page(const JsonValue& json, std::size_t traces) {
   JsonObject object = json.object();
   LessonPage page;
   page.title = object.at("title").string();
@@ -36,6 +36,7 @@ LessonPage read_page(const JsonValue& json) {
   }
   if (const auto value = object.find("panels")) page.panels = read_panels(*value);
   if (const auto value = object.find("highlight")) page.highlight = read_panels(*value);
+  if (const auto value = object.find("trace")) page.trace = static_cast<std::size_t>(value->integer(1, static_cast<std::int64_t>(traces))) - 1;
   if (const auto value = object.find("align")) {
     const std::string name =
         value->choice({name_of(Align::time), name_of(Align::step), name_of(Align::work), name_of(Align::arrival)});
@@ -64,8 +65,9 @@ LessonPages load_lesson_pages(const std::string& path) {
   lesson.variants = variants.strings();
   if (lesson.variants.empty() || lesson.variants.size() > kMostTraces)
     variants.expected("1 to " + std::to_string(kMostTraces) + " variants");
+  if (const auto set = top.find("set")) lesson.overrides = set->strings();
   const JsonValue pages = top.at("pages");
-  for (const JsonValue& page : pages.array()) lesson.pages.push_back(read_page(page));
+  for (const JsonValue& page : pages.array()) lesson.pages.push_back(read_page(page, lesson.variants.size()));
   if (lesson.pages.empty() || lesson.pages.size() > kMostPages) pages.expected("1 to " + std::to_string(kMostPages) + " pages");
   top.done();
   return lesson;

@@ -14,6 +14,7 @@ struct LessonPage {
   std::string at;             // as parse_when reads it, in the first run; empty: stays
   std::string from, to;       // the visible range; empty: all
   std::string select;         // request id, or empty
+  std::size_t trace = 0;      // the active one
   std::vector<Panel> panels;  // shown; empty: stays
   std::vector<Panel> highlight;
   Align align = Align::time;
@@ -24,6 +25,7 @@ struct LessonPages {
   std::string path, title;
   std::string scenario;               // file
   std::vector<std::string> variants;  // one to four of the scenario's, side by side
+  std::vector<std::string> overrides;  // of all of them
   std::vector<LessonPage> pages;      // at least one
 };
 
