@@ -38,7 +38,8 @@ void check_picture(const std::string& name, const Image& image) {
   REQUIRE(golden.height == image.height);
   const ImageDifference difference = compare(golden, image);
   if (difference.pixels > 0) write_png(name + ".actual.png", image);
-  INFO(name << ": " << difference.pixels << " pixels differ, by at most " << difference.most << "; see " << name << ".actual.png");
+  INFO(name << ": " << difference.pixels << " pixels differ, by at most " << difference.most << "; see " << name
+            << ".actual.png");
   CHECK(difference.pixels == 0);
 }
 
@@ -54,8 +55,9 @@ TEST_CASE("Pictures are as they were") {
   }
   SECTION("two runs, light") {
     add_side(app, open_scenario(scenario_file("paged-memory"), {"engine.reservation=max"}, "reserved"));
-    add_side(app, open_scenario(scenario_file("paged-memory"),
-                                {"engine.policy=vllm_v1", "engine.num_blocks=626", "engine.enable_prefix_caching=false"}, "paged"));
+    add_side(app,
+             open_scenario(scenario_file("paged-memory"),
+                           {"engine.policy=vllm_v1", "engine.num_blocks=626", "engine.enable_prefix_caching=false"}, "paged"));
     app.theme = Theme::light;
     move_cursor(app, 1'500'000'000);
     check_picture("two-runs-light", take_picture(app, 1280, 800));

@@ -11,7 +11,9 @@
 
 namespace tokenyard::viz {
 
-inline std::string scenario_file(const std::string& name) { return std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/" + name + ".json"; }
+inline std::string scenario_file(const std::string& name) {
+  return std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/" + name + ".json";
+}
 
 class Rig {
  public:

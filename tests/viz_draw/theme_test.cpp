@@ -22,11 +22,15 @@ Rgb linear(std::uint32_t rgb) {
 
 using Matrix = std::array<std::array<double, 3>, 3>;
 
-// Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency" (2009), severity 1.
+// Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency" (2009),
+// severity 1.
 constexpr Matrix kUsual = {{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
-constexpr Matrix kProtanopia = {{{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}}};
-constexpr Matrix kDeuteranopia = {{{0.367322, 0.860646, -0.227968}, {0.280085, 0.672501, 0.047413}, {-0.011820, 0.042940, 0.968881}}};
-constexpr Matrix kTritanopia = {{{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}}};
+constexpr Matrix kProtanopia = {
+    {{0.152286, 1.052583, -0.204868}, {0.114503, 0.786281, 0.099216}, {-0.003882, -0.048116, 1.051998}}};
+constexpr Matrix kDeuteranopia = {
+    {{0.367322, 0.860646, -0.227968}, {0.280085, 0.672501, 0.047413}, {-0.011820, 0.042940, 0.968881}}};
+constexpr Matrix kTritanopia = {
+    {{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}}};
 
 // CIE L*a*b* of what somebody sees, D65.
 Rgb lab(std::uint32_t rgb, const Matrix& eye) {
@@ -86,8 +90,8 @@ TEST_CASE("Phases and compared traces differ for every kind of eye") {
       for (const Matrix& eye : {kUsual, kProtanopia, kDeuteranopia, kTritanopia}) {
         for (std::size_t i = 0; i < group.size(); ++i) {
           for (std::size_t k = 0; k < i; ++k) {
-            INFO(name_of(theme) << " tones " << static_cast<int>(group[i]) << " and " << static_cast<int>(group[k]) << ", eye with "
-                                << eye[0][0]);
+            INFO(name_of(theme) << " tones " << static_cast<int>(group[i]) << " and " << static_cast<int>(group[k])
+                                << ", eye with " << eye[0][0]);
             CHECK(difference(rgb_of(theme, group[i]), rgb_of(theme, group[k]), eye) >= kApart);
           }
         }

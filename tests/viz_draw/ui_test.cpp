@@ -20,7 +20,8 @@ struct TwoRuns {
   App app;
   TwoRuns() {
     add_side(app, open_scenario(scenario_file("slowest-gates-batch"), {}, "static"));
-    add_side(app, open_scenario(scenario_file("slowest-gates-batch"), {"engine.policy=orca", "engine.reservation=oracle"}, "continuous"));
+    add_side(app, open_scenario(scenario_file("slowest-gates-batch"), {"engine.policy=orca", "engine.reservation=oracle"},
+                                "continuous"));
   }
 };
 
@@ -240,7 +241,7 @@ TEST_CASE_METHOD(TwoRuns, "Two runs share cursor and visible time, and are selec
 
 TEST_CASE_METHOD(TwoRuns, "The first difference is gone to, without files left behind") {
   Rig rig(app);
-  apply(app, Command::go_end);
+  rig.key("End");
   rig.click(rig.control("First difference"));
   CHECK(app.cursor < app.extent.end);
   CHECK_THAT(app.message, has_text("part after"));

@@ -18,7 +18,7 @@ namespace tokenyard::viz {
 namespace {
 
 constexpr int kSlowest = -4, kFastest = 4;  // 1/256 to 256 times
-constexpr std::int32_t kMostLanes = 500;  // that are shown a request each at first
+constexpr std::int32_t kMostLanes = 500;    // that are shown a request each at first
 constexpr std::int64_t kRecordsAtOnce = 1 << 16;
 
 void write_text(const std::string& name, const std::string& text) {

@@ -36,7 +36,8 @@ LessonPage read_page(const JsonValue& json, std::size_t traces) {
   }
   if (const auto value = object.find("panels")) page.panels = read_panels(*value);
   if (const auto value = object.find("highlight")) page.highlight = read_panels(*value);
-  if (const auto value = object.find("trace")) page.trace = static_cast<std::size_t>(value->integer(1, static_cast<std::int64_t>(traces))) - 1;
+  if (const auto value = object.find("trace"))
+    page.trace = static_cast<std::size_t>(value->integer(1, static_cast<std::int64_t>(traces))) - 1;
   if (const auto value = object.find("align")) {
     const std::string name =
         value->choice({name_of(Align::time), name_of(Align::step), name_of(Align::work), name_of(Align::arrival)});

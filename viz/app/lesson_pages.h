@@ -23,10 +23,10 @@ struct LessonPage {
 
 struct LessonPages {
   std::string path, title;
-  std::string scenario;               // file
-  std::vector<std::string> variants;  // one to four of the scenario's, side by side
+  std::string scenario;                // file
+  std::vector<std::string> variants;   // one to four of the scenario's, side by side
   std::vector<std::string> overrides;  // of all of them
-  std::vector<LessonPage> pages;      // at least one
+  std::vector<LessonPage> pages;       // at least one
 };
 
 // Throws InputError.

@@ -33,13 +33,13 @@ Pair pair_of(Tone tone, std::uint8_t hue) {
     case Tone::slo: return {0xF0E442, 0x7A5C00};
     case Tone::cursor: return {0xFFD54A, 0xB3261E};
     case Tone::selection: return {0xFFFFFF, 0x000000};
-    case Tone::highlight: return {0xFFD54A, 0xC25E00};
+    case Tone::highlight: return {0xFFD54A, 0xA85200};
     case Tone::queued: return {0x8E959F, 0x8A9099};
     case Tone::prefill: return {0x4CA3E8, 0x0068B0};
     case Tone::decode: return {0x19B285, 0x12946D};
-    case Tone::stalled: return {0xF0E442, 0x9A8600};
-    case Tone::padding: return {0xA77BD6, 0x5E2E96};
-    case Tone::preempted: return {0xF2763A, 0xD55E00};
+    case Tone::stalled: return {0xF0E442, 0xA29000};
+    case Tone::padding: return {0xEDB8F0, 0x43107A};
+    case Tone::preempted: return {0xF2763A, 0xB84300};
     case Tone::mark_preempted: return {0xFF7A4D, 0xC2410C};
     case Tone::mark_refused: return {0xFF5C8A, 0xB0004A};
     case Tone::mark_failed: return {0xFF5252, 0xB00020};

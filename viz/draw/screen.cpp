@@ -146,8 +146,8 @@ void Screen::menu() {
 }
 
 void Screen::toolbar() {
-  const auto room_for = [&](float lines) {
-    ImGui::SameLine();
+  const auto room_for = [&](float lines, float at = 0) {
+    ImGui::SameLine(at);
     return ImGui::GetContentRegionAvail().x > lines * style_.em;
   };
   if (button("Menu", "Everything there is, with its key")) ImGui::OpenPopup("menu");
@@ -176,12 +176,17 @@ void Screen::toolbar() {
     const Step& step = side.model->step(side.step);
     where += "   step " + std::to_string(step.number) + " of " + std::to_string(side.model->steps().back().number);
   }
+  // What follows stays where it is while the numbers change.
+  float after = 0;
   if (room_for(8)) {
-    where = style_.fit(where, ImGui::GetContentRegionAvail().x);
+    const float wide = std::min(20 * style_.em, ImGui::GetContentRegionAvail().x);
+    after = ImGui::GetCursorPosX() + wide;
+    where = style_.fit(where, wide);
     ImGui::TextUnformatted(where.c_str());
   }
   if (app_.sides.size() > 1) {
-    if (room_for(11)) {
+    if (room_for(11, after)) {
+      after = 0;
       ImGui::SetNextItemWidth(9 * style_.em);
       const std::string shown = std::string("by ") + name_of(app_.align);
       if (ImGui::BeginCombo("##align", shown.c_str())) {
@@ -196,7 +201,7 @@ void Screen::toolbar() {
     if (room_for(10) && button("First difference", "To the step where the decisions part (X)"))
       apply(app_, Command::first_difference);
   }
-  if (room_for(12)) {
+  if (room_for(12, after)) {
     ImGui::SetNextItemWidth(10 * style_.em);
     const std::string shown = std::string("sort: ") + name_of(app_.order);
     if (ImGui::BeginCombo("##order", shown.c_str())) {
