@@ -208,8 +208,8 @@ TEST_CASE("Every panel stays within its box and budget, and hides no mark", "[vi
       require_marks(whole, strip, panel_axis(whole, box));
       for (std::size_t i = 0; i < pictures.size(); ++i) {
         CAPTURE(i, frame.budget);
-        const bool time_free = i >= 9;  // no budget: a line each
-        if (!time_free) REQUIRE(std::ssize(pictures[i].rects) <= frame.budget * 3 / 2 + 10);
+        // Lanes may have 2.5 budgets, and every panel a strip of marks; from 9 on they have a line each and no budget.
+        if (i < 9) REQUIRE(std::ssize(pictures[i].rects) <= frame.budget * (i == 0 ? 3 : 1) + frame.budget / 2 + 10);
       }
     }
   }

@@ -87,8 +87,7 @@ StepSum TraceModel::sum_steps(std::int32_t first, std::int32_t end) const {
 }
 
 std::int32_t TraceModel::step_at(TimeNs at) const {
-  const auto after = std::upper_bound(steps_.begin(), steps_.end(), at, [](TimeNs t, const Step& s) { return t < s.start; });
-  return static_cast<std::int32_t>(after - steps_.begin()) - 1;
+  return static_cast<std::int32_t>(std::upper_bound(starts_.begin(), starts_.end(), at) - starts_.begin()) - 1;
 }
 
 TimeNs TraceModel::end_of(std::int32_t request, std::int32_t span) const {
@@ -227,6 +226,7 @@ struct ModelBuilder::Work {
       const TimeNs end = i + 1 < r.spans.size() ? r.spans[i + 1].begin : at;
       node.busy[static_cast<std::size_t>(r.spans[i].phase())] += static_cast<float>(end - r.spans[i].begin);
     }
+    s.sums.push_back(node);
     s.pyramid.push(node);
   }
 
@@ -530,6 +530,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
     w.last_keyframe = m.log_.size();
   }
   m.steps_.push_back(step);
+  m.starts_.push_back(step.start);
   m.step_sums_.push(sum_of(step, index));
   m.end_ = std::max(m.end_, record.end);
 

@@ -116,7 +116,8 @@ struct Sitting {
 // The packed view: seat 0 is the first one free, and so on; at most as many as requests ever ran at once.
 struct Seat {
   std::vector<Sitting> sittings;
-  Pyramid<LaneNode> pyramid;  // over sittings that have ended
+  std::vector<LaneNode> sums;  // of the sittings that have ended
+  Pyramid<LaneNode> pyramid;   // over `sums`
 };
 
 struct Event {
@@ -179,6 +180,8 @@ class TraceModel {
 
   // Of steps first .. end-1. O(log steps).
   StepSum sum_steps(std::int32_t first, std::int32_t end) const;
+  // Begins of all steps.
+  std::span<const TimeNs> starts() const { return starts_; }
   // The step that runs at `at`, else the last one that had begun; -1 before the first.
   std::int32_t step_at(TimeNs at) const;
   TimeNs end_of(std::int32_t request, std::int32_t span) const;
@@ -199,6 +202,7 @@ class TraceModel {
   std::string name_;
   TraceHeader header_;
   std::vector<Step> steps_;
+  std::vector<TimeNs> starts_;  // of steps_, apart: searching them touches less memory
   Pyramid<StepSum> step_sums_;
   std::vector<Request> requests_;
   std::vector<Seat> seats_;

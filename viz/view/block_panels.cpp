@@ -173,7 +173,7 @@ Picture block_table(const Frame& frame, Box box, const Moment& moment, float scr
   add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad,
            fmt::format("{}: logical block, physical block, tokens of {}", id, size), Tone::text, out);
   const std::vector<Fill> fills = fills_of(model, moment);
-  const Box area{box.x0, box.y0 + row, box.x1, box.y1};
+  const Box area{box.x0, std::min(box.y0 + row, box.y1), box.x1, box.y1};
   const auto count = static_cast<std::int32_t>(table->size());
   out.content_height = row * static_cast<float>(count + 1);
   const auto first = std::clamp(static_cast<std::int32_t>(scroll / row), 0, count);

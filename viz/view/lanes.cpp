@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -42,40 +43,38 @@ class LanePen {
     const Request& r = model_.request(number);
     request_ = number;
     const auto span_count = static_cast<std::size_t>(end);
-    walk(r.pyramid, static_cast<std::size_t>(first), span_count,
-         [&](std::size_t i) { leaf(number, static_cast<std::int32_t>(i)); });
+    walk(
+        r.pyramid, static_cast<std::size_t>(first), span_count, [&](std::size_t i) { span_ = static_cast<std::int32_t>(i); },
+        [&](std::size_t i) { leaf(r, number, static_cast<std::int32_t>(i)); });
     flush();
   }
 
   void seat(const Seat& seat) {
-    walk(seat.pyramid, 0, seat.sittings.size(), [&](std::size_t i) {
+    const auto enter = [&](std::size_t i) {
+      request_ = seat.sittings[i].request;
+      span_ = seat.sittings[i].first_span;
+    };
+    walk(seat.pyramid, 0, seat.sittings.size(), enter, [&](std::size_t i) {
       const Sitting& s = seat.sittings[i];
       const TimeNs end = std::min(s.end, model_.end());
-      if (end <= projector_.begin() || s.begin >= projector_.end()) return;
-      request_ = s.request;
+      if (end < projector_.begin() || s.begin > projector_.end()) return;
+      enter(i);
       const Request& r = model_.request(s.request);
-      const auto last = s.end == kNever ? static_cast<std::int32_t>(r.spans.size()) : s.end_span;
-      if (projector_.x(end) - projector_.x(s.begin) < fold_) {
-        LaneNode node;
-        node.begin = s.begin;
-        node.end = end;
-        node.count = 1;
-        for (std::int32_t span = s.first_span; span < last; ++span) {
-          const TimeNs until = span + 1 < last ? r.spans[static_cast<std::size_t>(span) + 1].begin : end;
-          const Span& own = r.spans[static_cast<std::size_t>(span)];
-          node.busy[static_cast<std::size_t>(own.phase())] += static_cast<float>(until - own.begin);
-          // A sum of many spans is not worth more than the first few: the cell is a few pixels wide.
-          if (span - s.first_span > 16) break;
-        }
-        node.marks = marks_of(s, r);
-        small(node);
-        return;
+      const float width = projector_.x(end) - projector_.x(s.begin);
+      if (i < seat.sums.size()) {
+        LaneNode sum = seat.sums[i];
+        if (width < fold_) return small(sum);
+        const bool whole = s.begin >= projector_.begin() && end <= projector_.end();
+        if (whole && width < 4 * fold_) return in_two(s, sum, end);
       }
       flush();
-      walk(r.pyramid, static_cast<std::size_t>(s.first_span), static_cast<std::size_t>(last),
-           [&](std::size_t span) { leaf(s.request, static_cast<std::int32_t>(span), end); });
+      const auto last = s.end == kNever ? static_cast<std::int32_t>(r.spans.size()) : s.end_span;
+      walk(
+          r.pyramid, static_cast<std::size_t>(s.first_span), static_cast<std::size_t>(last),
+          [&](std::size_t span) { span_ = static_cast<std::int32_t>(span); },
+          [&](std::size_t span) { leaf(r, s.request, static_cast<std::int32_t>(span), end); });
       flush();
-      tick(marks_of(s, r), projector_.x(end), s.request);
+      if (i < seat.sums.size() && end <= projector_.end()) tick(seat.sums[i].marks, projector_.x(end), s.request);
     });
     flush();
   }
@@ -89,17 +88,24 @@ class LanePen {
   }
 
  private:
-  static std::uint8_t marks_of(const Sitting& s, const Request& r) {
-    if (s.end == kNever) return 0;
-    const bool last = s.end_span == std::ssize(r.spans);
-    const std::optional<Mark> mark = r.end_mark();
-    if (last) return mark ? bit(*mark) : std::uint8_t{0};
-    return bit(Mark::preempted);
+  // A sitting a few pixels wide: its prefill, with which it begins, and what it did longest after that.
+  void in_two(const Sitting& s, LaneNode sum, TimeNs end) {
+    flush();
+    const float x0 = projector_.x(s.begin);
+    const float x1 = projector_.x(end);
+    float& prefill = sum.busy[static_cast<std::size_t>(Phase::prefill)];
+    const float middle = x0 + (x1 - x0) * std::exchange(prefill, 0.0f) / static_cast<float>(std::max<TimeNs>(1, end - s.begin));
+    const Phase rest = sum.longest();
+    const Ref ref{Ref::Kind::span, frame_.trace, s.request, s.first_span, s.end_span - s.first_span};
+    add_rect(out_, {{x0, y0_, middle, y1_}, Tone::prefill, Pattern::solid, 0, 255, 0, ref});
+    add_rect(out_, {{middle, y0_, x1, y1_}, tone_of(static_cast<int>(rest), Tone::queued), pattern_of(rest), 0, 255, 0, ref});
+    tick(sum.marks, x1, s.request);
   }
 
   // Visits items first .. end-1, or sums of them where those are narrow.
-  template <typename Leaf>
-  void walk(const Pyramid<LaneNode>& pyramid, std::size_t first, std::size_t end, Leaf&& leaf_of) {
+  // `enter(i)` says which item a sum begins with.
+  template <typename Enter, typename Leaf>
+  void walk(const Pyramid<LaneNode>& pyramid, std::size_t first, std::size_t end, Enter&& enter, Leaf&& leaf_of) {
     constexpr std::size_t fan = Pyramid<LaneNode>::kFan;
     const auto& levels = pyramid.levels();
     std::size_t at = first;
@@ -117,7 +123,10 @@ class LanePen {
         const LaneNode& node = levels[level - 1][at / size];
         const bool outside = node.end <= projector_.begin() || node.begin >= projector_.end();
         if (outside || projector_.x(node.end) - projector_.x(node.begin) < fold_) {
-          if (!outside) small(node);
+          if (!outside) {
+            enter(at);
+            small(node);
+          }
           done = true;
         } else {
           --level;
@@ -132,14 +141,17 @@ class LanePen {
     }
   }
 
-  void leaf(std::int32_t number, std::int32_t index, TimeNs until = kNever) {
-    const Request& r = model_.request(number);
+  void leaf(const Request& r, std::int32_t number, std::int32_t index, TimeNs until = kNever) {
     const Span& span = r.spans[static_cast<std::size_t>(index)];
-    const TimeNs end = std::min(until, model_.end_of(number, index));
+    const bool last = static_cast<std::size_t>(index) + 1 == r.spans.size();
+    const TimeNs end =
+        std::min(until, last ? model_.end_of(number, index) : r.spans[static_cast<std::size_t>(index) + 1].begin);
     if (end < projector_.begin() || span.begin > projector_.end()) return;
-    const float x0 = std::max(projector_.x(span.begin), projector_.x0());
-    const float x1 = std::min(projector_.x(end), projector_.x1());
-    if (projector_.x(end) - projector_.x(span.begin) < fold_) {
+    const float from_x = projector_.x(span.begin);
+    const float to_x = projector_.x(end);
+    const float x0 = std::max(from_x, projector_.x0());
+    const float x1 = std::min(to_x, projector_.x1());
+    if (to_x - from_x < fold_) {
       LaneNode node;
       node.begin = span.begin;
       node.end = end;
@@ -147,7 +159,7 @@ class LanePen {
       node.busy[static_cast<std::size_t>(span.phase())] = static_cast<float>(std::max<TimeNs>(1, end - span.begin));
       if (span.phase() == Phase::preempted) node.marks = bit(Mark::preempted);
       span_ = index;
-      small(node);
+      small(node, x0);
       return;
     }
     flush();
@@ -173,8 +185,8 @@ class LanePen {
     if (span.phase() == Phase::preempted && span.begin >= projector_.begin()) tick(bit(Mark::preempted), x0, number);
   }
 
-  void small(const LaneNode& node) {
-    const float x = std::max(projector_.x(node.begin), projector_.x0());
+  void small(const LaneNode& node) { small(node, std::max(projector_.x(node.begin), projector_.x0())); }
+  void small(const LaneNode& node, float x) {
     const float column = std::floor((x - projector_.x0()) / fold_);
     if (open_ && column != column_) flush();
     if (!open_) {
@@ -197,7 +209,7 @@ class LanePen {
   }
 
   void tick(std::uint8_t marks, float x, std::int32_t request) {
-    const float wide = std::max(2.0f, 2 * frame_.style->scale);
+    const float wide = std::min(std::max(2.0f, 2 * frame_.style->scale), projector_.x1() - projector_.x0());
     const float x0 = std::clamp(x, projector_.x0(), projector_.x1() - wide);
     const float step = (y1_ - y0_) / kMarks;
     for (int kind = 0; kind < kMarks; ++kind) {
@@ -246,6 +258,25 @@ Rows rows_of(const Frame& frame, const LaneOptions& options) {
                : options.order.empty()         ? frame.model->num_requests()
                                                : static_cast<std::int32_t>(options.order.size());
   return rows;
+}
+
+// How many spans of a request the visible time meets.
+std::size_t spans_in(const Frame& frame, const Projector& projector, std::int32_t request) {
+  return static_cast<std::size_t>(frame.model->span_at(request, projector.end()) -
+                                  std::max(-1, frame.model->span_at(request, projector.begin()) - 1));
+}
+// Likewise, of a seat, as far as its sittings are wide enough to be shown span by span.
+std::size_t spans_on(const Frame& frame, const Projector& projector, std::int32_t seat, std::size_t most_sittings) {
+  const auto& sittings = frame.model->seats()[static_cast<std::size_t>(seat)].sittings;
+  const auto before = [](const Sitting& s, TimeNs t) { return s.begin < t; };
+  auto first = std::lower_bound(sittings.begin(), sittings.end(), projector.begin(), before);
+  const auto end = std::lower_bound(first, sittings.end(), projector.end(), before);
+  if (first != sittings.begin()) --first;
+  const auto count = static_cast<std::size_t>(end - first);
+  if (count > most_sittings) return 2 * count;
+  std::size_t spans = 0;
+  for (; first != end; ++first) spans += spans_in(frame, projector, first->request);
+  return spans;
 }
 
 void density(const Frame& frame, const Projector& projector, Box box, Picture& out) {
@@ -364,7 +395,8 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
   const auto first = std::clamp(static_cast<std::int32_t>(options.scroll / rows.height), 0, rows.count);
   const auto end = std::min(rows.count, first + static_cast<std::int32_t>(area.height() / rows.height) + 2);
   const std::size_t before = out.rects.size();
-  const auto budget = static_cast<std::size_t>(std::max(frame.budget, 100));
+  // The main panel may be the richest one.
+  const auto budget = static_cast<std::size_t>(std::max(frame.budget, 100)) * 5 / 2;
   const float gap = rows.height >= 6 ? std::max(1.0f, rows.height * 0.12f) : 0;
   const float width = std::max(1.0f, axis.x1 - axis.x0);
   const auto row_box = [&](std::int32_t row) {
@@ -374,8 +406,14 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
   const auto request_of = [&](std::int32_t row) {
     return options.order.empty() ? row : options.order[static_cast<std::size_t>(row)];
   };
-  // The fold that always keeps the budget is wide; most traces keep it with the narrow one.
+  // With the narrow fold, lanes could have so many cells; where they do have many spans, one that keeps the budget for sure.
   float fold = style.fold * style.scale;
+  std::size_t spans = 0;
+  for (std::int32_t row = first; row < end; ++row) {
+    spans += options.view == LaneView::seats ? spans_on(frame, projector, row, static_cast<std::size_t>(width / (4 * fold)))
+                                             : spans_in(frame, projector, request_of(row));
+  }
+  if (spans > budget) fold = std::max(fold, static_cast<float>(end - first) * width / static_cast<float>(budget));
   while (true) {
     LanePen pen(frame, projector, fold, before + budget, out);
     for (std::int32_t row = first; row < end && !pen.full(); ++row) {
@@ -404,7 +442,7 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
     }
     if (!pen.full()) break;
     out.rects.resize(before);
-    fold = std::max(2 * fold, 1.2f * static_cast<float>(end - first) * width / static_cast<float>(budget));
+    fold *= 2;
   }
   if (options.ghost) {
     for (std::size_t i = before; i < out.rects.size(); ++i) {

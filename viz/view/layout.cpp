@@ -19,7 +19,13 @@ float Projector::x(TimeNs time) const {
   if (time < begin_) return x0_ - 1;
   if (time > end_) return x1_ + 1;
   if (times_.empty()) return x0_ + static_cast<float>(static_cast<double>(time - begin_) * pixels_per_ns_);
-  const auto after = std::upper_bound(times_.begin(), times_.end(), time);
+  auto after = times_.begin() + static_cast<std::ptrdiff_t>(last_);
+  const auto within = [&] {
+    return after != times_.begin() && *std::prev(after) <= time && (after == times_.end() || time < *after);
+  };
+  if (!within() && (after == times_.end() || (++after, !within())))
+    after = std::upper_bound(times_.begin(), times_.end(), time);
+  last_ = static_cast<std::size_t>(after - times_.begin());
   if (after == times_.begin()) return x0_;
   if (after == times_.end()) return x1_;
   const auto from = static_cast<double>(*std::prev(after));
@@ -27,13 +33,18 @@ float Projector::x(TimeNs time) const {
   return x0_ + static_cast<float>(static_cast<double>(after - times_.begin() - 1) + share);
 }
 
+TimeNs Projector::time(float at) const {
+  const double from = static_cast<double>(at - x0_);
+  if (times_.empty()) return begin_ + std::llround(from / pixels_per_ns_);
+  return times_[std::min(times_.size() - 1, static_cast<std::size_t>(std::max(0.0, from)))];
+}
+
 std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
   std::vector<Bar> out;
   const TraceModel& model = *frame.model;
+  const auto starts = model.starts();
   const auto from = [&](TimeNs at) {
-    const auto steps = model.steps();
-    const auto found = std::lower_bound(steps.begin(), steps.end(), at, [](const Step& s, TimeNs t) { return s.start < t; });
-    return static_cast<std::int32_t>(found - steps.begin());
+    return static_cast<std::int32_t>(std::lower_bound(starts.begin(), starts.end(), at) - starts.begin());
   };
   std::int32_t first = from(projector.begin());
   if (first > 0 && model.step(first - 1).end > projector.begin()) --first;
@@ -46,29 +57,21 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
   if (end - first <= columns) {
     for (std::int32_t s = first; s < end; ++s) {
       const float x0 = std::clamp(projector.x(model.step(s).start), projector.x0(), projector.x1() - 1);
-      const float x1 = std::clamp(projector.x(model.step(s).end), x0 + 1, projector.x1());
+      const float x1 = std::min(std::max(projector.x(model.step(s).end), x0 + 1), projector.x1());
       out.push_back({x0, x1, s, s + 1, sum_of(model.step(s), s)});
     }
     return out;
   }
-  // Steps that begin in a column: their begins are sorted, so are the columns.
-  while (first < end) {
-    const float at = std::max(projector.x(model.step(first).start), projector.x0());
-    const float column = std::floor((at - projector.x0()) / fold);
-    const float x0 = projector.x0() + column * fold;
-    const float x1 = std::min(x0 + fold, projector.x1());
-    // The first step that begins right of it.
-    std::int32_t next = first + 1;
-    std::int32_t behind = end;
-    while (next < behind) {
-      const std::int32_t middle = next + (behind - next) / 2;
-      if (projector.x(model.step(middle).start) < x0 + fold) {
-        next = middle + 1;
-      } else {
-        behind = middle;
-      }
-    }
-    if (x0 < projector.x1()) out.push_back({x0, x1, first, next, model.sum_steps(first, next)});
+  // Steps that begin in a column. Their begins are sorted, so are the columns.
+  for (std::int32_t column = 0; first < end; ++column) {
+    const float x0 = projector.x0() + static_cast<float>(column) * fold;
+    if (x0 >= projector.x1()) break;
+    std::int32_t next = x0 + fold >= projector.x1() ? end : std::clamp(from(projector.time(x0 + fold)), first, end);
+    // Whole nodes of the pyramid are summed without looking at steps; the border moves by a small part of a column.
+    constexpr std::int32_t fan = Pyramid<StepSum>::kFan;
+    if (next < end && next - first >= 4 * fan) next -= next % fan;
+    if (next == first) continue;
+    out.push_back({x0, std::min(x0 + fold, projector.x1()), first, next, model.sum_steps(first, next)});
     first = next;
   }
   return out;
@@ -77,7 +80,8 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
 void mark_strip(const Frame& frame, const Projector& projector, float y, float height, Picture& out) {
   // Half a budget for all kinds together.
   const float most = static_cast<float>(std::max(frame.budget, 100)) / 2 / kMarks;
-  const float wide = std::max({2.0f, 2 * frame.style->scale, (projector.x1() - projector.x0()) / most});
+  const float width = projector.x1() - projector.x0();
+  const float wide = std::min(std::max({2.0f, 2 * frame.style->scale, width / most}), width);
   for (int kind = 0; kind < kMarks; ++kind) {
     const auto mark = static_cast<Mark>(kind);
     const auto times = frame.model->times(mark);
@@ -116,7 +120,7 @@ void add_text(const Style& style, float x, float y, float room, std::string_view
 void side_label(const Frame& frame, Box box, const std::string& name, const std::vector<std::string>& more, Picture& out) {
   const Style& style = *frame.style;
   const float pad = 4 * style.scale;
-  const float room = gutter(style) - 2 * pad;
+  const float room = std::min(gutter(style), box.width() / 2) - 2 * pad;
   float y = box.y0 + 1;
   add_text(style, box.x0 + pad, y, room, name, Tone::text, out);
   for (const std::string& line : more) {
@@ -156,8 +160,8 @@ float gutter(const Style& style) { return 9 * style.em; }
 
 Axis panel_axis(const Frame& frame, Box box) {
   Axis axis = frame.axis;
-  axis.x0 = std::min(box.x0 + gutter(*frame.style), box.x1 - 1);
-  axis.x1 = box.x1;
+  axis.x0 = box.x0 + std::min(gutter(*frame.style), box.width() / 2);
+  axis.x1 = std::max(box.x1, axis.x0 + 1);
   return axis;
 }
 

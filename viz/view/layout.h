@@ -15,6 +15,7 @@ class Projector {
   Projector(const Frame& frame, const Axis& axis);
   // Not further than a pixel outside the axis.
   float x(TimeNs time) const;
+  TimeNs time(float x) const;
   TimeNs begin() const { return begin_; }  // visible times
   TimeNs end() const { return end_; }
   float x0() const { return x0_; }
@@ -24,7 +25,8 @@ class Projector {
   float x0_, x1_;
   TimeNs begin_, end_;
   double pixels_per_ns_ = 0;
-  std::vector<TimeNs> times_;  // at x0, x0 + 1, ...; empty: linear
+  std::vector<TimeNs> times_;     // at x0, x0 + 1, ...; empty: linear
+  mutable std::size_t last_ = 0;  // where in times_ the last one was found: most are asked for in order
 };
 
 // A step, or several where they are narrower than the fold.

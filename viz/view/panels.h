@@ -26,7 +26,7 @@ struct Frame {
   std::int32_t step = -1;     // the current one
   std::uint8_t trace = 0;     // index among the compared ones
   const Style* style;
-  std::int32_t budget = 4000;  // rectangles for a panel; a strip of marks may add half of it
+  std::int32_t budget = 3200;  // rectangles for a panel; lanes may have 2.5 times as many, a strip of marks half of it more
 };
 
 // Left of the time axis, the same for all panels that share it, so that times stand below each other.

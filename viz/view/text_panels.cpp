@@ -103,7 +103,7 @@ Picture latency_cdf(const Style& style, Box box, std::span<const Latency> traces
   for (const int percent : {0, 50, 90, 100}) {
     const float at = y(percent / 100.0);
     add_rect(out, {{plot.x0, at, plot.x1, at + 1}, Tone::grid, Pattern::solid, 0, 255, 0, {}});
-    add_text(style, box.x0 + pad, std::clamp(at - style.em / 2, plot.y0, plot.y1 - style.em / 2), 3.2f * style.em,
+    add_text(style, box.x0 + pad, std::max(plot.y0, std::min(at, plot.y1) - style.em / 2), 3.2f * style.em,
              fmt::format("{} %", percent), Tone::dim, out);
   }
   float free_from = plot.x0;

@@ -30,6 +30,14 @@ void limit_line(float y, float x0, float x1, Tone tone, float width, Picture& ou
   add_line(out, {{{x0, y}, {x1, y}}, tone, width, true});
 }
 
+// The budget is shown unless the steps would be too small to be told apart beside it.
+std::int64_t most_tokens(const Frame& frame, const std::vector<Bar>& all) {
+  std::int64_t most = 0;
+  for (const Bar& bar : all) most = std::max(most, bar.sum.most_positions);
+  const std::int64_t budget = frame.model->header().engine.max_num_batched_tokens;
+  return most * 8 >= budget ? std::max(most, budget) : most;
+}
+
 }  // namespace
 
 Picture overview(const Frame& frame, Box box, Place least, Place most) {
@@ -100,11 +108,7 @@ std::int64_t most_tokens(const Frame& frame) {
   Axis axis = frame.axis;
   axis.x1 = std::max(axis.x1, axis.x0 + 1);
   const Projector projector(frame, axis);
-  std::int64_t most = 0;
-  for (const Bar& bar : bars(frame, projector)) most = std::max(most, bar.sum.most_positions);
-  // The budget is shown unless the steps would be too small to be told apart beside it.
-  const std::int64_t budget = frame.model->header().engine.max_num_batched_tokens;
-  return most * 8 >= budget ? std::max(most, budget) : most;
+  return most_tokens(frame, bars(frame, projector));
 }
 
 Picture batch_latency(const Frame& frame, Box box, TimeNs longest) {
@@ -149,11 +153,7 @@ Picture batch_composition(const Frame& frame, Box box, std::int64_t most) {
   const Projector projector(frame, axis);
   const EngineConfig& config = frame.model->header().engine;
   const std::vector<Bar> all = bars(frame, projector);
-  if (most <= 0) {
-    Frame own = frame;
-    own.axis = axis;
-    most = most_tokens(own);
-  }
+  if (most <= 0) most = most_tokens(frame, all);
   const float base = box.y1 - 1;
   const float height = box.height() - 2;
   Stairs rows;
