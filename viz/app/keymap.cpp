@@ -12,10 +12,6 @@ constexpr const char* kKeep = "Keep";
 constexpr const char* kLesson = "Lessons";
 
 constexpr Binding kBindings[] = {
-    {Command::next_page, {"Right", "PageDown"}, "next page", kLesson, true},
-    {Command::previous_page, {"Left", "PageUp"}, "previous page", kLesson, true},
-    {Command::answer, {"Enter", nullptr}, "show or hide the answer", kLesson, true},
-
     {Command::play, {"Space", nullptr}, "play or pause", kTime},
     {Command::step_back, {"Left", "Q"}, "one step back", kTime},
     {Command::step_on, {"Right", "E"}, "one step on", kTime},
@@ -84,6 +80,10 @@ constexpr Binding kBindings[] = {
     {Command::save_perfetto, {"G", nullptr}, "export for ui.perfetto.dev", kKeep},
     {Command::help, {"?", "F1"}, "this help", kKeep},
     {Command::quit, {"Ctrl+Q", nullptr}, "quit", kKeep},
+
+    {Command::next_page, {"Right", "PageDown"}, "next page", kLesson, true},
+    {Command::previous_page, {"Left", "PageUp"}, "previous page", kLesson, true},
+    {Command::answer, {"Enter", nullptr}, "show or hide the answer", kLesson, true},
 };
 
 void append_utf8(std::string& out, char32_t c) {
@@ -116,10 +116,13 @@ std::string chord(const KeyPress& press) {
 
 std::optional<Command> command_for(const KeyPress& press, bool lesson_open) {
   const std::string name = chord(press);
-  for (const Binding& binding : kBindings) {
-    if (binding.in_lessons && !lesson_open) continue;
-    for (const char* key : binding.keys) {
-      if (key != nullptr && name == key) return binding.command;
+  for (const bool of_lessons : {true, false}) {
+    if (of_lessons && !lesson_open) continue;
+    for (const Binding& binding : kBindings) {
+      if (binding.in_lessons != of_lessons) continue;
+      for (const char* key : binding.keys) {
+        if (key != nullptr && name == key) return binding.command;
+      }
     }
   }
   return std::nullopt;

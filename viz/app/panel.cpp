@@ -27,7 +27,7 @@ constexpr std::array<PanelInfo, kPanels> kInfo = {{
      false, 5, 1.2F},
     {"latency", "Latency", "Share of requests that were at least this fast, and the usual percentiles.", false, 6, 1.6F},
     {"why", "Why?", "What the scheduler decided in this step, and with which numbers.", false, 5, 1.8F},
-    {"compare", "Comparison", "The runs' results beside each other; changes are against the first.", false, 8, 2},
+    {"compare", "Comparison", "The runs' results beside each other; changes are against the first.", false, 16, 2},
     {"details", "Selection", "The selected request and range in words.", false, 4, 1.4F},
     {"what-if", "What if?", "Move a slider and the scenario runs again.", false, 9, 1.6F},
 }};

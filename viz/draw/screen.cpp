@@ -396,11 +396,12 @@ void Screen::status(Box box) {
 void Screen::help() {
   if (!app_.help_open) return;
   ImGui::SetNextWindowPos({width_ / 2, height_ / 2}, ImGuiCond_Always, {0.5F, 0.5F});
-  ImGui::SetNextWindowSize({std::min(width_ * 0.94F, style_.em * 84), std::min(height_ * 0.94F, style_.em * 46)});
+  ImGui::SetNextWindowSize({std::min(width_ * 0.94F, style_.em * 84), std::min(height_ * 0.96F, style_.em * 52)});
   ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
   ImGui::Begin("Keys", &app_.help_open,
                ImGuiWindowFlags_NoCollapse | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoResize);
   const int count = ImGui::GetContentRegionAvail().x > style_.em * 60 ? 2 : 1;
+  ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, {5 * app_.scale, 1});
   if (ImGui::BeginTable("keys", count)) {
     const char* group = "";
     const std::size_t half = (bindings().size() + 1) / static_cast<std::size_t>(count);
@@ -414,8 +415,10 @@ void Screen::help() {
       }
       if (new_group) ImGui::TextColored(color4(app_.theme, Tone::highlight), "%s", binding.group);
       group = binding.group;
+      const float left = ImGui::GetCursorPosX();
       ImGui::TextUnformatted(keys_of(binding.command).c_str());
-      ImGui::SameLine(ImGui::GetCursorPosX() + style_.em * 11);
+      ImGui::SameLine();
+      ImGui::SetCursorPosX(left + style_.em * 11);
       ImGui::TextUnformatted(binding.what);
       ++done;
     }
@@ -428,6 +431,7 @@ void Screen::help() {
     ImGui::PopTextWrapPos();
     ImGui::EndTable();
   }
+  ImGui::PopStyleVar();
   ImGui::End();
   ImGui::PopStyleVar();
 }

@@ -129,7 +129,17 @@ Picture Screen::picture_of(Panel panel, std::size_t trace, Box box) {
         names.push_back(one->name);
         each.push_back(one->verdict);
       }
-      return verdicts(style_, box, names, compare(each));
+      // Drawn as tall as it is, and moved.
+      const std::vector<VerdictRow> rows = compare(each);
+      Picture picture = verdicts(style_, box, names, rows);
+      const float content = picture.content_height;
+      if (content > box.height()) {
+        scroll = std::clamp(scroll, 0.0F, content - box.height());
+        picture = verdicts(style_, {box.x0, box.y0 - scroll, box.x1, box.y0 - scroll + content}, names, rows);
+        picture.box = box;
+        picture.content_height = content;
+      }
+      return picture;
     }
     case Panel::details:
     case Panel::what_if: break;  // Dear ImGui's own widgets
