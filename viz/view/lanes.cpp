@@ -60,12 +60,14 @@ class LanePen {
       if (end < projector_.begin() || s.begin > projector_.end()) return;
       enter(i);
       const Request& r = model_.request(s.request);
-      const float width = projector_.x(end) - projector_.x(s.begin);
+      const float x0 = projector_.x(s.begin);
+      const float x1 = projector_.x(end);
+      const float width = x1 - x0;
       if (i < seat.sums.size()) {
-        LaneNode sum = seat.sums[i];
-        if (width < fold_) return small(sum);
+        const LaneNode& sum = seat.sums[i];
+        if (width < fold_) return small(sum, std::max(x0, projector_.x0()));
         const bool whole = s.begin >= projector_.begin() && end <= projector_.end();
-        if (whole && width < 4 * fold_) return in_two(s, sum, end);
+        if (whole && width < 4 * fold_) return in_two(s, sum, x0, x1);
       }
       flush();
       const auto last = s.end == kNever ? static_cast<std::int32_t>(r.spans.size()) : s.end_span;
@@ -74,7 +76,7 @@ class LanePen {
           [&](std::size_t span) { span_ = static_cast<std::int32_t>(span); },
           [&](std::size_t span) { leaf(r, s.request, static_cast<std::int32_t>(span), end); });
       flush();
-      if (i < seat.sums.size() && end <= projector_.end()) tick(seat.sums[i].marks, projector_.x(end), s.request);
+      if (i < seat.sums.size() && end <= projector_.end()) tick(seat.sums[i].marks, x1, s.request);
     });
     flush();
   }
@@ -89,12 +91,11 @@ class LanePen {
 
  private:
   // A sitting a few pixels wide: its prefill, with which it begins, and what it did longest after that.
-  void in_two(const Sitting& s, LaneNode sum, TimeNs end) {
+  void in_two(const Sitting& s, LaneNode sum, float x0, float x1) {
     flush();
-    const float x0 = projector_.x(s.begin);
-    const float x1 = projector_.x(end);
     float& prefill = sum.busy[static_cast<std::size_t>(Phase::prefill)];
-    const float middle = x0 + (x1 - x0) * std::exchange(prefill, 0.0f) / static_cast<float>(std::max<TimeNs>(1, end - s.begin));
+    const auto all = static_cast<float>(std::max<TimeNs>(1, sum.end - sum.begin));
+    const float middle = x0 + (x1 - x0) * std::min(1.0f, std::exchange(prefill, 0.0f) / all);
     const Phase rest = sum.longest();
     const Ref ref{Ref::Kind::span, frame_.trace, s.request, s.first_span, s.end_span - s.first_span};
     add_rect(out_, {{x0, y0_, middle, y1_}, Tone::prefill, Pattern::solid, 0, 255, 0, ref});
@@ -395,6 +396,7 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
   const auto first = std::clamp(static_cast<std::int32_t>(options.scroll / rows.height), 0, rows.count);
   const auto end = std::min(rows.count, first + static_cast<std::int32_t>(area.height() / rows.height) + 2);
   const std::size_t before = out.rects.size();
+  out.rects.reserve(before + static_cast<std::size_t>(std::max(frame.budget, 100)));
   // The main panel may be the richest one.
   const auto budget = static_cast<std::size_t>(std::max(frame.budget, 100)) * 5 / 2;
   const float gap = rows.height >= 6 ? std::max(1.0f, rows.height * 0.12f) : 0;

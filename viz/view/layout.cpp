@@ -19,6 +19,12 @@ float Projector::x(TimeNs time) const {
   if (time < begin_) return x0_ - 1;
   if (time > end_) return x1_ + 1;
   if (times_.empty()) return x0_ + static_cast<float>(static_cast<double>(time - begin_) * pixels_per_ns_);
+  if (time != last_time_) last_x_ = tabled(time);
+  last_time_ = time;
+  return last_x_;
+}
+
+float Projector::tabled(TimeNs time) const {
   auto after = times_.begin() + static_cast<std::ptrdiff_t>(last_);
   const auto within = [&] {
     return after != times_.begin() && *std::prev(after) <= time && (after == times_.end() || time < *after);

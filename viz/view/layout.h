@@ -22,11 +22,16 @@ class Projector {
   float x1() const { return x1_; }
 
  private:
+  float tabled(TimeNs time) const;
+
   float x0_, x1_;
   TimeNs begin_, end_;
   double pixels_per_ns_ = 0;
-  std::vector<TimeNs> times_;     // at x0, x0 + 1, ...; empty: linear
-  mutable std::size_t last_ = 0;  // where in times_ the last one was found: most are asked for in order
+  std::vector<TimeNs> times_;  // at x0, x0 + 1, ...; empty: linear
+  // Most are asked for in order, and an end is the next one's begin.
+  mutable std::size_t last_ = 0;  // in times_
+  mutable TimeNs last_time_ = kNever;
+  mutable float last_x_ = 0;
 };
 
 // A step, or several where they are narrower than the fold.
