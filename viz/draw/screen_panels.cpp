@@ -208,7 +208,11 @@ void Screen::panel(Panel panel, std::size_t trace, Box box) {
     } else if (panel == Panel::details) {
       details(inner);
     } else {
-      Picture picture = picture_of(panel, trace, inner);
+      // Lists leave room for their scrollbar; beside a time axis it may cover the end of a lane.
+      Box content_box = inner;
+      const bool list_panel = panel == Panel::why || panel == Panel::table || panel == Panel::compare;
+      if (list_panel) content_box.x1 -= std::round(10 * app_.scale);
+      Picture picture = picture_of(panel, trace, content_box);
       paint(list, picture, app_.theme, style_);
       const float content = picture.content_height;
       drawn_.push_back({panel, trace, std::move(picture)});
