@@ -10,7 +10,8 @@ namespace tokenyard::viz {
 template <typename Node>
 class Pyramid {
  public:
-  static constexpr std::size_t kFan = 8;
+  static constexpr std::size_t kFanBits = 3;
+  static constexpr std::size_t kFan = 1 << kFanBits;
 
   void push(const Node& item) {
     open_.add(item);

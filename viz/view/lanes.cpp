@@ -107,38 +107,34 @@ class LanePen {
   // `enter(i)` says which item a sum begins with.
   template <typename Enter, typename Leaf>
   void walk(const Pyramid<LaneNode>& pyramid, std::size_t first, std::size_t end, Enter&& enter, Leaf&& leaf_of) {
-    constexpr std::size_t fan = Pyramid<LaneNode>::kFan;
+    constexpr std::size_t bits = Pyramid<LaneNode>::kFanBits;
     const auto& levels = pyramid.levels();
     std::size_t at = first;
     while (at < end && !full()) {
       // The widest sum that begins here and is within the range.
       std::size_t level = 0;
-      std::size_t size = 1;
-      while (level < levels.size() && at % (size * fan) == 0 && at + size * fan <= end &&
-             at / (size * fan) < levels[level].size()) {
-        size *= fan;
+      while (level < levels.size()) {
+        const std::size_t shift = bits * (level + 1);
+        const std::size_t size = std::size_t{1} << shift;
+        if ((at & (size - 1)) != 0 || at + size > end || at >> shift >= levels[level].size()) break;
         ++level;
       }
       bool done = false;
-      while (level > 0 && !done) {
-        const LaneNode& node = levels[level - 1][at / size];
+      for (; level > 0; --level) {
+        const std::size_t shift = bits * level;
+        const LaneNode& node = levels[level - 1][at >> shift];
         const bool outside = node.end <= projector_.begin() || node.begin >= projector_.end();
-        if (outside || projector_.x(node.end) - projector_.x(node.begin) < fold_) {
-          if (!outside) {
-            enter(at);
-            small(node);
-          }
-          done = true;
-        } else {
-          --level;
-          size /= fan;
+        const float x0 = outside ? 0 : projector_.x(node.begin);
+        if (!outside && projector_.x(node.end) - x0 >= fold_) continue;
+        if (!outside) {
+          enter(at);
+          small(node, std::max(x0, projector_.x0()));
         }
+        at += std::size_t{1} << shift;
+        done = true;
+        break;
       }
-      if (done) {
-        at += size;
-      } else {
-        leaf_of(at++);
-      }
+      if (!done) leaf_of(at++);
     }
   }
 
@@ -186,7 +182,6 @@ class LanePen {
     if (span.phase() == Phase::preempted && span.begin >= projector_.begin()) tick(bit(Mark::preempted), x0, number);
   }
 
-  void small(const LaneNode& node) { small(node, std::max(projector_.x(node.begin), projector_.x0())); }
   void small(const LaneNode& node, float x) {
     const float column = std::floor((x - projector_.x0()) / fold_);
     if (open_ && column != column_) flush();

@@ -25,13 +25,24 @@ float Projector::x(TimeNs time) const {
 }
 
 float Projector::tabled(TimeNs time) const {
-  auto after = times_.begin() + static_cast<std::ptrdiff_t>(last_);
-  const auto within = [&] {
-    return after != times_.begin() && *std::prev(after) <= time && (after == times_.end() || time < *after);
+  // Near the last one, or else near where it were if all steps were equally long.
+  const auto count = std::ssize(times_);
+  const auto within = [&](std::ptrdiff_t i) {
+    return (i == 0 || times_[static_cast<std::size_t>(i) - 1] <= time) &&
+           (i == count || time < times_[static_cast<std::size_t>(i)]);
   };
-  if (!within() && (after == times_.end() || (++after, !within())))
-    after = std::upper_bound(times_.begin(), times_.end(), time);
-  last_ = static_cast<std::size_t>(after - times_.begin());
+  std::ptrdiff_t found = last_;
+  if (!within(found)) {
+    const double share = static_cast<double>(time - begin_) / static_cast<double>(std::max<TimeNs>(1, end_ - begin_));
+    const auto guess = static_cast<std::ptrdiff_t>(share * static_cast<double>(count - 1));
+    constexpr std::ptrdiff_t around = 3;
+    const std::ptrdiff_t least = std::max<std::ptrdiff_t>(0, guess - around);
+    const std::ptrdiff_t most = std::min(count, guess + around);
+    for (found = least; found < most && !within(found);) ++found;
+    if (!within(found)) found = std::upper_bound(times_.begin(), times_.end(), time) - times_.begin();
+  }
+  last_ = found;
+  const auto after = times_.begin() + found;
   if (after == times_.begin()) return x0_;
   if (after == times_.end()) return x1_;
   const auto from = static_cast<double>(*std::prev(after));

@@ -1,6 +1,7 @@
 // What the panels' layouts share. For viz/view's .cpp files only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -29,7 +30,7 @@ class Projector {
   double pixels_per_ns_ = 0;
   std::vector<TimeNs> times_;  // at x0, x0 + 1, ...; empty: linear
   // Most are asked for in order, and an end is the next one's begin.
-  mutable std::size_t last_ = 0;  // in times_
+  mutable std::ptrdiff_t last_ = 0;  // in times_
   mutable TimeNs last_time_ = kNever;
   mutable float last_x_ = 0;
 };
