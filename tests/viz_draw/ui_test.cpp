@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <thread>
 
@@ -273,6 +275,49 @@ TEST_CASE_METHOD(TwoRuns, "Nothing is drawn outside of the window, whatever its 
       }
     }
   }
+}
+
+TEST_CASE("A trace that is cut off is told, shown on request, and followed as it grows") {
+  const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("tokenyard-grow-" + std::to_string(getpid()));
+  std::filesystem::create_directory(folder);
+  const std::string whole = std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/golden/head-of-line.fcfs.trace";
+  const std::string path = (folder / "growing.trace").string();
+  std::string text;
+  {
+    std::ifstream in(whole, std::ios::binary);
+    text.assign(std::istreambuf_iterator<char>(in), {});
+    std::ofstream(path, std::ios::binary) << text.substr(0, text.size() / 2);
+  }
+  App app;
+  add_side(app, open_trace(path));
+  REQUIRE(app.side().trace->unfinished());
+  const std::int32_t first = app.side().model->num_steps();
+  REQUIRE(first > 10);
+  app.banner = app.side().trace->unfinished_in_words();
+  {
+    Rig rig(app);
+    rig.click(rig.control("Follow"));
+    CHECK(app.banner.empty());
+    CHECK(app.follow);
+    CHECK_FALSE(advance(app, 0.01));
+    std::ofstream(path, std::ios::binary | std::ios::app) << text.substr(text.size() / 2);
+    for (int i = 0; i < 10; ++i) advance(app, 0.01);
+    rig.frames(1);
+  }
+  CHECK(app.side().model->num_steps() > first);
+  CHECK_FALSE(app.side().trace->unfinished());
+  CHECK(app.cursor == app.extent.end);
+
+  std::ofstream(path, std::ios::binary) << text.substr(0, text.size() / 2) << "nonsense\n";
+  App broken;
+  add_side(broken, open_trace(path));
+  broken.banner = broken.side().trace->error();
+  CHECK_THAT(broken.banner, has_text("growing.trace: line"));
+  Rig rig(broken);
+  rig.click(rig.control("Show what could be read"));
+  CHECK(broken.banner.empty());
+  CHECK(rig.some(Panel::requests, Ref::Kind::span).box.width() > 0);
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("Every key of the table does what it says, and none does two things") {
