@@ -308,7 +308,7 @@ int main(int argc, char** argv) {
     fmt::print("azure hour: skipped, no {}\n", azure);
   }
   EngineConfig config;
-  config.num_blocks = 4500;
+  config.num_blocks = 3900;
   config.admission_gate = false;
   // 100 rows a request: ten million; memory is short, so that requests are preempted.
   both("vllm_v1", [&] { make(config, Stream(100'000, kStep * 100 / 254, 100), trace); });

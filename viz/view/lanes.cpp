@@ -30,8 +30,14 @@ Pattern pattern_of(Phase phase) {
 // among the merged is shown as a tick above the cell.
 class LanePen {
  public:
-  LanePen(const Frame& frame, const Projector& projector, float fold, std::size_t most, Picture& out)
-      : frame_(frame), projector_(projector), model_(*frame.model), fold_(fold), most_(most), out_(out) {}
+  LanePen(const Frame& frame, const Projector& projector, float fold, bool crowded, std::size_t most, Picture& out)
+      : frame_(frame),
+        projector_(projector),
+        model_(*frame.model),
+        fold_(fold),
+        whole_(crowded ? 2 * fold : fold),
+        most_(most),
+        out_(out) {}
 
   void row(float y0, float y1) {
     y0_ = y0;
@@ -125,7 +131,7 @@ class LanePen {
         const LaneNode& node = levels[level - 1][at >> shift];
         const bool outside = node.end <= projector_.begin() || node.begin >= projector_.end();
         const float x0 = outside ? 0 : projector_.x(node.begin);
-        if (!outside && projector_.x(node.end) - x0 >= fold_) continue;
+        if (!outside && projector_.x(node.end) - x0 >= whole_) continue;
         if (!outside) {
           enter(at);
           small(node, std::max(x0, projector_.x0()));
@@ -228,6 +234,7 @@ class LanePen {
   const Projector& projector_;
   const TraceModel& model_;
   float fold_;
+  float whole_;  // a sum narrower than this is not taken apart
   std::size_t most_;
   Picture& out_;
   float y0_ = 0;
@@ -410,9 +417,10 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
     spans += options.view == LaneView::seats ? spans_on(frame, projector, row, static_cast<std::size_t>(width / (4 * fold)))
                                              : spans_in(frame, projector, request_of(row));
   }
-  if (spans > budget) fold = std::max(fold, static_cast<float>(end - first) * width / static_cast<float>(budget));
+  const bool crowded = spans > budget;
+  if (crowded) fold = std::max(fold, static_cast<float>(end - first) * width / static_cast<float>(budget));
   while (true) {
-    LanePen pen(frame, projector, fold, before + budget, out);
+    LanePen pen(frame, projector, fold, crowded, before + budget, out);
     for (std::int32_t row = first; row < end && !pen.full(); ++row) {
       const Box own = row_box(row);
       if (own.height() <= 0) continue;
