@@ -178,7 +178,7 @@ void set_up(App& app, const Options& options) {
 
 int view(const Options& options) {
   if (options.lessons) return list_lessons();
-  const Size size = parse_size(options.size);
+  [[maybe_unused]] const Size size = parse_size(options.size);  // of a picture or a window
   App app;
   set_up(app, options);
   app.follow = options.follow;

@@ -24,7 +24,8 @@ bool readable(const char* path) {
 bool load_font(float scale) {
   ImFontAtlas& fonts = *ImGui::GetIO().Fonts;
   fonts.Clear();
-  static const ImWchar ranges[] = {0x20, 0xFF, 0x2013, 0x2026, 0x2190, 0x2193, 0x2264, 0x2265, 0};
+  static const ImWchar ranges[] = {0x20,   0xFF,   0x2013, 0x2026, 0x2190, 0x2193, 0x2264,
+                                   0x2265, 0x2713, 0x2713, 0x2717, 0x2717, 0};
   for (const char* path : kPlaces) {
     if (!readable(path)) continue;
     ImFontConfig config;

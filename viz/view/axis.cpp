@@ -120,7 +120,7 @@ std::vector<Tick> ticks(const Axis& axis, Align align, float min_pixels) {
   const Place apart = distance * unit;
   Place first = axis.begin / apart * apart;
   if (first < axis.begin) first += apart;
-  for (Place p = first; p <= axis.end; p += apart) out.push_back({p, place_in_words(align, p)});
+  for (Place p = first; p <= axis.end; p += apart) out.push_back({p, p == 0 ? "0" : place_in_words(align, p)});
   return out;
 }
 

@@ -138,17 +138,17 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment) {
     }
     add_line(out, std::move(thread));
   }
-  std::string title =
-      fmt::format("{} of {} blocks used, {} cached", moment.used_blocks, model.usable_blocks(), moment.cached_blocks);
+  const std::string used = fmt::format("{} of {} blocks used, ", moment.used_blocks, model.usable_blocks());
+  std::string title = fmt::format("{} cached", moment.cached_blocks);
   if (moment.step >= 0) {
     const MemoryUse& m = model.step(moment.step).memory;
     const std::int64_t all = m.used + m.reserved + m.internal + m.external + m.free;
-    if (m.internal > 0)
-      title += fmt::format(", {:.1f} % never used", 100.0 * static_cast<double>(m.internal) / static_cast<double>(all));
-    if (m.external > 0)
-      title += fmt::format(", {:.1f} % in holes too small", 100.0 * static_cast<double>(m.external) / static_cast<double>(all));
+    const auto share = [&](std::int64_t slots) { return 100.0 * static_cast<double>(slots) / static_cast<double>(all); };
+    if (m.internal > 0) title += fmt::format(", {:.1f} % never used", share(m.internal));
+    if (m.external > 0) title += fmt::format(", {:.1f} % in holes too small", share(m.external));
   }
   if (grid.group > 1) title += fmt::format("; a cell is {} blocks", grid.group);
+  if (style.width(used + title) <= box.width() - 8 * style.scale) title.insert(0, used);
   add_text(style, box.x0 + 4 * style.scale, box.y0 + 1, box.width() - 8 * style.scale, title, Tone::text, out);
   return out;
 }

@@ -103,6 +103,7 @@ Picture latency_cdf(const Style& style, Box box, std::span<const Latency> traces
   for (const int percent : {0, 50, 90, 100}) {
     const float at = y(percent / 100.0);
     add_rect(out, {{plot.x0, at, plot.x1, at + 1}, Tone::grid, Pattern::solid, 0, 255, 0, {}});
+    if (percent == 90 && 0.1f * plot.height() < 1.6f * style.em) continue;  // its number would stand in that of 100 %
     add_text(style, box.x0 + pad, std::max(plot.y0, std::min(at, plot.y1) - style.em / 2), 3.2f * style.em,
              fmt::format("{} %", percent), Tone::dim, out);
   }
@@ -214,13 +215,16 @@ Picture verdicts(const Style& style, Box box, std::span<const std::string> names
       const float x = box.x0 + first + column * static_cast<float>(i) + 2 * pad;
       const float wide = style.width(row.values[i]) + style.em;
       add_text(style, x, y, column - 3 * pad, row.values[i], Tone::text, out);
-      // A sign beside the colour says which way is better.
-      const std::string change = row.changes[i].empty() ? ""
-                                                        : row.changes[i] + (row.better[i] > 0   ? " (better)"
-                                                                            : row.better[i] < 0 ? " (worse)"
-                                                                                                : "");
+      // Said beside the colour, in a word or, where that is too long, in a sign; a change that does not fit is left out.
+      const float room = column - 3 * pad - wide;
+      std::string change = row.changes[i];
+      if (row.better[i] != 0) {
+        const std::string word = change + (row.better[i] > 0 ? " (better)" : " (worse)");
+        change = style.width(word) <= room ? word : change + (row.better[i] > 0 ? " \u2713" : " \u2717");
+      }
+      if (style.width(change) > room) change.clear();
       const Tone tone = row.better[i] > 0 ? Tone::better : row.better[i] < 0 ? Tone::worse : Tone::dim;
-      add_text(style, x + wide, y, column - 3 * pad - wide, change, tone, out);
+      add_text(style, x + wide, y, room, change, tone, out);
     }
     y += line;
   }

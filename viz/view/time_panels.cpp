@@ -235,8 +235,13 @@ Picture counters(const Frame& frame, Box box) {
     if (frame.step >= 0) now = fmt::format("{:.0f}{}", kind.value(sum_of(model.step(frame.step), frame.step)), kind.unit);
     const float line = style.em * 1.15f;
     std::vector<std::string> more;
-    if (row >= 2 * line) more.push_back(fmt::format("{} of {:.0f}{}", now, top, kind.unit));
-    side_label(frame, own, kind.name, more, out);
+    std::string name = kind.name;
+    if (row >= 2 * line) {
+      more.push_back(fmt::format("{} of {:.0f}{}", now, top, kind.unit));
+    } else {
+      name += " " + now;
+    }
+    side_label(frame, own, name, more, out);
   }
   cursor_line(frame, projector, box, out);
   return out;
