@@ -10,7 +10,7 @@ mkdir -p "$out"
 "$tokenyard" view paged-memory:orca_max paged-memory:paged --at 1500ms --range begin 12s --size 1600x900 --shot $out/paging.png
 "$tokenyard" view prefill-first:prefill_first prefill-first:mixed --panels requests,steps,compare --at 1200ms --range begin 4s \
   --theme light --size 1600x900 --shot $out/prefill.png
-"$tokenyard" view system-prompt-storm:shared --set engine.num_blocks=1501 --panels requests,blocks,prefix,why --at 1s \
+"$tokenyard" view system-prompt-storm:shared --set engine.num_blocks=601 --panels requests,blocks,prefix,why --at 1s \
   --range begin 2s --select 5 --shot $out/prefix.png
 "$tokenyard" view --lesson chunked-prefill --page 2 --shot $out/lesson.png
 "$tokenyard" view preemption-storm:crowded --panels requests,steps,blocks,what-if,why --at 2s --shot $out/what-if.png

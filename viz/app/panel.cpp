@@ -8,7 +8,7 @@ namespace {
 constexpr std::array<PanelInfo, kPanels> kInfo = {{
     {"requests", "Requests",
      "A lane a request. Grey: waits. Blue: its prompt is computed, a mark a chunk, hollow where the prefix cache had it.\n"
-     "Green: a token a step. Yellow: holds memory, not in this batch. Purple: padding. Hatched: preempted, to be computed "
+     "Green: a token a step. Yellow: holds memory, not in this batch. Crossed out: padding. Hatched: preempted, to be computed "
      "again.",
      true, 6, 3},
     {"steps", "Step latency", "A bar a step: how long it took, and what for. Below it the batch that caused it.", true, 5,

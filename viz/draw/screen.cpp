@@ -308,7 +308,7 @@ void Screen::columns(Box box) {
   const std::vector<Panel> in_column = shown_of(true), beside = shown_of(false);
   const float gap = std::round(6 * app_.scale);
   const std::size_t count = in_column.empty() ? 0 : app_.sides.size();
-  const float usual = app_.sides.size() == 1 ? 0.42F : app_.sides.size() == 2 ? 0.3F : 0.24F;
+  const float usual = app_.sides.size() == 1 ? 0.42F : app_.sides.size() == 2 ? 0.3F : 0.28F;
   float right = beside.empty() ? 0 : box.width() * (app_.side_share > 0 ? app_.side_share : usual);
   if (count == 0) right = box.width();
   right = std::round(right);

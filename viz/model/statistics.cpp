@@ -178,7 +178,8 @@ std::vector<VerdictRow> compare(std::span<const Verdict> verdicts) {
       if (!itself && kind.unit == Kind::share) change = fmt::format("{:+.1f} points", 100 * (value - base));
       if (!itself && kind.unit == Kind::count) change = fmt::format("{:+.0f}", value - base);
       if (!itself && (kind.unit == Kind::time || kind.unit == Kind::rate) && base > 0) {
-        change = fmt::format("{:+.1f} %", 100 * (value / base - 1));
+        const double percent = 100 * (value / base - 1);
+        change = std::abs(percent) < 99.95 ? fmt::format("{:+.1f} %", percent) : fmt::format("{:+.0f} %", percent);
       }
       row.changes.push_back(change);
       row.better.push_back(itself || value == base ? 0 : value > base ? kind.wanted : -kind.wanted);

@@ -194,11 +194,17 @@ Picture verdicts(const Style& style, Box box, std::span<const std::string> names
   Picture out = panel(box);
   const float pad = 4 * style.scale;
   const float line = 1.25f * style.em;
-  const float first = std::min(10 * style.em, box.width() / 3);
-  const float column = (box.width() - first) / static_cast<float>(std::max<std::size_t>(1, names.size()));
+  const float first = std::min(8.5f * style.em, box.width() / 3);
+  // The first run has no changes beside its values.
+  const auto others = static_cast<float>(std::max<std::size_t>(1, names.size() - 1));
+  const float alone = names.size() <= 1 ? box.width() - first : std::min(6 * style.em, (box.width() - first) / (others + 1));
+  const float column = (box.width() - first - alone) / others;
+  const auto left_of = [&](std::size_t i) {
+    return box.x0 + first + (i == 0 ? 0 : alone + column * static_cast<float>(i - 1));
+  };
   out.content_height = line * static_cast<float>(rows.size() + 1);
   for (std::size_t i = 0; i < names.size(); ++i) {
-    const float x = box.x0 + first + column * static_cast<float>(i);
+    const float x = left_of(i);
     add_rect(out, {{x, box.y0 + 2, x + pad, box.y0 + line - 2},
                    viz::tone_of(static_cast<int>(i), Tone::trace0),
                    Pattern::solid,
@@ -206,15 +212,15 @@ Picture verdicts(const Style& style, Box box, std::span<const std::string> names
                    255,
                    0,
                    {}});
-    add_text(style, x + 2 * pad, box.y0 + 1, column - 3 * pad, names[i], Tone::text, out);
+    add_text(style, x + 2 * pad, box.y0 + 1, (i == 0 ? alone : column) - 3 * pad, names[i], Tone::text, out);
   }
   float y = box.y0 + line;
   for (const VerdictRow& row : rows) {
     add_text(style, box.x0 + pad, y, first - 2 * pad, row.name, Tone::dim, out);
     for (std::size_t i = 0; i < row.values.size(); ++i) {
-      const float x = box.x0 + first + column * static_cast<float>(i) + 2 * pad;
-      const float wide = style.width(row.values[i]) + style.em;
-      add_text(style, x, y, column - 3 * pad, row.values[i], Tone::text, out);
+      const float x = left_of(i) + 2 * pad;
+      const float wide = style.width(row.values[i]) + 0.6f * style.em;
+      add_text(style, x, y, (i == 0 ? alone : column) - 3 * pad, row.values[i], Tone::text, out);
       // Said beside the colour, in a word or, where that is too long, in a sign; a change that does not fit is left out.
       const float room = column - 3 * pad - wide;
       std::string change = row.changes[i];
