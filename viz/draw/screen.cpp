@@ -14,6 +14,8 @@ constexpr Panel kTimelines[] = {Panel::requests, Panel::steps, Panel::batch, Pan
 constexpr Panel kBeside[] = {Panel::compare, Panel::what_if, Panel::blocks, Panel::table,
                              Panel::prefix,  Panel::latency, Panel::why,    Panel::details};
 
+constexpr float kThreeColumns = 64;  // lines of text that a window must be wide for two runs and what stands beside them
+
 float header_lines() { return 2; }  // title and margins
 
 std::string speed_in_words(int speed) {
@@ -112,7 +114,7 @@ void Screen::decide_panels(float height) {
   };
   if (several) {
     fill({Panel::requests, Panel::steps, Panel::blocks, Panel::batch});
-    fill({Panel::compare, Panel::why, Panel::latency});
+    if (width_ >= kThreeColumns * style_.em) fill({Panel::compare, Panel::why, Panel::latency});
   } else {
     fill({Panel::requests, Panel::steps, Panel::batch, Panel::counters});
     const bool caches = app_.side().model->header().engine.enable_prefix_caching;

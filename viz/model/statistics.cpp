@@ -182,7 +182,9 @@ std::vector<VerdictRow> compare(std::span<const Verdict> verdicts) {
         change = std::abs(percent) < 99.95 ? fmt::format("{:+.1f} %", percent) : fmt::format("{:+.0f} %", percent);
       }
       row.changes.push_back(change);
-      row.better.push_back(itself || value == base ? 0 : value > base ? kind.wanted : -kind.wanted);
+      // A change too small to be written is none.
+      const bool equal = itself || value == base || (!change.empty() && change.find_first_of("123456789") == std::string::npos);
+      row.better.push_back(equal ? 0 : value > base ? kind.wanted : -kind.wanted);
     }
     rows.push_back(std::move(row));
   }
