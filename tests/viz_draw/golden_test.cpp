@@ -1,6 +1,7 @@
 // Pictures compared pixel by pixel. Written anew by TOKENYARD_UPDATE_GOLDEN=1; look at them before they are kept.
 #include <imgui.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
@@ -72,6 +73,25 @@ TEST_CASE("Pictures are as they were") {
     open_lesson(app, load_lesson_pages(std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/lessons/chunked-prefill.json"));
     show_page(app, 1);
     check_picture("lesson", take_picture(app, 1280, 800));
+  }
+  SECTION("a tip") {
+    add_side(app, open_scenario(scenario_file("preemption-storm"), {}, "crowded"));
+    select(app, "54");
+    Rig rig(app);
+    const Box box = rig.some(Panel::requests, Ref::Kind::span).box;
+    rig.mouse(std::floor((box.x0 + box.x1) / 2), std::floor((box.y0 + box.y1) / 2));
+    rig.frames(3);
+    check_picture("tip", rig.headless.picture(app.theme));
+  }
+  SECTION("the menu") {
+    add_side(app, open_scenario(scenario_file("head-of-line"), {}, "fcfs"));
+    app.theme = Theme::light;
+    Rig rig(app);
+    rig.click(rig.control("Menu"));
+    rig.frames(2);
+    rig.click(rig.control("Select and find"));
+    rig.frames(2);
+    check_picture("menu", rig.headless.picture(app.theme));
   }
   SECTION("help") {
     add_side(app, open_scenario(scenario_file("head-of-line"), {}, "fcfs"));

@@ -237,7 +237,9 @@ Picture counters(const Frame& frame, Box box) {
     std::vector<std::string> more;
     std::string name = kind.name;
     if (row >= 2 * line) {
-      more.push_back(fmt::format("{} of {:.0f}{}", now, top, kind.unit));
+      // A column's mean may be exceeded by a step in it.
+      more.push_back(kind.top > 0 ? fmt::format("{} of {:.0f}{}", now, top, kind.unit)
+                                  : fmt::format("{} (axis {:.0f})", now, top));
     } else {
       name += " " + now;
     }
