@@ -41,4 +41,22 @@ TEST_CASE("What-if figures", "[.figures]") {
   }
 }
 
+TEST_CASE("Picture figures", "[.figures]") {
+  App app;
+  add_side(app, open_scenario(scenario_file("preemption-storm"), {}, "crowded"));
+  move_cursor(app, 2'000'000'000);
+  for (const auto& [width, height] : {std::pair{1280, 800}, {1920, 1080}, {3840, 2160}}) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Image image = take_picture(app, width, height);
+    const auto drawn = std::chrono::steady_clock::now();
+    const std::string path = (std::filesystem::temp_directory_path() / "tokenyard-figures.png").string();
+    write_png(path, image);
+    const auto written = std::chrono::steady_clock::now();
+    fmt::print("{} x {}: font, three frames and pixels {:.0f} ms, PNG {:.0f} ms, {} KB\n", width, height,
+               std::chrono::duration<double, std::milli>(drawn - begin).count(),
+               std::chrono::duration<double, std::milli>(written - drawn).count(), std::filesystem::file_size(path) / 1000);
+    std::filesystem::remove(path);
+  }
+}
+
 }  // namespace tokenyard::viz
