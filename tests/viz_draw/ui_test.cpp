@@ -170,6 +170,22 @@ TEST_CASE_METHOD(OneRun, "A search finds preemptions one after the other, and id
   CHECK_THAT(app.message, has_text("is not in this trace"));
 }
 
+TEST_CASE_METHOD(OneRun, "What is typed after / goes into the search, and Enter goes to the hit") {
+  Rig rig(app);
+  rig.type('/');
+  rig.frames(3);
+  CHECK(ImGui::GetIO().WantTextInput);
+  for (const char32_t character : {U'5', U'4'}) {
+    ImGui::GetIO().AddInputCharacter(static_cast<unsigned>(character));
+    rig.type(character);
+  }
+  CHECK(app.search == "54");
+  CHECK(rig.screen.find(Panel::blocks) != nullptr);  // 5 and 4 toggled nothing
+  rig.key("Enter");
+  CHECK_FALSE(app.search_open);
+  CHECK(app.selected == "54");
+}
+
 TEST_CASE_METHOD(OneRun, "A sentence of Why selects whom it is about") {
   move_cursor_to_time(app, app.side().model->times(Mark::preempted)[0]);
   Rig rig(app);

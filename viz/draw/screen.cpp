@@ -449,13 +449,8 @@ void Screen::search_box() {
   app_.search.copy(text, sizeof text - 1);
   ImGui::SetNextItemWidth(style_.em * 26);
   if (ImGui::IsWindowAppearing()) ImGui::SetKeyboardFocusHere();
-  const bool entered = ImGui::InputText("##search", text, sizeof text, ImGuiInputTextFlags_EnterReturnsTrue);
+  if (ImGui::InputText("##search", text, sizeof text)) app_.search = text;
   remember("search");
-  app_.search = text;
-  if (entered) {
-    app_.search_open = false;
-    apply(app_, Command::next_hit);
-  }
   ImGui::End();
   ImGui::PopStyleVar();
 }
@@ -489,7 +484,12 @@ void Screen::banner() {
 }
 
 void Screen::on_key(const KeyPress& press) {
-  if (app_.search_open && press.name != "Escape") return;  // typed into the box
+  if (app_.search_open && press.name == "Enter") {
+    app_.search_open = false;
+    carry_out(press.shift ? Command::previous_hit : Command::next_hit);
+    return;
+  }
+  if (app_.search_open && press.name != "Escape" && !press.ctrl) return;  // typed into the box
   const std::optional<Command> command = command_for(press, app_.lesson.has_value());
   if (command) carry_out(*command);
 }
