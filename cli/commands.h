@@ -26,6 +26,7 @@ void add_sweep(CLI::App& app, Run& chosen);
 void add_capacity(CLI::App& app, Run& chosen);
 void add_scenarios(CLI::App& app, Run& chosen);
 void add_explain(CLI::App& app, Run& chosen);
+void add_view(CLI::App& app, Run& chosen);
 void add_test(CLI::App& app, Run& chosen);
 
 }  // namespace tokenyard::cli

@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
       "Try:  tokenyard simulate scenarios/chat-hour.json --trace chat.trace\n"
       "      tokenyard simulate scenarios/chat-hour.json --policy orca --trace orca.trace\n"
       "      tokenyard diff chat.trace orca.trace --ignore time\n"
+      "      tokenyard view chat.trace orca.trace\n"
       "      tokenyard scenarios\n"
       "      tokenyard explain prefill-first"};
   app.name("tokenyard");
@@ -51,6 +52,7 @@ int main(int argc, char** argv) {
   tokenyard::cli::add_explain(app, chosen);
   tokenyard::cli::add_sweep(app, chosen);
   tokenyard::cli::add_capacity(app, chosen);
+  tokenyard::cli::add_view(app, chosen);
   tokenyard::cli::add_test(app, chosen);
 
   // CLI11 would only say that a subcommand is missing.

@@ -23,20 +23,39 @@ std::vector<fs::path> folders() {
   return out;
 }
 
-}  // namespace
-
-std::string find_scenario(const std::string& name) {
+// `inside`: a folder in each, or empty.
+std::string find(const std::string& name, const char* inside, const std::string& what) {
   std::error_code ignored;
   if (fs::exists(name, ignored) && !fs::is_directory(name, ignored)) return name;
   if (name.empty() || name.find('/') != std::string::npos || name.find('.') != std::string::npos) return name;
   std::string searched;
   for (const fs::path& folder : folders()) {
-    const fs::path path = folder / (name + ".json");
+    const fs::path path = folder / inside / (name + ".json");
     if (fs::exists(path, ignored)) return path.string();
-    searched += (searched.empty() ? "" : ", ") + folder.string();
+    searched += (searched.empty() ? "" : ", ") + (folder / inside).string();
   }
-  throw InputError(name + ": expected a file or a scenario's name, found no " + name + ".json in " + searched);
+  throw InputError(name + ": expected a file or a " + what + "'s name, found no " + name + ".json in " + searched);
 }
+
+std::vector<std::string> all(const char* inside) {
+  std::map<std::string, std::string> found;
+  for (const fs::path& folder : folders()) {
+    std::error_code missing;
+    for (const auto& entry : fs::directory_iterator(folder / inside, missing)) {
+      if (entry.path().extension() == ".json") found.emplace(entry.path().stem().string(), entry.path().string());
+    }
+  }
+  std::vector<std::string> paths;
+  for (const auto& [name, path] : found) paths.push_back(path);
+  return paths;
+}
+
+}  // namespace
+
+std::string find_scenario(const std::string& name) { return find(name, "", "scenario"); }
+std::string find_lesson(const std::string& name) { return find(name, "lessons", "lesson"); }
+std::vector<std::string> all_scenarios() { return all(""); }
+std::vector<std::string> all_lessons() { return all("lessons"); }
 
 std::string find_model_folder(const std::string& name) {
   std::error_code ignored;
@@ -45,19 +64,6 @@ std::string find_model_folder(const std::string& name) {
     if (fs::exists(path / "config.json", ignored)) return path.string();
   }
   throw InputError("the embedded model \"" + name + "\" is not installed; give a folder: --model");
-}
-
-std::vector<std::string> all_scenarios() {
-  std::map<std::string, std::string> found;
-  for (const fs::path& folder : folders()) {
-    std::error_code missing;
-    for (const auto& entry : fs::directory_iterator(folder, missing)) {
-      if (entry.path().extension() == ".json") found.emplace(entry.path().stem().string(), entry.path().string());
-    }
-  }
-  std::vector<std::string> paths;
-  for (const auto& [name, path] : found) paths.push_back(path);
-  return paths;
 }
 
 }  // namespace tokenyard::cli

@@ -15,4 +15,8 @@ std::string find_model_folder(const std::string& name);
 // Every scenario a bare name finds, sorted by name.
 std::vector<std::string> all_scenarios();
 
+// Likewise the viewer's lessons: `name` as a file, or lessons/NAME.json beside the scenarios.
+std::string find_lesson(const std::string& name);
+std::vector<std::string> all_lessons();
+
 }  // namespace tokenyard::cli

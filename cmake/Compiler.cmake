@@ -45,11 +45,14 @@ if(TOKENYARD_FUZZ)
   add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 
-# tokenyard_library(backends/model SOURCES file... DEPENDS target...)
-# The library of one folder, tokenyard_model, installed with the folder's headers.
+# tokenyard_library(backends/model [NAME name] SOURCES file... DEPENDS target...)
+# The library of one folder, tokenyard_model or tokenyard_NAME, installed with the folder's headers.
 function(tokenyard_library folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPENDS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME" "SOURCES;DEPENDS")
   get_filename_component(name ${folder} NAME)
+  if(arg_NAME)
+    set(name ${arg_NAME})
+  endif()
   set(target tokenyard_${name})
   add_library(${target} ${arg_SOURCES})
   add_library(tokenyard::${name} ALIAS ${target})

@@ -87,6 +87,16 @@ double Distribution::share_up_to(std::int64_t value) const {
   return static_cast<double>(seen) / static_cast<double>(count_);
 }
 
+bool RequestLatency::meets(const Slo& slo) const {
+  return (!slo.ttft || ttft <= *slo.ttft) && (!slo.tpot || tpot.value_or(0) <= *slo.tpot) && (!slo.e2el || e2el <= *slo.e2el);
+}
+
+RequestLatency request_latency(TimeNs arrival, TimeNs first_token, TimeNs last_token, std::int32_t num_output) {
+  RequestLatency latency{first_token - arrival, last_token - arrival, std::nullopt};
+  if (num_output > 1) latency.tpot = (last_token - first_token) / (num_output - 1);
+  return latency;
+}
+
 MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan) {
   const BlockManager& blocks = scheduler.blocks();
   const std::int64_t size = blocks.block_size();
@@ -165,16 +175,12 @@ void Metrics::on_end(const Request& request, const std::string& why) {
   ++completed;
   input_tokens += request.num_prompt;
   output_tokens += request.num_output();
-  const TimeNs first = request.first_token_at - request.spec.arrival;
-  const TimeNs whole = request.last_token_at - request.spec.arrival;
-  const std::int64_t gaps = request.num_output() - 1;
-  const TimeNs per_token = gaps > 0 ? (whole - first) / gaps : 0;
-  ttft.add(first);
-  e2el.add(whole);
-  if (gaps > 0) tpot.add(per_token);
-  const bool meets =
-      (!slo_.ttft || first <= *slo_.ttft) && (!slo_.tpot || per_token <= *slo_.tpot) && (!slo_.e2el || whole <= *slo_.e2el);
-  if (meets) ++good;
+  const RequestLatency latency =
+      request_latency(request.spec.arrival, request.first_token_at, request.last_token_at, request.num_output());
+  ttft.add(latency.ttft);
+  e2el.add(latency.e2el);
+  if (latency.tpot) tpot.add(*latency.tpot);
+  if (latency.meets(slo_)) ++good;
 }
 
 std::array<double, 5> Metrics::memory_shares() const {

@@ -45,6 +45,15 @@ struct Slo {
   bool any() const { return ttft || tpot || e2el; }
 };
 
+// Of a request whose tokens were all delivered; nanoseconds.
+struct RequestLatency {
+  TimeNs ttft;
+  TimeNs e2el;
+  std::optional<TimeNs> tpot;  // with two tokens or more
+  bool meets(const Slo& slo) const;
+};
+RequestLatency request_latency(TimeNs arrival, TimeNs first_token, TimeNs last_token, std::int32_t num_output);
+
 // The pool's token slots at one moment; the five add up to the pool.
 struct MemoryUse {
   std::int64_t used = 0;      // hold K/V of a live request

@@ -33,19 +33,38 @@ std::unique_ptr<Scheduler> Scheduler::create(const EngineConfig& config) {
   throw std::logic_error("unknown policy");
 }
 
+namespace {
+
+std::int32_t context_limit_of(const EngineConfig& config) {
+  const std::int32_t limit = config.max_model_len > 0 ? config.max_model_len : std::numeric_limits<std::int32_t>::max();
+  // A preempted sequence is recomputed whole, so without chunks no context may outgrow the budget.
+  const bool whole = config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill;
+  return whole ? std::min(limit, config.max_num_batched_tokens) : limit;
+}
+
+std::int32_t longest_of(const RequestSpec& spec, std::int32_t prompt, std::int32_t context_limit) {
+  return static_cast<std::int32_t>(std::min<std::int64_t>(std::int64_t{prompt} + spec.max_tokens, context_limit));
+}
+
+}  // namespace
+
+RequestLengths request_lengths(const EngineConfig& config, const RequestSpec& spec, std::int32_t prompt) {
+  // With one token more than the pool holds, the next step could not be made.
+  const std::int64_t most = std::int64_t{usable_blocks(config)} * config.block_size + 1;
+  const std::int64_t longest = longest_of(spec, prompt, context_limit_of(config));
+  const auto limit = static_cast<std::int32_t>(std::min(longest, most));
+  const std::int64_t expected = std::int64_t{prompt} + expected_output(spec);
+  return {limit, static_cast<std::int32_t>(std::min<std::int64_t>(limit, expected)) - 1};  // the last token needs none
+}
+
 Scheduler::Scheduler(const EngineConfig& config)
     : config_(config),
       blocks_(config),
       waiting_(config.policy == Policy::vllm_v1 ? config.queue_order : QueueOrder::fcfs),
-      context_limit_(config.max_model_len > 0 ? config.max_model_len : std::numeric_limits<std::int32_t>::max()) {
-  // A preempted sequence is recomputed whole, so without chunks no context may outgrow the budget.
-  if (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill) {
-    context_limit_ = std::min(context_limit_, config.max_num_batched_tokens);
-  }
-}
+      context_limit_(context_limit_of(config)) {}
 
 std::int32_t Scheduler::longest(const RequestSpec& spec, std::int32_t prompt) const {
-  return static_cast<std::int32_t>(std::min<std::int64_t>(std::int64_t{prompt} + spec.max_tokens, context_limit_));
+  return longest_of(spec, prompt, context_limit_);
 }
 
 std::optional<std::string> Scheduler::impossible(const RequestSpec& spec) const {
@@ -69,11 +88,9 @@ std::optional<std::string> Scheduler::impossible(const RequestSpec& spec) const 
 }
 
 void Scheduler::add(Request& request) {
-  // With one token more than the pool holds, the next step could not be made.
-  const auto limit =
-      static_cast<std::int32_t>(std::min<std::int64_t>(longest(request.spec, request.num_prompt), blocks_.capacity() + 1));
-  request.length_limit = limit;
-  request.expected_kv = std::min(limit, request.num_prompt + expected_output(request.spec)) - 1;  // the last token needs none
+  const RequestLengths lengths = request_lengths(config_, request.spec, request.num_prompt);
+  request.length_limit = lengths.limit;
+  request.expected_kv = lengths.expected_kv;
   request.state = RequestState::waiting;
   waiting_.push_back(&request);
 }

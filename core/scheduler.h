@@ -47,6 +47,14 @@ class WaitingQueue {
   std::int64_t back_ = 0;
 };
 
+// How long a request may get, prompt and output, whatever the workload says, and of how many tokens it will hold K/V at its
+// end, as far as the workload tells.
+struct RequestLengths {
+  std::int32_t limit;
+  std::int32_t expected_kv;
+};
+RequestLengths request_lengths(const EngineConfig& config, const RequestSpec& spec, std::int32_t prompt);
+
 class Scheduler {
  public:
   // REQUIRES: !validate(config).

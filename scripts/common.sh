@@ -2,7 +2,9 @@
 
 build_packages="g++ cmake ninja-build nlohmann-json3-dev libfmt-dev libcli11-dev libxxhash-dev catch2"
 plot_packages="pkg-config librsvg2-dev" # plots as .png; without them as .svg only
-check_packages="clang libclang-rt-dev clang-format ccache"
+# Dear ImGui for tokenyard view's pictures, GLFW and OpenGL for its window; without them text only
+viewer_packages="pkg-config libimgui-dev libstb-dev fonts-dejavu-core libglfw3-dev libgl-dev libgl1-mesa-dri libegl-dev libegl1"
+check_packages="xvfb xdotool clang libclang-rt-dev clang-format ccache"
 
 say() { printf '\n== %s\n' "$*"; }
 

@@ -101,55 +101,27 @@ class CudaBackend::Impl {
   BackendLimits limits() const { return {max_context_, num_blocks_, true}; }
 
   void submit(const StepPlan& plan) {
-    plan_ = &plan;
     submitted_at_ = clock.now();
-    StepShape shape;
-    std::int32_t samples = 0;
-    bool one_each = true;
+    result_.tokens.clear();
+    result_.logprobs.clear();
+    result_.parts = {};
+    wants_logprobs_ = false;
     for (const Row& row : plan.rows) {
-      shape.tokens += row.count + row.padding;
-      shape.prefill = shape.prefill || row.count > 1;
-      one_each = one_each && row.count + row.padding == 1;
-      samples += row.sample ? 1 : 0;
+      wants_logprobs_ = wants_logprobs_ || (row.sample && row.request->spec.sampling.logprobs >= 0);
     }
-    shape.tokens = padded(token_sizes_, shape.tokens);
-    shape.head_rows = one_each ? shape.tokens : padded(row_sizes_, std::max(1, samples));
     copy_blocks(plan.copies);
-    inputs_.upload(plan, shape, stream_);
-    const auto graph = one_each ? graphs_.find(shape.tokens) : graphs_.end();
-    if (graph != graphs_.end()) {
-      graph->second.launch(stream_);
-    } else {
-      forward_.enqueue(shape, timer(), stream_, false);
+    split(plan);
+    for (std::size_t i = 0; i < passes_.size(); ++i) {
+      if (i > 0) take(passes_[i - 1]);
+      start(passes_[i]);
     }
   }
 
   const StepResult& collect() {
-    const StepPlan& plan = *std::exchange(plan_, nullptr);
-    stream_.synchronize();
-    result_.tokens.clear();
-    result_.logprobs.clear();
-    result_.parts = {};
+    take(passes_.back());
     result_.duration = clock.now() - submitted_at_;
-    if (options_.time_parts) result_.parts = timer_.parts();
-    // The GPU's clock and the host's agree to within a microsecond.
     result_.parts.host = std::max<TimeNs>(0, result_.duration - result_.parts.total());
-    result_.duration = result_.parts.total();
-    bool wants_logprobs = false;
-    for (const Row& row : plan.rows) wants_logprobs = wants_logprobs || (row.sample && row.request->spec.sampling.logprobs >= 0);
-    std::size_t head = 0;
-    for (const Row& row : plan.rows) {
-      if (!row.sample) continue;
-      const Token token = sampled_.tokens[head];
-      if (token < 0) {
-        throw BackendError("request " + row.request->spec.id + " at position " + std::to_string(row.request->num_tokens) +
-                           ": none of the logits that may be sampled is finite");
-      }
-      result_.tokens.push_back(token);
-      if (wants_logprobs) result_.logprobs.push_back(logprobs(*row.request, head));
-      ++head;
-    }
-    if (options_.on_logits) show_logits(plan);
+    result_.duration = result_.parts.total();  // the two clocks may differ by a microsecond
     return result_;
   }
 
@@ -193,6 +165,92 @@ class CudaBackend::Impl {
     const std::int64_t rows = row_sizes_.back();
     return {layout.take<std::int32_t>(rows), layout.take<float>(rows), layout.take<std::int32_t>(rows),
             layout.take<std::int32_t>(rows * kTopCapacity), layout.take<float>(rows * kTopCapacity)};
+  }
+
+  // What the activations have room for. `padding` tokens are computed for nobody.
+  struct Pass {
+    StepPlan plan;
+    std::int32_t padding = 0;
+  };
+
+  // A step of more tokens than that (static batching knows no budget) is computed piece by piece: rows in order, so that what
+  // a row shares with an earlier one is there before it is read.
+  void split(const StepPlan& plan) {
+    std::size_t used = 0;
+    std::int32_t room = 0;
+    const auto next = [&] {
+      if (used == passes_.size()) passes_.emplace_back();
+      Pass& pass = passes_[used++];
+      pass.plan.clear();
+      pass.plan.step = plan.step;
+      pass.padding = 0;
+      room = token_sizes_.back();
+    };
+    next();
+    passes_[0].plan.new_blocks = plan.new_blocks;
+    for (const Row& row : plan.rows) {
+      for (std::int32_t done = 0; done < row.count;) {
+        if (room == 0) next();
+        const std::int32_t count = std::min(room, row.count - done);
+        const bool last = done + count == row.count;
+        passes_[used - 1].plan.rows.push_back({row.request, row.first + done, count, 0, row.sample && last});
+        room -= count;
+        done += count;
+      }
+      for (std::int32_t left = row.padding; left > 0;) {
+        if (room == 0) next();
+        const std::int32_t count = std::min(room, left);
+        passes_[used - 1].padding += count;
+        room -= count;
+        left -= count;
+      }
+    }
+    passes_.resize(used);
+  }
+
+  void start(const Pass& pass) {
+    StepShape shape{pass.padding, 0, false};
+    std::int32_t samples = 0;
+    for (const Row& row : pass.plan.rows) {
+      shape.tokens += row.count;
+      shape.prefill = shape.prefill || row.count > 1;
+      samples += row.sample ? 1 : 0;
+    }
+    shape.tokens = padded(token_sizes_, shape.tokens);
+    const bool one_each = !shape.prefill && pass.padding == 0;
+    shape.head_rows = one_each ? shape.tokens : padded(row_sizes_, std::max(1, samples));
+    inputs_.upload(pass.plan, shape, stream_);
+    const auto graph = one_each ? graphs_.find(shape.tokens) : graphs_.end();
+    if (graph != graphs_.end()) {
+      graph->second.launch(stream_);
+    } else {
+      forward_.enqueue(shape, timer(), stream_, false);
+    }
+  }
+
+  // Waits for a pass and takes what it sampled.
+  void take(const Pass& pass) {
+    stream_.synchronize();
+    if (options_.time_parts) {
+      const StepParts parts = timer_.parts();
+      result_.parts.gemm += parts.gemm;
+      result_.parts.attention += parts.attention;
+      result_.parts.elementwise += parts.elementwise;
+      result_.parts.head += parts.head;
+    }
+    std::size_t head = 0;
+    for (const Row& row : pass.plan.rows) {
+      if (!row.sample) continue;
+      const Token token = sampled_.tokens[head];
+      if (token < 0) {
+        throw BackendError("request " + row.request->spec.id + " at position " + std::to_string(row.request->num_tokens) +
+                           ": none of the logits that may be sampled is finite");
+      }
+      result_.tokens.push_back(token);
+      if (wants_logprobs_) result_.logprobs.push_back(logprobs(*row.request, head));
+      ++head;
+    }
+    if (options_.on_logits) show_logits(pass.plan);
   }
 
   // Weights, activations and cuBLASLt's kernels are on the card by now, and no step takes more.
@@ -327,7 +385,8 @@ class CudaBackend::Impl {
   DeviceMemory pairs_memory_;
   std::map<std::int32_t, Graph> graphs_;  // by padded number of rows
 
-  const StepPlan* plan_ = nullptr;
+  std::vector<Pass> passes_;  // of the step in flight
+  bool wants_logprobs_ = false;
   TimeNs submitted_at_ = 0;
   StepResult result_;
 };

@@ -1,0 +1,136 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "catch.h"
+#include "core/input_error.h"
+#include "tests/viz_draw/rig.h"
+#include "viz/app/settings.h"
+#include "viz/app/when.h"
+
+namespace tokenyard::viz {
+namespace {
+
+std::string write(const std::string& text) {
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("tokenyard-lesson-" + std::to_string(getpid()) + ".json")).string();
+  std::ofstream(path) << text;
+  return path;
+}
+
+}  // namespace
+
+TEST_CASE("Every page of every lesson opens, and shows what it speaks of") {
+  int lessons = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/lessons")) {
+    App app;
+    open_lesson(app, load_lesson_pages(entry.path().string()));
+    ++lessons;
+    for (std::size_t i = 0; i < app.lesson->pages.size(); ++i) {
+      INFO(entry.path() << " page " << i + 1);
+      show_page(app, i);
+      const LessonPage& page = app.lesson->pages[i];
+      Rig rig(app);
+      const auto drawn = [&](Panel panel) {
+        const auto& all = rig.screen.drawn();
+        return std::any_of(all.begin(), all.end(), [&](const Drawn& one) { return one.panel == panel; });
+      };
+      for (const Panel panel : page.highlight) CHECK(drawn(panel));
+      for (const Panel panel : page.panels) CHECK(drawn(panel));
+      if (!page.select.empty()) CHECK(app.sides[page.trace]->selected >= 0);
+      CHECK(app.cursor >= app.axis.begin);
+      CHECK(app.cursor <= app.axis.end);
+    }
+  }
+  CHECK(lessons >= 5);
+}
+
+TEST_CASE("Arrows turn a lesson's pages, Enter shows the answer") {
+  App app;
+  open_lesson(app, load_lesson_pages(std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/lessons/preemption.json"));
+  Rig rig(app);
+  rig.key("Right");
+  CHECK(app.page == 1);
+  rig.key("Enter");
+  CHECK(app.answer_shown);
+  rig.key("Left");
+  CHECK(app.page == 0);
+  CHECK_FALSE(app.answer_shown);
+  rig.key("Left");
+  CHECK(app.page == 0);
+  rig.click(rig.control("Next"));
+  CHECK(app.page == 1);
+}
+
+TEST_CASE("What is wrong with a lesson is said with its place") {
+  const auto fails = [](const std::string& text, const std::string& why) {
+    const std::string path = write(text);
+    CHECK_THROWS_WITH(load_lesson_pages(path), has_text(why));
+    std::filesystem::remove(path);
+  };
+  const std::string head = R"({"tokenyard_lesson":1,"title":"t","scenario":"s.json","variants":["a"],"pages":)";
+  fails("{}", "expected a lesson");
+  fails(head + "[]}", "/pages: expected 1 to 100 pages");
+  fails(head + R"([{"title":"x","text":"y","panels":["nothing"]}]})", "/pages/0/panels/0: expected a panel (requests, ");
+  fails(head + R"([{"title":"x","text":"y","question":"?"}]})", "expected a question and its answer");
+  fails(head + R"([{"title":"x","text":"y","trace":2}]})", "/pages/0/trace");
+  fails(head + R"([{"title":"x","text":"y","color":"red"}]})", "color");
+}
+
+TEST_CASE("Moments in words") {
+  App app;
+  add_side(app, open_scenario(scenario_file("preemption-storm"), {}, "run"));
+  const TraceModel& model = *app.side().model;
+  CHECK(parse_when("1.5s", model, "x") == 1'500'000'000);
+  CHECK(parse_when("12ms", model, "x") == 12'000'000);
+  CHECK(parse_when("7us", model, "x") == 7'000);
+  CHECK(parse_when("end", model, "x") == model.end());
+  CHECK(parse_when("step 57", model, "x") == model.step(57).start);
+  CHECK(parse_when("preemption 2", model, "x") == model.times(Mark::preempted)[1]);
+  CHECK(parse_when("finish 3", model, "x") == model.request(model.find("3")).end);
+  for (const char* wrong :
+       {"", "12", "ms", "-1ms", "1e30s", "step -1", "step x", "preemption 0", "preemption 9999", "arrival nobody", "nan s"}) {
+    CHECK_THROWS_AS(parse_when(wrong, model, "--at"), InputError);
+  }
+}
+
+TEST_CASE("What is remembered comes back, and a broken file is told and passed over") {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("tokenyard-config-" + std::to_string(getpid()));
+  const char* old = std::getenv("XDG_CONFIG_HOME");
+  const std::string before = old == nullptr ? "" : old;
+  setenv("XDG_CONFIG_HOME", folder.c_str(), 1);
+  std::string message;
+  CHECK(load_settings(message).width == 1280);
+  App app;
+  app.theme = Theme::light;
+  app.scale = 1.5F;
+  app.share[2] = 2.5F;
+  save_settings(settings_of(app, 1000, 700));
+  const Settings again = load_settings(message);
+  CHECK(message.empty());
+  CHECK(again.width == 1000);
+  CHECK(again.height == 700);
+  CHECK(again.theme == Theme::light);
+  CHECK(again.scale == 1.5F);
+  CHECK(again.share[2] == 2.5F);
+  App next;
+  next.theme = Theme::dark;
+  next.theme_chosen = true;
+  apply_settings(again, next);
+  CHECK(next.theme == Theme::dark);
+  CHECK(next.scale == 1.5F);
+  std::ofstream(settings_path()) << R"({"width":-5})";
+  CHECK(load_settings(message).width == 1280);
+  CHECK_THAT(message, has_text("/width"));
+  if (old == nullptr) {
+    unsetenv("XDG_CONFIG_HOME");
+  } else {
+    setenv("XDG_CONFIG_HOME", before.c_str(), 1);
+  }
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace tokenyard::viz

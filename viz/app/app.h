@@ -1,0 +1,148 @@
+// The viewer's state, and everything one can do to it. Keys, menus, the command line, lessons and tests all come through here;
+// viz/draw turns it into a picture.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/metrics.h"
+#include "viz/app/keymap.h"
+#include "viz/app/lesson_pages.h"
+#include "viz/app/panel.h"
+#include "viz/app/theme.h"
+#include "viz/app/what_if.h"
+#include "viz/model/moment.h"
+#include "viz/model/prefix_tree.h"
+#include "viz/model/statistics.h"
+#include "viz/model/trace_file.h"
+#include "viz/model/words.h"
+#include "viz/view/axis.h"
+#include "viz/view/comparison.h"
+#include "viz/view/panels.h"
+
+namespace tokenyard::viz {
+
+// One of the traces under the cursor: a file, or a scenario's run in memory.
+struct Side {
+  std::string name;
+  std::string file;                          // of a trace; empty: a scenario's run
+  std::string scenario;                      // its file
+  std::vector<std::string> overrides;        // as it was opened
+  std::array<std::string, 10> varied;        // by the sliders: values, empty where untouched
+  std::unique_ptr<TraceFile> trace;          // owns the model, or
+  std::shared_ptr<const TraceModel> run;     // this does
+  std::shared_ptr<const Scenario> resolved;  // of `run`, where it has a scenario
+
+  const TraceModel* model = nullptr;
+  std::optional<Clock> clock;
+  std::unique_ptr<Seeker> seeker;
+  Latency latency;
+  Verdict verdict;
+  std::vector<std::int32_t> order;  // of its lanes
+  std::int32_t selected = -1;
+  std::int32_t step = -1;           // at the cursor
+  std::vector<PrefixNode> tree;     // there
+  std::vector<Sentence> sentences;  // there
+  std::array<float, kPanels> scroll{};
+
+  const Moment& moment() const { return seeker->moment(); }
+};
+
+struct App {
+  std::vector<std::unique_ptr<Side>> sides;  // 1 to kMostTraces
+  std::size_t active = 0;                    // which the keyboard means
+  Slo slo;
+
+  Axis axis;  // begin and end; panels bring their own x0 and x1
+  Extent extent;
+  Place cursor = 0;
+  Align align = Align::time;
+  std::optional<Place> range_from, range_to;  // marked; one alone: begun by a key
+  std::string selected;                       // request id, or empty
+  LaneOrder order = LaneOrder::arrival;
+  LaneView lanes = LaneView::requests;
+  LatencyKind statistic = LatencyKind::ttft;
+
+  bool playing = false;
+  int speed = 0;        // playback runs 4^speed times as fast as the trace's clock
+  bool follow = false;  // files that grow
+  std::array<bool, kPanels> shown{};
+  bool panels_chosen = false;  // else the window's size decides
+  std::optional<Panel> alone;  // fills the window
+  Theme theme = Theme::dark;
+  float scale = 1;                                  // 1 .. 3
+  bool theme_chosen = false, scale_chosen = false;  // for this time, against what is remembered
+  std::array<float, kPanels> share{};               // heights beside others; 0: the usual
+  float side_share = 0;                             // width of the right column, of all; 0: the usual
+
+  std::optional<LessonPages> lesson;
+  std::size_t page = 0;
+  bool answer_shown = false;
+
+  std::unique_ptr<WhatIf> what_if;  // with the first slider moved
+  std::size_t varied_side = 0;      // whose run comes next
+  std::size_t knob = 0;             // which slider the keyboard means
+
+  bool help_open = false;
+  bool search_open = false;
+  std::string search;
+  std::ptrdiff_t hit = -1;  // of the search, in its order
+  bool reveal = false;      // scroll the lanes to the selected request in the next frame
+  bool quit = false;
+  std::string message;         // in the status line
+  std::string banner;          // what is wrong with a trace, until it is closed
+  std::string picture_wanted;  // path: the host writes one after this frame
+
+  Side& side() { return *sides[active]; }
+  const Side& side() const { return *sides[active]; }
+};
+
+// Opens a trace file and reads it to its end. What is wrong in it is told by trace->error() and trace->unfinished().
+std::unique_ptr<Side> open_trace(const std::string& path);
+// Runs a scenario. Throws InputError when it cannot be read.
+std::unique_ptr<Side> open_scenario(const std::string& path, const std::vector<std::string>& overrides,
+                                    const std::string& name);
+// Opens the lesson's runs in place of all sides and goes to its first page. Throws InputError.
+void open_lesson(App& app, LessonPages lesson);
+void show_page(App& app, std::size_t page);
+
+void add_side(App& app, std::unique_ptr<Side> side);
+// After a side's model was exchanged or has grown.
+void refresh(App& app, Side& side);
+
+void apply(App& app, Command command);
+void select(App& app, const std::string& id);
+void move_cursor(App& app, Place to);
+void move_cursor_to_time(App& app, TimeNs time);  // of the active side
+void show_range(App& app, Place from, Place to);
+void set_align(App& app, Align align);
+void set_order(App& app, LaneOrder order);
+void set_panels(App& app, const std::vector<Panel>& panels);
+
+// Lets `seconds` pass: playback, growing files, finished simulations. True: something may look different.
+bool advance(App& app, double seconds);
+
+// The marked range in time of `side`, or what is visible.
+std::pair<TimeNs, TimeNs> range_of(const App& app, const Side& side);
+bool has_range(const App& app);
+
+// What sliders vary.
+struct Knob {
+  const char* label;
+  const char* path;                  // of the override
+  std::vector<std::string> choices;  // in order; what lies between is not offered
+};
+const std::vector<Knob>& knobs();
+// What `side` runs with now: an override's value as text, or empty where the scenario does not say.
+std::string knob_value(const Side& side, std::size_t knob);
+// Of the active side, which has a scenario. An empty value puts it back.
+void turn_knob(App& app, std::size_t knob, const std::string& value);
+
+// The choices for `side`: the knob's, and its present value where it is none of them.
+std::vector<std::string> knob_choices(const Side& side, std::size_t knob);
+
+}  // namespace tokenyard::viz

@@ -1,0 +1,77 @@
+#include "viz/app/lesson_pages.h"
+
+#include <filesystem>
+
+#include "core/json_reader.h"
+#include "viz/view/comparison.h"
+
+namespace tokenyard::viz {
+namespace {
+
+constexpr std::int64_t kMostBytes = 1 << 20;
+constexpr std::size_t kMostPages = 100;
+
+std::vector<Panel> read_panels(const JsonValue& json) {
+  std::vector<Panel> out;
+  for (const JsonValue& entry : json.array()) {
+    const auto panel = parse_panel(entry.string());
+    if (!panel) entry.expected("a panel (" + panel_names() + ")");
+    out.push_back(*panel);
+  }
+  return out;
+}
+
+LessonPage read_page(const JsonValue& json, std::size_t traces) {
+  JsonObject object = json.object();
+  LessonPage page;
+  page.title = object.at("title").string();
+  page.text = object.at("text").string();
+  for (const auto& [key, field] : {std::pair{"at", &page.at},
+                                   {"from", &page.from},
+                                   {"to", &page.to},
+                                   {"select", &page.select},
+                                   {"question", &page.question},
+                                   {"answer", &page.answer}}) {
+    if (const auto value = object.find(key)) *field = value->string();
+  }
+  if (const auto value = object.find("panels")) page.panels = read_panels(*value);
+  if (const auto value = object.find("highlight")) page.highlight = read_panels(*value);
+  if (const auto value = object.find("trace"))
+    page.trace = static_cast<std::size_t>(value->integer(1, static_cast<std::int64_t>(traces))) - 1;
+  if (const auto value = object.find("align")) {
+    const std::string name =
+        value->choice({name_of(Align::time), name_of(Align::step), name_of(Align::work), name_of(Align::arrival)});
+    for (int i = 0; i < kAligns; ++i) {
+      if (name == name_of(static_cast<Align>(i))) page.align = static_cast<Align>(i);
+    }
+  }
+  object.done();
+  if (page.question.empty() != page.answer.empty()) json.fail("expected a question and its answer, found one of them");
+  return page;
+}
+
+}  // namespace
+
+LessonPages load_lesson_pages(const std::string& path) {
+  const JsonValue json = JsonValue::load(path, kMostBytes);
+  if (!json.is_object() || !json.raw().contains("tokenyard_lesson"))
+    json.expected("a lesson, an object with \"tokenyard_lesson\": 1");
+  JsonObject top = json.object();
+  top.at("tokenyard_lesson").integer(1, 1);
+  LessonPages lesson;
+  lesson.path = path;
+  lesson.title = top.at("title").string();
+  lesson.scenario = (std::filesystem::path(path).parent_path() / top.at("scenario").string()).lexically_normal().string();
+  const JsonValue variants = top.at("variants");
+  lesson.variants = variants.strings();
+  if (lesson.variants.empty() || lesson.variants.size() > kMostTraces)
+    variants.expected("1 to " + std::to_string(kMostTraces) + " variants");
+  if (const auto set = top.find("set")) lesson.overrides = set->strings();
+  const JsonValue pages = top.at("pages");
+  for (const JsonValue& page : pages.array()) lesson.pages.push_back(read_page(page, lesson.variants.size()));
+  if (lesson.pages.empty() || lesson.pages.size() > kMostPages) pages.expected("1 to " + std::to_string(kMostPages) + " pages");
+  top.done();
+  return lesson;
+}
+
+}  // namespace tokenyard::viz

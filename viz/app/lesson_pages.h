@@ -1,0 +1,35 @@
+// A lesson one pages through: texts, each bound to a moment of a scenario. docs/viewer.md tells how to write one.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "viz/app/panel.h"
+#include "viz/view/axis.h"
+
+namespace tokenyard::viz {
+
+struct LessonPage {
+  std::string title, text;
+  std::string at;             // as parse_when reads it, in the first run; empty: stays
+  std::string from, to;       // the visible range; empty: all
+  std::string select;         // request id, or empty
+  std::size_t trace = 0;      // the active one
+  std::vector<Panel> panels;  // shown; empty: stays
+  std::vector<Panel> highlight;
+  Align align = Align::time;
+  std::string question, answer;
+};
+
+struct LessonPages {
+  std::string path, title;
+  std::string scenario;                // file
+  std::vector<std::string> variants;   // one to four of the scenario's, side by side
+  std::vector<std::string> overrides;  // of all of them
+  std::vector<LessonPage> pages;       // at least one
+};
+
+// Throws InputError.
+LessonPages load_lesson_pages(const std::string& path);
+
+}  // namespace tokenyard::viz

@@ -1,0 +1,91 @@
+#include "viz/app/settings.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "core/json_reader.h"
+
+namespace tokenyard::viz {
+namespace {
+
+constexpr std::int64_t kMostBytes = 1 << 16;
+constexpr int kSmallest = 320, kLargest = 16384;
+
+}  // namespace
+
+std::string settings_path() {
+  if (const char* config = std::getenv("XDG_CONFIG_HOME"); config != nullptr && *config != '\0') {
+    return std::string(config) + "/tokenyard/viewer.json";
+  }
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') {
+    return std::string(home) + "/.config/tokenyard/viewer.json";
+  }
+  return "";
+}
+
+Settings load_settings(std::string& message) {
+  Settings out;
+  const std::string path = settings_path();
+  std::error_code ignored;
+  if (path.empty() || !std::filesystem::exists(path, ignored)) return out;
+  try {
+    Settings read;
+    JsonObject top = JsonValue::load(path, kMostBytes).object();
+    read.width = top.at("width").int32(kSmallest, kLargest);
+    read.height = top.at("height").int32(kSmallest, kLargest);
+    read.theme = top.at("theme").choice({name_of(Theme::dark), name_of(Theme::light)}) == name_of(Theme::dark) ? Theme::dark
+                                                                                                               : Theme::light;
+    read.scale = static_cast<float>(top.at("scale").number(0, 3));
+    read.side_share = static_cast<float>(top.at("side_share").number(0, 0.75));
+    JsonObject heights = top.at("heights").object();
+    for (std::size_t i = 0; i < kPanels; ++i) {
+      if (const auto height = heights.find(info_of(static_cast<Panel>(i)).name))
+        read.share[i] = static_cast<float>(height->number(0, 100));
+    }
+    heights.done();
+    top.done();
+    out = read;
+  } catch (const InputError& error) {
+    message = error.what();
+  }
+  return out;
+}
+
+void save_settings(const Settings& settings) {
+  const std::filesystem::path path = settings_path();
+  if (path.empty()) return;
+  std::error_code ignored;
+  std::filesystem::create_directories(path.parent_path(), ignored);
+  nlohmann::json json;
+  json["width"] = settings.width;
+  json["height"] = settings.height;
+  json["theme"] = name_of(settings.theme);
+  json["scale"] = settings.scale;
+  json["side_share"] = settings.side_share;
+  json["heights"] = nlohmann::json::object();
+  for (std::size_t i = 0; i < kPanels; ++i) {
+    if (settings.share[i] > 0) json["heights"][info_of(static_cast<Panel>(i)).name] = settings.share[i];
+  }
+  std::ofstream(path) << json.dump(1) << '\n';
+}
+
+void apply_settings(const Settings& settings, App& app) {
+  if (!app.theme_chosen) app.theme = settings.theme;
+  if (!app.scale_chosen && settings.scale >= 1) app.scale = settings.scale;
+  app.share = settings.share;
+  app.side_share = settings.side_share;
+}
+
+Settings settings_of(const App& app, int width, int height) {
+  Settings out;
+  out.width = width;
+  out.height = height;
+  out.theme = app.theme;
+  out.scale = app.scale;
+  out.share = app.share;
+  out.side_share = app.side_share;
+  return out;
+}
+
+}  // namespace tokenyard::viz

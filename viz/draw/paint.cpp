@@ -1,0 +1,140 @@
+#include "viz/draw/paint.h"
+
+#include <imgui.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace tokenyard::viz {
+namespace {
+
+// Dear ImGui 1.86 has 16-bit indices: what goes in at once must stay below 65,536 vertices, which AddRectFilled sees to.
+class Painter {
+ public:
+  Painter(ImDrawList& list, Theme theme, const Style& style)
+      : list_(list), theme_(theme), thin_(std::max(1.0F, std::round(style.scale))), em_(style.em) {}
+
+  void rect(const Rect& in) const {
+    const Box box = whole(in.box);
+    const std::uint32_t rgb = faded(theme_, rgb_of(theme_, in.tone, in.hue), in.strength);
+    const std::uint32_t color = packed(rgb);
+    const float small = std::min(box.width(), box.height());
+    switch (in.pattern) {
+      case Pattern::solid: fill(box, color); break;
+      case Pattern::hollow: small <= 2 * thin_ ? fill(box, color) : frame(box, color); break;
+      case Pattern::hatch:
+        fill(box, color);
+        if (small > 3 * thin_) strokes(box, packed(rgb_of(theme_, Tone::ground), 170), 5 * thin_);
+        break;
+      case Pattern::diagonal:
+        if (small <= 3 * thin_) {
+          fill(box, color);
+        } else {
+          fill(box, packed(faded(theme_, rgb, 70)));
+          frame(box, color);
+          list_.AddLine({box.x0, box.y1}, {box.x1, box.y0}, color, thin_);
+        }
+        break;
+      case Pattern::framed:
+        fill(box, color);
+        if (small > 6 * thin_) {
+          frame({box.x0 + 2 * thin_, box.y0 + 2 * thin_, box.x1 - 2 * thin_, box.y1 - 2 * thin_}, packed(ink_on(rgb)));
+        }
+        break;
+      case Pattern::cross:
+        if (small > 4 * thin_) {
+          frame(box, color);
+          list_.AddLine({box.x0, box.y1}, {box.x1, box.y0}, color, thin_);
+          list_.AddLine({box.x0, box.y0}, {box.x1, box.y1}, color, thin_);
+        } else {
+          fill(box, color);
+        }
+        break;
+    }
+    if (in.letter != 0)
+      letter(box, in.letter, in.pattern == Pattern::solid || in.pattern == Pattern::framed ? ink_on(rgb) : rgb);
+  }
+
+  void line(const Line& in) const {
+    const std::uint32_t color = packed(rgb_of(theme_, in.tone));
+    const float width = std::max(1.0F, std::round(in.width * thin_));
+    for (std::size_t i = 1; i < in.points.size(); ++i) {
+      const Line::Point a = in.points[i - 1], b = in.points[i];
+      // Upright and level lines as rectangles: sharp, and the same bytes everywhere.
+      if (a.x == b.x || a.y == b.y) {
+        straight(a, b, width, color, in.dashed);
+      } else {
+        list_.AddLine({a.x, a.y}, {b.x, b.y}, color, width);
+      }
+    }
+  }
+
+  void label(const Label& in) const {
+    list_.AddText({std::round(in.x), std::round(in.y)}, packed(rgb_of(theme_, in.tone)), in.text.data(),
+                  in.text.data() + in.text.size());
+  }
+
+ private:
+  static Box whole(const Box& in) {
+    Box out = {std::round(in.x0), std::round(in.y0), std::round(in.x1), std::round(in.y1)};
+    out.x1 = std::max(out.x1, out.x0 + 1);
+    out.y1 = std::max(out.y1, out.y0 + 1);
+    return out;
+  }
+
+  void fill(const Box& box, std::uint32_t color) const { list_.AddRectFilled({box.x0, box.y0}, {box.x1, box.y1}, color); }
+
+  void frame(const Box& box, std::uint32_t color) const {
+    fill({box.x0, box.y0, box.x1, box.y0 + thin_}, color);
+    fill({box.x0, box.y1 - thin_, box.x1, box.y1}, color);
+    fill({box.x0, box.y0 + thin_, box.x0 + thin_, box.y1 - thin_}, color);
+    fill({box.x1 - thin_, box.y0 + thin_, box.x1, box.y1 - thin_}, color);
+  }
+
+  // Parallel lines from bottom left to top right, cut at the box: x + y is constant along each.
+  void strokes(const Box& box, std::uint32_t color, float apart) const {
+    const float first = std::ceil((box.x0 + box.y0) / apart) * apart;
+    for (float sum = first; sum < box.x1 + box.y1; sum += apart) {
+      const float left = std::max(box.x0, sum - box.y1), right = std::min(box.x1, sum - box.y0);
+      if (right > left) list_.AddLine({left, sum - left}, {right, sum - right}, color, thin_);
+    }
+  }
+
+  void straight(Line::Point a, Line::Point b, float width, std::uint32_t color, bool dashed) const {
+    const bool level = a.y == b.y;
+    const float from = std::round(level ? std::min(a.x, b.x) : std::min(a.y, b.y));
+    const float to = std::round(level ? std::max(a.x, b.x) : std::max(a.y, b.y));
+    const float at = std::round((level ? a.y : a.x) - width / 2);
+    const float dash = dashed ? 5 * thin_ : std::max(1.0F, to - from);
+    for (float begin = from; begin < to; begin += dashed ? 2 * dash : dash) {
+      const float end = std::min(to, begin + dash);
+      fill(level ? Box{begin, at, end, at + width} : Box{at, begin, at + width, end}, color);
+    }
+  }
+
+  void letter(const Box& box, char c, std::uint32_t rgb) const {
+    const ImVec2 size = ImGui::CalcTextSize(&c, &c + 1);
+    if (box.width() < size.x + 2 || box.height() < em_ * 0.75F) return;
+    list_.AddText({std::round((box.x0 + box.x1 - size.x) / 2), std::round((box.y0 + box.y1 - size.y) / 2)}, packed(rgb), &c,
+                  &c + 1);
+  }
+
+  ImDrawList& list_;
+  Theme theme_;
+  float thin_;
+  float em_;
+};
+
+}  // namespace
+
+void paint(ImDrawList& list, const Picture& picture, Theme theme, const Style& style) {
+  list.PushClipRect({picture.box.x0, picture.box.y0}, {picture.box.x1, picture.box.y1}, true);
+  const Painter painter(list, theme, style);
+  for (const Rect& rect : picture.rects) painter.rect(rect);
+  for (const Line& line : picture.lines) painter.line(line);
+  for (const Label& label : picture.labels) painter.label(label);
+  list.PopClipRect();
+}
+
+}  // namespace tokenyard::viz

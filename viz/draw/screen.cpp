@@ -1,0 +1,562 @@
+#include "viz/draw/screen.h"
+
+#include <imgui.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "viz/draw/paint.h"
+
+namespace tokenyard::viz {
+namespace {
+
+constexpr Panel kTimelines[] = {Panel::requests, Panel::steps, Panel::batch, Panel::counters};
+constexpr Panel kBeside[] = {Panel::compare, Panel::what_if, Panel::blocks, Panel::table,
+                             Panel::prefix,  Panel::latency, Panel::why,    Panel::details};
+
+constexpr float kThreeColumns = 64;  // lines of text that a window must be wide for two runs and what stands beside them
+
+float header_lines() { return 2; }  // title and margins
+
+std::string speed_in_words(int speed) {
+  return speed >= 0 ? "x" + std::to_string(1 << (2 * speed)) : "x1/" + std::to_string(1 << (-2 * speed));
+}
+
+ImVec4 color4(Theme theme, Tone tone, std::uint8_t strength = 255) {
+  return ImGui::ColorConvertU32ToFloat4(packed(faded(theme, rgb_of(theme, tone), strength)));
+}
+
+}  // namespace
+
+const Drawn* Screen::find(Panel panel, std::size_t trace) const {
+  for (const Drawn& drawn : drawn_) {
+    if (drawn.panel == panel && drawn.trace == trace) return &drawn;
+  }
+  return nullptr;
+}
+
+void Screen::use_style() {
+  if (styled_theme_ == app_.theme && styled_scale_ == app_.scale) return;
+  styled_theme_ = app_.theme;
+  styled_scale_ = app_.scale;
+  ImGuiStyle& style = ImGui::GetStyle();
+  style = ImGuiStyle();
+  app_.theme == Theme::dark ? ImGui::StyleColorsDark(&style) : ImGui::StyleColorsLight(&style);
+  style.WindowRounding = 0;
+  style.ChildRounding = 0;
+  style.PopupRounding = 2;
+  style.FrameRounding = 2;
+  style.WindowBorderSize = 0;
+  style.WindowPadding = {6, 6};
+  style.FramePadding = {6, 3};
+  style.ItemSpacing = {5, 4};
+  style.AntiAliasedLinesUseTex = false;  // the rasteriser takes texels one to a pixel
+  style.Colors[ImGuiCol_Text] = color4(app_.theme, Tone::text);
+  style.Colors[ImGuiCol_TextDisabled] = color4(app_.theme, Tone::dim);
+  style.Colors[ImGuiCol_WindowBg] = color4(app_.theme, Tone::ground);
+  style.Colors[ImGuiCol_PopupBg] = color4(app_.theme, Tone::ground);
+  style.Colors[ImGuiCol_ChildBg] = {0, 0, 0, 0};
+  style.Colors[ImGuiCol_Border] = color4(app_.theme, Tone::dim);
+  style.Colors[ImGuiCol_Button] = color4(app_.theme, Tone::grid);
+  style.Colors[ImGuiCol_ButtonHovered] = color4(app_.theme, Tone::prefill, 150);
+  style.Colors[ImGuiCol_ButtonActive] = color4(app_.theme, Tone::prefill, 200);
+  style.Colors[ImGuiCol_FrameBg] = color4(app_.theme, Tone::grid);
+  style.Colors[ImGuiCol_SliderGrab] = color4(app_.theme, Tone::prefill, 170);
+  style.Colors[ImGuiCol_SliderGrabActive] = color4(app_.theme, Tone::prefill);
+  style.ScaleAllSizes(app_.scale);
+}
+
+void Screen::remember(const char* name) {
+  const ImVec2 least = ImGui::GetItemRectMin(), most = ImGui::GetItemRectMax();
+  controls_[name] = {least.x, least.y, most.x, most.y};
+}
+
+bool Screen::button(const char* name, const char* tip_text) {
+  const bool pressed = ImGui::Button(name);
+  remember(name);
+  if (ImGui::IsItemHovered()) ImGui::SetTooltip("%s", tip_text);
+  return pressed;
+}
+
+std::vector<Panel> Screen::shown_of(bool in_trace_column) const {
+  const bool several = app_.sides.size() > 1;
+  std::vector<Panel> out;
+  const auto add = [&](Panel panel) {
+    if (app_.shown[static_cast<std::size_t>(panel)]) out.push_back(panel);
+  };
+  if (in_trace_column) {
+    for (const Panel panel : kTimelines) add(panel);
+    if (several) add(Panel::blocks);
+  } else {
+    for (const Panel panel : kBeside) {
+      if (panel != Panel::blocks || !several) add(panel);
+    }
+  }
+  return out;
+}
+
+// Unless somebody has chosen: the most telling panels that fit.
+void Screen::decide_panels(float height) {
+  if (app_.panels_chosen) return;
+  app_.shown.fill(false);
+  const float line = style_.em * 1.2F;
+  const bool several = app_.sides.size() > 1;
+  const auto fill = [&](const std::vector<Panel>& wanted) {
+    float left = height;
+    bool first = true;
+    for (const Panel panel : wanted) {
+      const float needs = (info_of(panel).least + header_lines()) * line;
+      if (needs > left && !first) continue;
+      app_.shown[static_cast<std::size_t>(panel)] = true;
+      left -= needs;
+      first = false;
+    }
+  };
+  if (several) {
+    fill({Panel::requests, Panel::steps, Panel::blocks, Panel::batch});
+    if (width_ >= kThreeColumns * style_.em) fill({Panel::compare, Panel::why, Panel::latency});
+  } else {
+    fill({Panel::requests, Panel::steps, Panel::batch, Panel::counters});
+    const bool caches = app_.side().model->header().engine.enable_prefix_caching;
+    const bool selected = app_.side().selected >= 0;
+    std::vector<Panel> beside = {Panel::blocks, Panel::why, Panel::latency};
+    if (selected) beside.push_back(Panel::table);
+    if (caches) beside.push_back(Panel::prefix);
+    beside.push_back(Panel::details);
+    fill(beside);
+  }
+}
+
+void Screen::menu() {
+  if (!ImGui::BeginPopup("menu")) return;
+  const char* group = nullptr;
+  bool open = false;
+  for (const Binding& binding : bindings()) {
+    if (binding.in_lessons && !app_.lesson) continue;
+    if (group == nullptr || std::string(group) != binding.group) {
+      if (open) ImGui::EndMenu();
+      group = binding.group;
+      open = ImGui::BeginMenu(group);
+      remember(group);
+    }
+    if (!open) continue;
+    if (ImGui::MenuItem(binding.what, keys_of(binding.command).c_str())) carry_out(binding.command);
+    remember(binding.what);
+  }
+  if (open) ImGui::EndMenu();
+  ImGui::EndPopup();
+}
+
+void Screen::toolbar() {
+  const auto room_for = [&](float lines, float at = 0) {
+    ImGui::SameLine(at);
+    return ImGui::GetContentRegionAvail().x > lines * style_.em;
+  };
+  if (button("Menu", "Everything there is, with its key")) ImGui::OpenPopup("menu");
+  menu();
+  ImGui::SameLine();
+  if (button("|<", "To the beginning (Home)")) apply(app_, Command::go_begin);
+  ImGui::SameLine();
+  if (button("<", "One step back (Left)")) apply(app_, Command::step_back);
+  ImGui::SameLine();
+  if (button(app_.playing ? "Pause" : "Play", "Space")) apply(app_, Command::play);
+  ImGui::SameLine();
+  if (button(">", "One step on (Right)")) apply(app_, Command::step_on);
+  ImGui::SameLine();
+  if (button(">|", "To the end (End)")) apply(app_, Command::go_end);
+  if (room_for(18)) {
+    if (button("-##speed", "Slower ([)")) apply(app_, Command::slower);
+    ImGui::SameLine();
+    ImGui::TextUnformatted(speed_in_words(app_.speed).c_str());
+    ImGui::SameLine();
+    if (button("+##speed", "Faster (])")) apply(app_, Command::faster);
+  }
+
+  const Side& side = app_.side();
+  std::string where = place_in_words(app_.align, app_.cursor);
+  if (side.step >= 0) {
+    const Step& step = side.model->step(side.step);
+    where += "   step " + std::to_string(step.number) + " of " + std::to_string(side.model->steps().back().number);
+  }
+  // What follows stays where it is while the numbers change.
+  float after = 0;
+  if (room_for(8)) {
+    const float wide = std::min(20 * style_.em, ImGui::GetContentRegionAvail().x);
+    after = ImGui::GetCursorPosX() + wide;
+    where = style_.fit(where, wide);
+    ImGui::TextUnformatted(where.c_str());
+  }
+  if (app_.sides.size() > 1) {
+    if (room_for(11, after)) {
+      after = 0;
+      ImGui::SetNextItemWidth(9 * style_.em);
+      const std::string shown = std::string("by ") + name_of(app_.align);
+      if (ImGui::BeginCombo("##align", shown.c_str())) {
+        for (int i = 0; i < kAligns; ++i) {
+          if (ImGui::Selectable(name_of(static_cast<Align>(i)), i == static_cast<int>(app_.align)))
+            set_align(app_, static_cast<Align>(i));
+        }
+        ImGui::EndCombo();
+      }
+      remember("align");
+    }
+    if (room_for(10) && button("First difference", "To the step where the decisions part (X)"))
+      apply(app_, Command::first_difference);
+  }
+  if (room_for(12, after)) {
+    ImGui::SetNextItemWidth(10 * style_.em);
+    const std::string shown = std::string("sort: ") + name_of(app_.order);
+    if (ImGui::BeginCombo("##order", shown.c_str())) {
+      for (int i = 0; i < kLaneOrders; ++i) {
+        if (ImGui::Selectable(name_of(static_cast<LaneOrder>(i)), i == static_cast<int>(app_.order)))
+          set_order(app_, static_cast<LaneOrder>(i));
+      }
+      ImGui::EndCombo();
+    }
+    remember("order");
+  }
+  if (room_for(7) && button("What if?", "Vary the scenario (I)")) apply(app_, Command::what_if);
+  if (room_for(3) && button("?", "Keys (?)")) apply(app_, Command::help);
+}
+
+// The whole run above everything, and the numbers of the visible range below it. Returns where it ends.
+float Screen::overview_strip(float top) {
+  const float left = std::round(4 * app_.scale), gap = std::round(2 * app_.scale);
+  const float height = std::round(style_.em * (app_.sides.size() == 1 ? 2.4F : 1.9F));
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  overviews_.clear();
+  for (std::size_t i = 0; i < app_.sides.size(); ++i) {
+    const Box box = {left, top, width_ - left, top + height};
+    Picture picture = overview(frame_of(i), box, app_.extent.begin, app_.extent.end);
+    if (app_.sides.size() > 1 && !picture.labels.empty()) {
+      picture.labels.front().text = style_.fit(app_.sides[i]->name, gutter(style_) - style_.em * 0.5F);
+    }
+    paint(list, picture, app_.theme, style_);
+    overviews_.push_back(std::move(picture));
+    const Axis whole = panel_axis(frame_of(i), box);
+    ImGui::PushID(static_cast<int>(i));
+    ImGui::SetCursorScreenPos({box.x0, box.y0});
+    ImGui::InvisibleButton("overview", {box.width(), box.height()});
+    if (ImGui::IsItemHovered()) ImGui::SetTooltip("The whole run: click to go there, drag to move what is visible");
+    if (ImGui::IsItemActive()) {
+      Axis axis = whole;
+      axis.begin = app_.extent.begin;
+      axis.end = app_.extent.end;
+      const Place there = axis.place(std::clamp(ImGui::GetIO().MousePos.x, axis.x0, axis.x1));
+      const Place wide = app_.axis.end - app_.axis.begin;
+      show_range(app_, there - wide / 2, there - wide / 2 + wide);
+      move_cursor(app_, there);
+      app_.active = i;
+    }
+    ImGui::PopID();
+    top += height + gap;
+  }
+  return top;
+}
+
+void Screen::column(Box box, const std::vector<Panel>& panels, std::size_t trace) {
+  if (panels.empty()) return;
+  const float line = style_.em * 1.2F, gap = std::round(4 * app_.scale);
+  const float room = box.height() - gap * static_cast<float>(panels.size() - 1);
+  float least = 0, shares = 0;
+  const auto share_of = [&](Panel panel) {
+    const float set = app_.share[static_cast<std::size_t>(panel)];
+    return set > 0 ? set : info_of(panel).share;
+  };
+  for (const Panel each : panels) {
+    least += (info_of(each).least + header_lines()) * line;
+    shares += share_of(each);
+  }
+  const float squeeze = std::min(1.0F, room / least);
+  const float extra = std::max(0.0F, room - least);
+  float top = box.y0;
+  for (std::size_t i = 0; i < panels.size(); ++i) {
+    const float height =
+        std::round((info_of(panels[i]).least + header_lines()) * line * squeeze + extra * share_of(panels[i]) / shares);
+    const float bottom = i + 1 == panels.size() ? box.y1 : top + height;
+    panel(panels[i], trace, {box.x0, top, box.x1, bottom});
+    if (i + 1 < panels.size() && extra > 0) {
+      ImGui::PushID(static_cast<int>(panels[i]) + 100 * static_cast<int>(trace));
+      ImGui::SetCursorScreenPos({box.x0, bottom});
+      ImGui::InvisibleButton("split", {box.width(), gap});
+      if (ImGui::IsItemHovered() || ImGui::IsItemActive()) ImGui::SetMouseCursor(ImGuiMouseCursor_ResizeNS);
+      if (ImGui::IsItemActive()) {
+        // What one panel gains its neighbour below loses.
+        const float moved = ImGui::GetIO().MouseDelta.y / extra * shares;
+        const float above = share_of(panels[i]) + moved, below = share_of(panels[i + 1]) - moved;
+        if (above > 0.01F && below > 0.01F) {
+          app_.share[static_cast<std::size_t>(panels[i])] = above;
+          app_.share[static_cast<std::size_t>(panels[i + 1])] = below;
+        }
+      }
+      ImGui::PopID();
+    }
+    top = bottom + gap;
+  }
+}
+
+void Screen::columns(Box box) {
+  if (app_.alone) {
+    const bool of_trace = info_of(*app_.alone).timeline || *app_.alone == Panel::blocks;
+    const std::size_t count = of_trace ? app_.sides.size() : 1;
+    const float gap = std::round(6 * app_.scale);
+    const float wide = (box.width() - gap * static_cast<float>(count - 1)) / static_cast<float>(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const float left = box.x0 + std::round((wide + gap) * static_cast<float>(i));
+      panel(*app_.alone, of_trace ? i : app_.active, {left, box.y0, std::round(left + wide), box.y1});
+    }
+    return;
+  }
+  const std::vector<Panel> in_column = shown_of(true), beside = shown_of(false);
+  const float gap = std::round(6 * app_.scale);
+  const std::size_t count = in_column.empty() ? 0 : app_.sides.size();
+  const float usual = app_.sides.size() == 1 ? 0.42F : app_.sides.size() == 2 ? 0.3F : 0.28F;
+  float right = beside.empty() ? 0 : box.width() * (app_.side_share > 0 ? app_.side_share : usual);
+  if (count == 0) right = box.width();
+  right = std::round(right);
+  const float left_width = box.width() - right - (right > 0 && count > 0 ? gap : 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    const float wide = (left_width - gap * static_cast<float>(count - 1)) / static_cast<float>(count);
+    const float left = box.x0 + std::round((wide + gap) * static_cast<float>(i));
+    const Box whole = {left, box.y0, std::round(left + wide), box.y1};
+    const float ruler_height = std::round(style_.em * 1.5F), pad = std::round(4 * app_.scale);
+    const Picture numbers = ruler(frame_of(i), {whole.x0 + pad, whole.y0, whole.x1 - pad, whole.y0 + ruler_height});
+    paint(*ImGui::GetWindowDrawList(), numbers, app_.theme, style_);
+    column({whole.x0, whole.y0 + ruler_height, whole.x1, whole.y1}, in_column, i);
+  }
+  if (right <= 0) return;
+  if (count > 0) {
+    ImGui::SetCursorScreenPos({box.x1 - right - gap, box.y0});
+    ImGui::InvisibleButton("columns", {gap, box.height()});
+    if (ImGui::IsItemHovered() || ImGui::IsItemActive()) ImGui::SetMouseCursor(ImGuiMouseCursor_ResizeEW);
+    if (ImGui::IsItemActive()) app_.side_share = std::clamp((right - ImGui::GetIO().MouseDelta.x) / box.width(), 0.15F, 0.75F);
+    remember("columns");
+  }
+  column({box.x1 - right, box.y0, box.x1, box.y1}, beside, app_.active);
+}
+
+float Screen::lesson_height() const {
+  const LessonPage& page = app_.lesson->pages[app_.page];
+  const float wrap = width_ - 4 * style_.em;
+  const auto height = [&](const std::string& text) {
+    return text.empty() ? 0 : ImGui::CalcTextSize(text.c_str(), nullptr, false, wrap).y + ImGui::GetStyle().ItemSpacing.y;
+  };
+  const float frames = ImGui::GetFrameHeightWithSpacing() + 3 * ImGui::GetStyle().WindowPadding.y;
+  const float lines = frames + height(page.text) + height(page.question) + (app_.answer_shown ? height(page.answer) : 0);
+  return std::min(std::ceil(lines), height_ * 0.45F);
+}
+
+void Screen::lesson(Box box) {
+  const LessonPage& page = app_.lesson->pages[app_.page];
+  ImGui::GetWindowDrawList()->AddRectFilled({box.x0, box.y0}, {box.x1, box.y1},
+                                            packed(faded(app_.theme, rgb_of(app_.theme, Tone::grid), 120)));
+  const float pad = ImGui::GetStyle().WindowPadding.y;
+  ImGui::SetCursorScreenPos({box.x0 + style_.em, box.y0 + pad});
+  ImGui::BeginChild("lesson", {box.width() - 2 * style_.em, box.height() - 2 * pad});
+  ImGui::AlignTextToFramePadding();
+  ImGui::TextColored(color4(app_.theme, Tone::highlight), "%s", (app_.lesson->title + ": " + page.title).c_str());
+  ImGui::SameLine();
+  ImGui::TextDisabled("%zu of %zu", app_.page + 1, app_.lesson->pages.size());
+  ImGui::SameLine();
+  if (button("Back", "The page before (Left)")) apply(app_, Command::previous_page);
+  ImGui::SameLine();
+  if (button("Next", "The next page (Right)")) apply(app_, Command::next_page);
+  if (!page.question.empty()) {
+    ImGui::SameLine();
+    if (button(app_.answer_shown ? "Hide the answer" : "Show the answer", "Enter")) apply(app_, Command::answer);
+  }
+  ImGui::PushTextWrapPos(0);
+  ImGui::TextUnformatted(page.text.c_str());
+  if (!page.question.empty()) {
+    ImGui::PushStyleColor(ImGuiCol_Text, color4(app_.theme, Tone::highlight));
+    ImGui::TextUnformatted(page.question.c_str());
+    ImGui::PopStyleColor();
+    if (app_.answer_shown) ImGui::TextUnformatted(page.answer.c_str());
+  }
+  ImGui::PopTextWrapPos();
+  ImGui::EndChild();
+}
+
+void Screen::status(Box box) {
+  const Picture meanings = legend(style_, {box.x0 + style_.em * 0.5F, box.y0, box.x1 - style_.em * 0.5F, box.y1});
+  std::string text = app_.message;
+  if (text.empty() && has_range(app_)) {
+    const auto [from, to] = range_of(app_, app_.side());
+    text = range_in_words(sum(*app_.side().model, from, to));
+    std::replace(text.begin(), text.end(), '\n', ' ');
+  }
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  if (text.empty()) {
+    paint(list, meanings, app_.theme, style_);
+  } else {
+    text = style_.fit(text, box.width() - style_.em);
+    list.AddText({box.x0 + style_.em * 0.5F, std::round(box.y0 + (box.height() - style_.em) / 2)},
+                 packed(rgb_of(app_.theme, Tone::highlight)), text.c_str());
+  }
+}
+
+void Screen::help() {
+  if (!app_.help_open) return;
+  ImGui::SetNextWindowPos({width_ / 2, height_ / 2}, ImGuiCond_Always, {0.5F, 0.5F});
+  ImGui::SetNextWindowSize({std::min(width_ * 0.94F, style_.em * 84), std::min(height_ * 0.96F, style_.em * 52)});
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
+  ImGui::Begin("Keys", &app_.help_open,
+               ImGuiWindowFlags_NoCollapse | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoResize);
+  const int count = ImGui::GetContentRegionAvail().x > style_.em * 60 ? 2 : 1;
+  ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, {5 * app_.scale, 1});
+  if (ImGui::BeginTable("keys", count)) {
+    const char* group = "";
+    const std::size_t half = (bindings().size() + 1) / static_cast<std::size_t>(count);
+    std::size_t done = 0;
+    ImGui::TableNextColumn();
+    for (const Binding& binding : bindings()) {
+      const bool new_group = std::string(group) != binding.group;
+      if (count > 1 && new_group && done >= half) {
+        ImGui::TableNextColumn();
+        done = 0;
+      }
+      if (new_group) ImGui::TextColored(color4(app_.theme, Tone::highlight), "%s", binding.group);
+      group = binding.group;
+      const float left = ImGui::GetCursorPosX();
+      ImGui::TextUnformatted(keys_of(binding.command).c_str());
+      ImGui::SameLine();
+      ImGui::SetCursorPosX(left + style_.em * 11);
+      ImGui::TextUnformatted(binding.what);
+      ++done;
+    }
+    ImGui::TextColored(color4(app_.theme, Tone::highlight), "Mouse");
+    ImGui::PushTextWrapPos(0);
+    ImGui::TextUnformatted(
+        "wheel: zoom at the pointer (Ctrl finer, Shift faster); drag: range with its sums; right or Shift+drag: move; middle "
+        "drag: "
+        "zoom to it; click: select; double click on a title: that panel alone");
+    ImGui::PopTextWrapPos();
+    ImGui::EndTable();
+  }
+  ImGui::PopStyleVar();
+  ImGui::End();
+  ImGui::PopStyleVar();
+}
+
+void Screen::search_box() {
+  if (!app_.search_open) return;
+  ImGui::SetNextWindowPos({width_ / 2, style_.em * 3}, ImGuiCond_Always, {0.5F, 0});
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
+  ImGui::Begin("Search", nullptr,
+               ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings);
+  ImGui::TextUnformatted("Search: part of an id, or preempted, refused, failed, cancelled");
+  char text[128] = {};
+  app_.search.copy(text, sizeof text - 1);
+  ImGui::SetNextItemWidth(style_.em * 26);
+  if (ImGui::IsWindowAppearing()) ImGui::SetKeyboardFocusHere();
+  if (ImGui::InputText("##search", text, sizeof text)) app_.search = text;
+  remember("search");
+  ImGui::End();
+  ImGui::PopStyleVar();
+}
+
+// What is wrong with a trace, over everything until somebody has read it.
+void Screen::banner() {
+  if (app_.banner.empty()) return;
+  ImGui::SetNextWindowPos({width_ / 2, height_ / 2}, ImGuiCond_Always, {0.5F, 0.5F});
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 2);
+  ImGui::PushStyleColor(ImGuiCol_Border, color4(app_.theme, Tone::mark_failed));
+  ImGui::Begin("Trouble", nullptr,
+               ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings);
+  ImGui::PushTextWrapPos(style_.em * 44);
+  ImGui::TextUnformatted(app_.banner.c_str());
+  ImGui::PopTextWrapPos();
+  const bool growing = std::any_of(app_.sides.begin(), app_.sides.end(),
+                                   [](const auto& side) { return side->trace && side->trace->unfinished(); });
+  if (button("Show what could be read", "Everything before that place")) app_.banner.clear();
+  if (growing) {
+    ImGui::SameLine();
+    if (button("Follow", "A run that still writes: show what comes")) {
+      app_.follow = true;
+      app_.banner.clear();
+    }
+  }
+  ImGui::SameLine();
+  if (button("Quit", "Ctrl+Q")) app_.quit = true;
+  ImGui::End();
+  ImGui::PopStyleColor();
+  ImGui::PopStyleVar();
+}
+
+void Screen::on_key(const KeyPress& press) {
+  if (app_.search_open && press.name == "Enter") {
+    app_.search_open = false;
+    carry_out(press.shift ? Command::previous_hit : Command::next_hit);
+    return;
+  }
+  if (app_.search_open && press.name != "Escape" && !press.ctrl) return;  // typed into the box
+  const std::optional<Command> command = command_for(press, app_.lesson.has_value());
+  if (command) carry_out(*command);
+}
+
+// The commands that need to know where the pointer is or have a clipboard; the others are the application's.
+void Screen::carry_out(Command command) {
+  if (command == Command::maximize) {
+    app_.alone = app_.alone ? std::nullopt : under_pointer_;
+    return;
+  }
+  if (command == Command::copy_text) {
+    const Side& side = app_.side();
+    ImGui::SetClipboardText(describe(*side.model, side.moment(), side.selected, app_.slo).c_str());
+    app_.message = "copied";
+    return;
+  }
+  const bool zooms = command == Command::zoom_in || command == Command::zoom_in_fast || command == Command::zoom_out ||
+                     command == Command::zoom_out_fast;
+  if (zooms && pointed_) {
+    const double factor = command == Command::zoom_in        ? 0.8
+                          : command == Command::zoom_in_fast ? 0.5
+                          : command == Command::zoom_out     ? 1.25
+                                                             : 2;
+    app_.axis.zoom(ImGui::GetIO().MousePos.x, factor, app_.extent.begin, app_.extent.end);
+    return;
+  }
+  apply(app_, command);
+}
+
+void Screen::draw(float width, float height) {
+  width_ = width;
+  height_ = height;
+  use_style();
+  style_.em = ImGui::GetFontSize();
+  style_.scale = app_.scale;
+  style_.fold = std::max(3.0F, 3 * app_.scale);
+  style_.text_width = [](std::string_view text) { return ImGui::CalcTextSize(text.data(), text.data() + text.size()).x; };
+  drawn_.clear();
+  controls_.clear();
+  pointed_.reset();
+  under_pointer_.reset();
+  if (drag_ && !ImGui::GetIO().MouseDown[drag_->button] && !ImGui::IsMouseReleased(drag_->button)) drag_.reset();
+
+  ImGui::SetNextWindowPos({0, 0});
+  ImGui::SetNextWindowSize({width, height});
+  ImGui::Begin("viewer", nullptr,
+               ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoSavedSettings |
+                   ImGuiWindowFlags_NoBringToFrontOnFocus | ImGuiWindowFlags_NoScrollWithMouse);
+  toolbar();
+  float top = ImGui::GetFrameHeight() + 2 * ImGui::GetStyle().WindowPadding.y;
+  top = overview_strip(std::round(top));
+  const float bar = std::round(style_.em * 1.6F);
+  float bottom = height - bar;
+  status({0, bottom, width, height});
+  if (app_.lesson) {
+    const float tall = lesson_height();
+    lesson({0, bottom - tall, width, bottom});
+    bottom -= tall;
+  }
+  const float margin = std::round(4 * app_.scale);
+  decide_panels(bottom - margin - top - style_.em * 1.5F);
+  columns({margin, top, width - margin, bottom - margin});
+  ImGui::End();
+  help();
+  search_box();
+  banner();
+  app_.reveal = false;
+}
+
+}  // namespace tokenyard::viz

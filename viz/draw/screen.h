@@ -1,0 +1,91 @@
+// The application drawn with Dear ImGui, and the mouse. The keyboard comes through on_key.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "viz/app/app.h"
+
+namespace tokenyard::viz {
+
+// What was drawn and where: what a pointer hits, in tests too.
+struct Drawn {
+  Panel panel;
+  std::size_t trace;
+  Picture picture;
+};
+
+class Screen {
+ public:
+  explicit Screen(App& app) : app_(app) {}
+
+  // Between ImGui::NewFrame and Render.
+  void draw(float width, float height);
+  void on_key(const KeyPress& press);
+  void carry_out(Command command);
+
+  const std::vector<Drawn>& drawn() const { return drawn_; }
+  const Drawn* find(Panel panel, std::size_t trace = 0) const;
+  // Buttons and sliders by their names.
+  const std::map<std::string, Box>& controls() const { return controls_; }
+  const Picture& overview_of(std::size_t trace) const { return overviews_[trace]; }
+  // How far what was drawn reached: nothing may lie outside of the window.
+  Box extent() const { return {0, 0, width_, height_}; }
+
+ private:
+  void use_style();
+  void decide_panels(float columns_height);
+  void toolbar();
+  void menu();
+  float overview_strip(float top);
+  void columns(Box box);
+  void column(Box box, const std::vector<Panel>& panels, std::size_t trace);
+  void panel(Panel panel, std::size_t trace, Box box);
+  Picture picture_of(Panel panel, std::size_t trace, Box box);
+  void timeline_mouse(Panel panel, std::size_t trace, Box box);
+  void list_mouse(Panel panel, std::size_t trace, Box box);
+  void scrollbar(Panel panel, std::size_t trace, Box box, float content);
+  void overlay(std::size_t trace, Box box);
+  void what_if(Box box);
+  void details(Box box);
+  void lesson(Box box);
+  float lesson_height() const;
+  void status(Box box);
+  void help();
+  void search_box();
+  void banner();
+  bool button(const char* name, const char* tip);
+  void remember(const char* name);
+  void act_on(const Ref& ref, std::size_t trace);
+  void show_tip(const Ref& ref, std::size_t trace) const;
+  Frame frame_of(std::size_t trace) const;
+  bool is_highlighted(Panel panel) const;
+  std::vector<Panel> shown_of(bool in_trace_column) const;
+
+  App& app_;
+  Style style_;
+  float width_ = 0, height_ = 0;
+  std::optional<Theme> styled_theme_;
+  float styled_scale_ = 0;
+  std::vector<Drawn> drawn_;
+  std::vector<Picture> overviews_;
+  std::map<std::string, Box> controls_;
+  std::optional<Axis> pointed_;  // the axis under the pointer in this frame
+  std::optional<Panel> under_pointer_;
+
+  // A mouse button held down.
+  struct Drag {
+    Panel panel;
+    std::size_t trace = 0;
+    int button = 0;
+    bool pan = false;
+    bool moved = false;
+    Place from = 0;
+    float x = 0, y = 0;  // of the pointer, at its latest move
+  };
+  std::optional<Drag> drag_;
+};
+
+}  // namespace tokenyard::viz

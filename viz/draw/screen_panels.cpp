@@ -1,0 +1,445 @@
+// The panels: which picture fills which, and what the mouse does there.
+#include <imgui.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "viz/draw/paint.h"
+#include "viz/draw/screen.h"
+
+namespace tokenyard::viz {
+namespace {
+
+constexpr float kClick = 4;  // a press that moves less than this is no drag; pixels at scale 1
+
+std::string at_right_of(const App& app, const Side& side, Panel panel) {
+  if (side.step < 0) return "";
+  const Step& step = side.model->step(side.step);
+  const auto text = [](auto number) { return std::to_string(number); };
+  switch (panel) {
+    case Panel::requests:
+      return std::string(name_of(app.lanes)) +
+             (app.lanes == LaneView::requests ? std::string(", by ") + name_of(app.order) : "");
+    case Panel::steps: return "step " + text(step.number) + ": " + short_time(static_cast<double>(step.duration));
+    case Panel::batch: return text(step.rows()) + " rows, " + text(step.tokens()) + " tokens";
+    case Panel::blocks: return text(step.used_blocks) + " of " + text(side.model->usable_blocks()) + " in use";
+    case Panel::table: return app.selected.empty() ? "" : app.selected;
+    case Panel::latency: return name_of(app.statistic);
+    case Panel::why: return "step " + text(step.number);
+    default: return "";
+  }
+}
+
+struct Meaning {
+  Tone tone;
+  Pattern pattern;
+  const char* name;
+};
+
+// What the colours of a panel mean, where they are its own.
+std::vector<Meaning> meanings_of(Panel panel) {
+  switch (panel) {
+    case Panel::steps:
+      return {{Tone::gemm, Pattern::solid, "GEMM"},
+              {Tone::attention, Pattern::solid, "attention"},
+              {Tone::elementwise, Pattern::solid, "elementwise"},
+              {Tone::head, Pattern::solid, "head"},
+              {Tone::communication, Pattern::solid, "communication"},
+              {Tone::host, Pattern::solid, "host"}};
+    case Panel::batch:
+      return {{Tone::prefill, Pattern::solid, "prefill"},
+              {Tone::decode, Pattern::solid, "decode"},
+              {Tone::padding, Pattern::solid, "padding"}};
+    case Panel::blocks:
+      return {{Tone::free, Pattern::hollow, "free"},
+              {Tone::owner, Pattern::solid, "used"},
+              {Tone::wasted, Pattern::hatch, "never used"},
+              {Tone::cached, Pattern::diagonal, "cached"},
+              {Tone::owner, Pattern::framed, "shared"}};
+    default: return {};
+  }
+}
+
+}  // namespace
+
+Frame Screen::frame_of(std::size_t trace) const {
+  const Side& side = *app_.sides[trace];
+  Frame frame;
+  frame.model = side.model;
+  frame.clock = &*side.clock;
+  frame.axis = app_.axis;
+  frame.cursor = side.clock->time(app_.cursor);
+  frame.request = side.selected;
+  frame.step = side.step;
+  frame.trace = static_cast<std::uint8_t>(trace);
+  frame.style = &style_;
+  frame.budget = 6000 / static_cast<std::int32_t>(app_.sides.size());
+  return frame;
+}
+
+Picture Screen::picture_of(Panel panel, std::size_t trace, Box box) {
+  Side& side = *app_.sides[trace];
+  const Frame frame = frame_of(trace);
+  float& scroll = side.scroll[static_cast<std::size_t>(panel)];
+  switch (panel) {
+    case Panel::requests: {
+      LaneOptions options;
+      options.view = app_.lanes;
+      options.order = side.order;
+      options.scroll = scroll;
+      if (app_.reveal && side.selected >= 0) {
+        const float top = lane_top(frame, options, side.selected);
+        if (top >= 0 && (top < scroll || top + 2 * style_.em > scroll + box.height()))
+          scroll = std::max(0.0F, top - box.height() / 2);
+        options.scroll = scroll;
+      }
+      Picture picture = lanes(frame, box, options);
+      const float most = std::max(0.0F, picture.content_height - box.height());
+      if (scroll < 0 || scroll > most) {
+        scroll = std::clamp(scroll, 0.0F, most);
+        options.scroll = scroll;
+        picture = lanes(frame, box, options);
+      }
+      return picture;
+    }
+    case Panel::steps: {
+      TimeNs longest = 0;
+      for (std::size_t i = 0; i < app_.sides.size(); ++i) longest = std::max(longest, longest_step(frame_of(i)));
+      return batch_latency(frame, box, longest);
+    }
+    case Panel::batch: {
+      std::int64_t most = 0;
+      for (std::size_t i = 0; i < app_.sides.size(); ++i) most = std::max(most, most_tokens(frame_of(i)));
+      return batch_composition(frame, box, most);
+    }
+    case Panel::counters: return counters(frame, box);
+    case Panel::blocks: return block_map(frame, box, side.moment());
+    case Panel::table: return block_table(frame, box, side.moment(), scroll);
+    case Panel::prefix: return prefix_cache(frame, box, side.moment(), side.tree);
+    case Panel::latency: {
+      std::vector<Latency> all;
+      for (const auto& each : app_.sides) all.push_back(each->latency);
+      return latency_cdf(style_, box, all, app_.statistic, app_.slo);
+    }
+    case Panel::why: return why(frame, box, side.sentences, scroll);
+    case Panel::compare: {
+      std::vector<std::string> names;
+      std::vector<Verdict> each;
+      for (const auto& one : app_.sides) {
+        names.push_back(one->name);
+        each.push_back(one->verdict);
+      }
+      // Drawn as tall as it is, and moved.
+      const std::vector<VerdictRow> rows = compare(each);
+      Picture picture = verdicts(style_, box, names, rows);
+      const float content = picture.content_height;
+      if (content > box.height()) {
+        scroll = std::clamp(scroll, 0.0F, content - box.height());
+        picture = verdicts(style_, {box.x0, box.y0 - scroll, box.x1, box.y0 - scroll + content}, names, rows);
+        picture.box = box;
+        picture.content_height = content;
+      }
+      return picture;
+    }
+    case Panel::details:
+    case Panel::what_if: break;  // Dear ImGui's own widgets
+  }
+  Picture none;
+  none.box = box;
+  return none;
+}
+
+bool Screen::is_highlighted(Panel panel) const {
+  if (!app_.lesson) return false;
+  const auto& marked = app_.lesson->pages[app_.page].highlight;
+  return std::find(marked.begin(), marked.end(), panel) != marked.end();
+}
+
+void Screen::panel(Panel panel, std::size_t trace, Box box) {
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  const PanelInfo& info = info_of(panel);
+  const float header = std::round(style_.em * 1.35F), pad = std::round(4 * app_.scale);
+  ImGui::PushID(static_cast<int>(panel) * static_cast<int>(kMostTraces) + static_cast<int>(trace));
+
+  list.AddRectFilled({box.x0, box.y0}, {box.x1, box.y0 + header},
+                     packed(faded(app_.theme, rgb_of(app_.theme, Tone::grid), 150)));
+  const bool several = app_.sides.size() > 1;
+  const bool of_trace = panel != Panel::latency && panel != Panel::compare;
+  std::string title = info.title;
+  if (several && of_trace) title += ": " + app_.sides[trace]->name;
+  const std::string right = at_right_of(app_, *app_.sides[trace], panel);
+  const float right_width = right.empty() ? 0 : style_.width(right) + 2 * pad;
+  const float text_y = std::round(box.y0 + (header - style_.em) / 2);
+  title = style_.fit(title, box.width() - 2 * pad);
+  list.AddText({box.x0 + pad, text_y}, packed(rgb_of(app_.theme, Tone::text)), title.c_str());
+  if (style_.width(title) + right_width + 3 * pad <= box.width()) {
+    list.AddText({box.x1 - right_width + pad, text_y}, packed(rgb_of(app_.theme, Tone::dim)), right.c_str());
+  }
+  // As much of the legend as there is room for.
+  const float swatch = std::round(style_.em * 0.7F);
+  float legend_x = box.x0 + 3 * pad + style_.width(title) + style_.em;
+  Picture meanings;
+  meanings.box = {box.x0, box.y0, box.x1 - right_width - pad, box.y0 + header};
+  for (const Meaning& meaning : meanings_of(panel)) {
+    const float wide = swatch + pad + style_.width(meaning.name) + style_.em * 0.8F;
+    if (legend_x + wide > meanings.box.x1) break;
+    Rect sample;
+    const float top = std::round(box.y0 + (header - swatch) / 2);
+    sample.box = {legend_x, top, legend_x + swatch, top + swatch};
+    sample.tone = meaning.tone;
+    sample.pattern = meaning.pattern;
+    meanings.rects.push_back(sample);
+    meanings.labels.push_back({legend_x + swatch + pad, text_y, meaning.name, Tone::dim});
+    legend_x += wide;
+  }
+  paint(list, meanings, app_.theme, style_);
+  ImGui::SetCursorScreenPos({box.x0, box.y0});
+  ImGui::InvisibleButton("title", {box.width(), header});
+  if (ImGui::IsItemHovered()) {
+    ImGui::SetTooltip("%s", info.explains);
+    under_pointer_ = panel;
+    if (ImGui::IsMouseDoubleClicked(0)) app_.alone = app_.alone ? std::nullopt : std::optional<Panel>(panel);
+  }
+
+  const Box inner = {box.x0 + pad, box.y0 + header + pad, box.x1 - pad, box.y1 - pad};
+  if (inner.width() > 4 && inner.height() > 4) {
+    if (panel == Panel::what_if) {
+      what_if(inner);
+    } else if (panel == Panel::details) {
+      details(inner);
+    } else {
+      // Lists leave room for their scrollbar; beside a time axis it may cover the end of a lane.
+      Box content_box = inner;
+      const bool list_panel = panel == Panel::why || panel == Panel::table || panel == Panel::compare;
+      if (list_panel) content_box.x1 -= std::round(10 * app_.scale);
+      Picture picture = picture_of(panel, trace, content_box);
+      paint(list, picture, app_.theme, style_);
+      const float content = picture.content_height;
+      drawn_.push_back({panel, trace, std::move(picture)});
+      if (content > inner.height() + 1) scrollbar(panel, trace, inner, content);
+      info.timeline ? timeline_mouse(panel, trace, inner) : list_mouse(panel, trace, inner);
+      if (info.timeline) overlay(trace, inner);
+    }
+  }
+  if (is_highlighted(panel)) {
+    const float thick = 2 * std::round(app_.scale);
+    const std::uint32_t color = packed(rgb_of(app_.theme, Tone::highlight));
+    list.AddRectFilled({box.x0, box.y0}, {box.x1, box.y0 + thick}, color);
+    list.AddRectFilled({box.x0, box.y1 - thick}, {box.x1, box.y1}, color);
+    list.AddRectFilled({box.x0, box.y0}, {box.x0 + thick, box.y1}, color);
+    list.AddRectFilled({box.x1 - thick, box.y0}, {box.x1, box.y1}, color);
+  }
+  ImGui::PopID();
+}
+
+// The marked range over a panel that has the common axis.
+void Screen::overlay(std::size_t trace, Box box) {
+  if (!app_.range_from) return;
+  Axis axis = panel_axis(frame_of(trace), box);
+  const Place to = app_.range_to.value_or(app_.cursor);
+  const auto x0 = static_cast<float>(std::round(axis.x(std::min(*app_.range_from, to))));
+  const auto x1 = static_cast<float>(std::round(axis.x(std::max(*app_.range_from, to))));
+  const float left = std::clamp(x0, axis.x0, axis.x1), right = std::clamp(x1, axis.x0, axis.x1);
+  if (right <= left) return;
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  const std::uint32_t rgb = rgb_of(app_.theme, Tone::selection);
+  list.AddRectFilled({left, box.y0}, {right, box.y1}, packed(rgb, 34));
+  list.AddRectFilled({left, box.y0}, {left + 1, box.y1}, packed(rgb, 200));
+  list.AddRectFilled({right - 1, box.y0}, {right, box.y1}, packed(rgb, 200));
+}
+
+void Screen::scrollbar(Panel panel, std::size_t trace, Box box, float content) {
+  float& scroll = app_.sides[trace]->scroll[static_cast<std::size_t>(panel)];
+  const float wide = std::round(8 * app_.scale);
+  const float height = std::max(2 * wide, box.height() * box.height() / content);
+  const float most = content - box.height();
+  const float top = box.y0 + (box.height() - height) * std::clamp(scroll / most, 0.0F, 1.0F);
+  ImGui::SetCursorScreenPos({box.x1 - wide, box.y0});
+  ImGui::InvisibleButton("scroll", {wide, box.height()});
+  const bool held = ImGui::IsItemActive();
+  if (held) scroll = std::clamp((ImGui::GetIO().MousePos.y - box.y0 - height / 2) / (box.height() - height), 0.0F, 1.0F) * most;
+  const std::uint32_t rgb = rgb_of(app_.theme, Tone::dim);
+  ImGui::GetWindowDrawList()->AddRectFilled({box.x1 - wide + 2, top}, {box.x1, top + height},
+                                            packed(rgb, held || ImGui::IsItemHovered() ? 230 : 130));
+}
+
+void Screen::act_on(const Ref& ref, std::size_t trace) {
+  Side& side = *app_.sides[trace];
+  const TraceModel& model = *side.model;
+  const auto pick = [&](std::int32_t request) {
+    if (request >= 0) select(app_, model.request(request).id);
+  };
+  switch (ref.kind) {
+    case Ref::Kind::request:
+    case Ref::Kind::span:
+    case Ref::Kind::sentence: pick(ref.id); break;
+    case Ref::Kind::step: move_cursor(app_, side.clock->place(model.step(ref.id).start)); break;
+    case Ref::Kind::block: pick(side.moment().blocks[static_cast<std::size_t>(ref.id)].owner); break;
+    case Ref::Kind::node: pick(side.tree[static_cast<std::size_t>(ref.id)].request); break;
+    case Ref::Kind::mark: {
+      const Event& event = model.events()[static_cast<std::size_t>(ref.id)];
+      pick(event.request);
+      move_cursor(app_, side.clock->place(event.at));
+      break;
+    }
+    case Ref::Kind::none:
+    case Ref::Kind::time: break;
+  }
+}
+
+void Screen::show_tip(const Ref& ref, std::size_t trace) const {
+  const Side& side = *app_.sides[trace];
+  const std::string text = tip(frame_of(trace), side.moment(), side.tree, ref);
+  if (text.empty()) return;
+  ImGui::BeginTooltip();
+  ImGui::PushTextWrapPos(style_.em * 34);
+  ImGui::TextUnformatted(text.c_str());
+  ImGui::PopTextWrapPos();
+  ImGui::EndTooltip();
+}
+
+void Screen::timeline_mouse(Panel panel, std::size_t trace, Box box) {
+  const Axis axis = panel_axis(frame_of(trace), box);
+  app_.axis.x0 = axis.x0;
+  app_.axis.x1 = axis.x1;
+  ImGui::SetCursorScreenPos({box.x0, box.y0});
+  ImGui::InvisibleButton(
+      "time", {box.width(), box.height()},
+      ImGuiButtonFlags_MouseButtonLeft | ImGuiButtonFlags_MouseButtonRight | ImGuiButtonFlags_MouseButtonMiddle);
+  const ImGuiIO& io = ImGui::GetIO();
+  const ImVec2 mouse = io.MousePos;
+  const bool hovered = ImGui::IsItemHovered();
+  const Picture& picture = drawn_.back().picture;
+  Side& side = *app_.sides[trace];
+  if (hovered) {
+    pointed_ = axis;
+    under_pointer_ = panel;
+    if (io.MouseWheel != 0) {
+      const double per_notch = io.KeyCtrl ? 0.93 : io.KeyShift ? 0.5 : 0.8;
+      app_.axis.zoom(mouse.x, std::pow(per_notch, static_cast<double>(io.MouseWheel)), app_.extent.begin, app_.extent.end);
+    }
+    if (const Rect* rect = picture.hit(mouse.x, mouse.y); rect != nullptr && !drag_) show_tip(rect->ref, trace);
+    for (int button = 0; button < 3; ++button) {
+      if (!ImGui::IsMouseClicked(button)) continue;
+      app_.active = trace;
+      drag_ =
+          Drag{panel, trace, button, button == 1 || (button == 0 && io.KeyShift), false, axis.place(mouse.x), mouse.x, mouse.y};
+    }
+  }
+  if (!drag_ || drag_->panel != panel || drag_->trace != trace) return;
+  const ImVec2 pressed = io.MouseClickedPos[drag_->button];
+  const float far = std::max(std::abs(mouse.x - pressed.x), std::abs(mouse.y - pressed.y));
+  drag_->moved = drag_->moved || far >= kClick * app_.scale;
+  if (drag_->moved && drag_->pan) {
+    app_.axis.pan(static_cast<double>(drag_->x - mouse.x), app_.extent.begin, app_.extent.end);
+    side.scroll[static_cast<std::size_t>(panel)] += drag_->y - mouse.y;
+  } else if (drag_->moved) {
+    const Place now = axis.place(std::clamp(mouse.x, axis.x0, axis.x1));
+    app_.range_from = std::min(drag_->from, now);
+    app_.range_to = std::max(drag_->from, now);
+  }
+  drag_->x = mouse.x;
+  drag_->y = mouse.y;
+  if (io.MouseDown[drag_->button]) return;
+
+  if (!drag_->moved && drag_->button == 0) {
+    const Rect* rect = picture.hit(mouse.x, mouse.y);
+    if (mouse.x >= axis.x0) move_cursor(app_, axis.place(mouse.x));
+    if (rect != nullptr) act_on(rect->ref, trace);
+    if (rect == nullptr && panel == Panel::requests) select(app_, "");
+    app_.reveal = false;
+    app_.playing = false;
+  } else if (drag_->moved && drag_->button == 2 && has_range(app_)) {
+    show_range(app_, *app_.range_from, *app_.range_to);
+    app_.range_from.reset();
+    app_.range_to.reset();
+  }
+  drag_.reset();
+}
+
+void Screen::list_mouse(Panel panel, std::size_t trace, Box box) {
+  ImGui::SetCursorScreenPos({box.x0, box.y0});
+  const bool clicked = ImGui::InvisibleButton("things", {box.width(), box.height()});
+  if (!ImGui::IsItemHovered()) return;
+  under_pointer_ = panel;
+  const ImGuiIO& io = ImGui::GetIO();
+  const Picture& picture = drawn_.back().picture;
+  if (io.MouseWheel != 0 && picture.content_height > box.height()) {
+    float& scroll = app_.sides[trace]->scroll[static_cast<std::size_t>(panel)];
+    scroll = std::clamp(scroll - io.MouseWheel * 3 * style_.em, 0.0F, picture.content_height - box.height());
+  }
+  if (clicked && panel == Panel::latency) apply(app_, Command::next_statistic);
+  const Rect* rect = picture.hit(io.MousePos.x, io.MousePos.y);
+  if (rect == nullptr) return;
+  show_tip(rect->ref, trace);
+  if (clicked) {
+    app_.active = trace;
+    act_on(rect->ref, trace);
+  }
+}
+
+void Screen::details(Box box) {
+  const Side& side = app_.side();
+  std::string text;
+  if (side.selected >= 0) text = request_in_words(*side.model, side.selected);
+  if (has_range(app_)) {
+    const auto [from, to] = range_of(app_, side);
+    text += (text.empty() ? "" : "\n\n") + range_in_words(sum(*side.model, from, to));
+  }
+  if (text.empty()) text = "Click a request, or drag over a time.";
+  ImGui::SetCursorScreenPos({box.x0, box.y0});
+  ImGui::BeginChild("details", {box.width(), box.height()});
+  ImGui::PushTextWrapPos(0);
+  ImGui::TextUnformatted(text.c_str());
+  ImGui::PopTextWrapPos();
+  ImGui::EndChild();
+}
+
+void Screen::what_if(Box box) {
+  Side& side = app_.side();
+  ImGui::SetCursorScreenPos({box.x0, box.y0});
+  ImGui::BeginChild("what if", {box.width(), box.height()});
+  if (side.scenario.empty()) {
+    ImGui::PushTextWrapPos(0);
+    ImGui::TextUnformatted("A recorded trace is as it is. Open a scenario to vary it: tokenyard view SCENARIO");
+    ImGui::PopTextWrapPos();
+    ImGui::EndChild();
+    return;
+  }
+  const float label = style_.em * 7;
+  for (std::size_t i = 0; i < knobs().size(); ++i) {
+    const std::vector<std::string> choices = knob_choices(side, i);
+    const auto now = std::find(choices.begin(), choices.end(), knob_value(side, i));
+    if (now == choices.end()) continue;  // the scenario has none: a GPU under a constant step time
+    int at = static_cast<int>(now - choices.begin());
+    ImGui::PushID(static_cast<int>(i));
+    ImGui::AlignTextToFramePadding();
+    ImGui::TextColored(
+        ImGui::ColorConvertU32ToFloat4(packed(rgb_of(app_.theme, i == app_.knob ? Tone::highlight : Tone::text))), "%s",
+        knobs()[i].label);
+    ImGui::SameLine(label);
+    ImGui::SetNextItemWidth(-1);
+    // The value in words, whatever its place.
+    std::string shown;
+    for (const char c : *now) shown += c == '%' ? std::string("%%") : std::string(1, c);
+    if (ImGui::SliderInt("##value", &at, 0, static_cast<int>(choices.size()) - 1, shown.c_str(), ImGuiSliderFlags_NoInput)) {
+      app_.knob = i;
+      turn_knob(app_, i, choices[static_cast<std::size_t>(at)]);
+    }
+    remember(knobs()[i].label);
+    ImGui::PopID();
+  }
+  if (button("Keep this run beside", "The next runs are compared with it")) apply(app_, Command::pin);
+  ImGui::SameLine();
+  if (button("As it was", "All sliders back")) {
+    side.varied.fill("");
+    turn_knob(app_, 0, "");
+  }
+  if (app_.what_if && app_.what_if->busy()) {
+    ImGui::SameLine();
+    ImGui::TextUnformatted("simulating ...");
+  }
+  ImGui::EndChild();
+}
+
+}  // namespace tokenyard::viz

@@ -1,0 +1,273 @@
+#include "viz/model/words.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/core.h>
+
+#include "core/reason_words.h"
+
+namespace tokenyard::viz {
+namespace {
+
+std::string count(std::int64_t n, const char* what) { return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s"); }
+
+std::string percent(double part, double whole) { return fmt::format("{:.1f} %", whole > 0 ? 100 * part / whole : 0.0); }
+
+// RFC 4180: in quotes where it must be.
+std::string csv(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"') out += '"';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string optional_ns(std::optional<TimeNs> time) { return time ? std::to_string(*time) : std::string(); }
+
+const char* life_of(const Request& r) {
+  return r.reason == FinishReason::none ? name_of(r.spans.back().phase()) : tokenyard::name_of(r.reason);
+}
+
+}  // namespace
+
+std::string short_time(double ns) {
+  const double size = std::abs(ns);
+  const auto [unit, name] = size >= 1e9   ? std::pair(1e9, "s")
+                            : size >= 1e6 ? std::pair(1e6, "ms")
+                            : size >= 1e3 ? std::pair(1e3, "us")
+                                          : std::pair(1.0, "ns");
+  const double value = ns / unit;
+  const int digits = std::abs(value) >= 100 || unit == 1.0 ? 0 : std::abs(value) >= 10 ? 1 : 2;
+  return fmt::format("{:.{}f} {}", value, digits, name);
+}
+
+std::vector<Sentence> explain(const TraceModel& model, const Moment& moment) {
+  std::vector<Sentence> out;
+  if (moment.step < 0) return out;
+  using Kind = Sentence::Kind;
+  const auto id = [&](std::int32_t r) -> const std::string& { return model.request(r).id; };
+  const auto events = std::equal_range(model.events().begin(), model.events().end(), Event{0, moment.step, 0, {}},
+                                       [](const Event& a, const Event& b) { return a.step < b.step; });
+  for (auto e = events.first; e != events.second; ++e) {
+    if (e->mark == Mark::preempted) {
+      const std::string who = e->beneficiary == e->request ? "itself, which " : id(e->beneficiary) + ", which ";
+      out.push_back(
+          {Kind::preempted, e->request,
+           id(e->request) + " is preempted for " + who + in_words(e->reason) + "; frees " + count(e->freed_blocks, "block")});
+    } else {
+      std::string text = id(e->request) +
+                         (e->mark == Mark::kv_capacity ? " leaves: out of KV memory" : std::string(" is ") + name_of(e->mark));
+      const std::string& why = model.refusal(e->request);
+      if (!why.empty()) text += ": " + why;
+      out.push_back({Kind::ended, e->request, std::move(text)});
+    }
+  }
+  for (const std::int32_t h : moment.held) {
+    const Held& held = model.held()[static_cast<std::size_t>(h)];
+    const bool seated = moment.table_of(held.request) != nullptr;
+    std::string text = id(held.request) + (seated ? " gets no row: " : " is not admitted: ") + in_words(held.first);
+    if (held.since < moment.step) text += fmt::format(" (since step {})", model.step(held.since).number);
+    out.push_back({Kind::held, held.request, std::move(text)});
+  }
+  const auto waits = std::equal_range(model.waits().begin(), model.waits().end(), Waited{moment.step, 0, {}, 0},
+                                      [](const Waited& a, const Waited& b) { return a.step < b.step; });
+  for (auto w = waits.first; w != waits.second; ++w) {
+    out.push_back({Kind::waited, w->request,
+                   id(w->request) + " held the step back from " + time_in_words(w->at) + " on: " + in_words(w->reason)});
+  }
+  const std::int32_t size = model.header().engine.block_size;
+  std::int32_t decoding = 0;
+  std::int32_t stalled = 0;
+  std::int32_t padding = 0;
+  for (const MomentRow& row : rows_of(model, moment)) {
+    const Request& r = model.request(row.request);
+    const std::int32_t index = model.span_in(row.request, moment.step);
+    if (row.phase == Phase::prefill) {
+      const Phase before = r.spans[static_cast<std::size_t>(std::max(0, index - 1))].phase();
+      const bool admitted = before == Phase::queued || before == Phase::preempted;
+      std::string text = id(row.request) +
+                         (!admitted                 ? " goes on"
+                          : before == Phase::queued ? " is admitted"
+                                                    : " resumes") +
+                         fmt::format(": computes {} from position {}", count(row.tokens, "token"), row.first);
+      if (admitted && row.first > 0) text += fmt::format(", {} found in the prefix cache", count(row.first / size, "block"));
+      out.push_back({admitted ? Kind::admitted : Kind::prefill, row.request, std::move(text)});
+    }
+    decoding += row.phase == Phase::decode;
+    stalled += row.phase == Phase::stalled;
+    padding += row.phase == Phase::padding;
+  }
+  if (decoding > 0)
+    out.push_back({Kind::decode, -1, count(decoding, "request") + (decoding == 1 ? " decodes" : " decode") + " a token"});
+  if (stalled > 0) {
+    out.push_back(
+        {Kind::stalled, -1,
+         count(stalled, "request") + " without a row" + (model.step(moment.step).prefill_only ? ": a pure prefill step" : "")});
+  }
+  if (padding > 0)
+    out.push_back({Kind::stalled, -1, count(padding, "seat") + " computed for nobody: ended, and the batch goes on"});
+  if (!moment.evicted.empty()) {
+    out.push_back({Kind::evicted, -1, count(std::ssize(moment.evicted), "cached block") + " evicted to make room"});
+  }
+  const Step& step = model.step(moment.step);
+  if (step.finished > 0)
+    out.push_back(
+        {Kind::finished, -1, count(step.finished, "request") + (step.finished == 1 ? " leaves" : " leave") + " at its end"});
+  return out;
+}
+
+std::string request_in_words(const TraceModel& model, std::int32_t request) {
+  const Request& r = model.request(request);
+  std::string out = fmt::format("{}: {}\n{}, {} made of at most {}\nsent {}", r.id, life_of(r), count(r.prompt, "prompt token"),
+                                count(r.output, "token"), r.max_tokens, time_in_words(r.arrival));
+  if (r.cached > 0) out += fmt::format("\n{} found in the prefix cache", count(r.cached, "token"));
+  if (r.preemptions > 0) out += "\npreempted " + count(r.preemptions, "time");
+  if (const auto ttft = ttft_of(r)) out += "\nTTFT " + short_time(static_cast<double>(*ttft));
+  if (const auto tpot = tpot_of(r)) out += ", TPOT " + short_time(static_cast<double>(*tpot));
+  if (const auto e2el = e2el_of(r)) out += ", end to end " + short_time(static_cast<double>(*e2el));
+  if (!model.refusal(request).empty()) out += "\n" + model.refusal(request);
+  return out;
+}
+
+std::string step_in_words(const TraceModel& model, std::int32_t step) {
+  const Step& s = model.step(step);
+  const EngineConfig& config = model.header().engine;
+  const StepParts& p = s.parts;
+  std::string out = fmt::format("step {} at {}, takes {}\n{} of {}: {} prefill, {} decode", s.number, time_in_words(s.start),
+                                short_time(static_cast<double>(s.duration)), count(s.tokens(), "token"),
+                                config.max_num_batched_tokens, s.prefill_tokens, s.decode_tokens);
+  if (s.padding_tokens > 0) out += fmt::format(", and {} of padding", count(s.padding_tokens, "position"));
+  out += fmt::format("\n{} of {} run, {} wait", count(s.running, "request"), config.max_num_seqs, s.waiting);
+  if (s.stalled > 0) out += fmt::format(", {} without a row", s.stalled);
+  out += fmt::format("\n{} of {} used, {} cached", count(s.used_blocks, "block"), model.usable_blocks(), s.cached_blocks);
+  if (p.total() > 0) {
+    const std::pair<const char*, TimeNs> parts[] = {
+        {"GEMM", p.gemm}, {"attention", p.attention},         {"elementwise", p.elementwise},
+        {"head", p.head}, {"communication", p.communication}, {"host", p.host}};
+    const char* separator = "\n";
+    for (const auto& [name, time] : parts) {
+      if (time == 0) continue;
+      out += fmt::format("{}{} {}", separator, name, short_time(static_cast<double>(time)));
+      separator = ", ";
+    }
+  }
+  return out;
+}
+
+std::string block_in_words(const TraceModel& model, const Moment& moment, BlockId block) {
+  const Block& b = moment.blocks[static_cast<std::size_t>(block)];
+  std::string out = fmt::format("block {}: ", block);
+  if (b.references == 0) {
+    out += b.findable ? "free, and cached" : "free";
+  } else {
+    out += b.references == 1 ? "used" : fmt::format("shared by {}", count(b.references, "request"));
+    if (b.findable) out += ", can be found";
+  }
+  if (b.owner >= 0) {
+    out += fmt::format("\n{} {} of {}", b.references > 0 ? "holds block" : "held block", b.index, model.request(b.owner).id);
+    out += fmt::format("\nhanded out in step {}, last touched in step {}", model.step(b.taken).number,
+                       model.step(b.touched).number);
+  }
+  return out;
+}
+
+std::string range_in_words(const RangeSum& s) {
+  std::string out =
+      fmt::format("{}: {}, busy {}", short_time(static_cast<double>(s.to - s.from)), count(s.end_step - s.first_step, "step"),
+                  percent(static_cast<double>(s.busy), static_cast<double>(s.to - s.from)));
+  out += fmt::format("\n{} prefill, {} decode", count(s.prefill_tokens, "token"), s.decode_tokens);
+  if (s.padding_tokens > 0) out += fmt::format(", {} padding", s.padding_tokens);
+  if (s.to > s.from) {
+    out += fmt::format("\n{:.1f} tokens/s",
+                       static_cast<double>(s.prefill_tokens + s.decode_tokens) * 1e9 / static_cast<double>(s.to - s.from));
+  }
+  out += fmt::format("\n{} arrived, {} finished", s.arrived, s.finished);
+  for (int mark = 0; mark < kMarks; ++mark) {
+    if (s.marks[mark] > 0) out += fmt::format(", {} {}", s.marks[mark], name_of(static_cast<Mark>(mark)));
+  }
+  return out + "\nlongest step " + short_time(static_cast<double>(s.longest_step));
+}
+
+std::string describe(const TraceModel& model, const Moment& moment, std::int32_t request, const Slo& slo) {
+  const EngineConfig& config = model.header().engine;
+  const Latency latency = latency_of(model, slo);
+  const Verdict verdict = verdict_of(model, latency);
+  std::string out =
+      fmt::format("{}: {}, {}, {} of {} tokens\n", model.name(), tokenyard::name_of(config.policy),
+                  count(model.num_requests(), "request"), count(model.usable_blocks(), "block"), config.block_size);
+  out += fmt::format("{}, {} long{}\n", count(model.num_steps(), "step"),
+                     short_time(static_cast<double>(model.end() - model.begin())),
+                     model.complete() ? "" : ", cut off or still running");
+  for (const VerdictRow& row : compare({&verdict, 1})) out += fmt::format("  {:<16} {}\n", row.name, row.values.front());
+  if (moment.step < 0) {
+    out += "\nbefore the first step\n";
+  } else {
+    out += "\n" + step_in_words(model, moment.step) + "\n\nwhy:\n";
+    for (const Sentence& sentence : explain(model, moment)) out += "  " + sentence.text + "\n";
+    out += "\nrows:\n";
+    for (const MomentRow& row : rows_of(model, moment)) {
+      out += fmt::format("  {} {}", model.request(row.request).id, name_of(row.phase));
+      if (row.tokens > 0) out += fmt::format(" {} from {}", row.tokens, row.first);
+      out += "\n";
+    }
+  }
+  if (request < 0) return out;
+  out += "\n" + request_in_words(model, request) + "\n";
+  const std::int32_t block_size = config.block_size;
+  if (const std::vector<BlockId>* table = moment.table_of(request)) {
+    const std::vector<Fill> fills = fills_of(model, moment);
+    out += "block table:\n";
+    for (std::size_t i = 0; i < table->size(); ++i) {
+      const auto id = static_cast<std::size_t>((*table)[i]);
+      out += fmt::format("  {} -> {}  {}/{}", i, (*table)[i], fills[id].used, block_size);
+      if (moment.blocks[id].references > 1) out += fmt::format("  shared by {}", moment.blocks[id].references);
+      out += "\n";
+    }
+  }
+  const Request& r = model.request(request);
+  out += "spans:\n";
+  for (std::int32_t i = 0; i < std::ssize(r.spans); ++i) {
+    const Span& span = r.spans[static_cast<std::size_t>(i)];
+    out +=
+        fmt::format("  {} {} to {}", name_of(span.phase()), time_in_words(span.begin), time_in_words(model.end_of(request, i)));
+    if (const std::int32_t tokens = model.tokens_of(request, i); tokens > 0) out += ", " + count(tokens, "token");
+    out += "\n";
+  }
+  return out;
+}
+
+std::string requests_csv(const TraceModel& model, TimeNs from, TimeNs to) {
+  std::string out =
+      "request,id,arrival_ns,joined_ns,end_ns,reason,prompt_tokens,output_tokens,cached_tokens,preemptions,ttft_ns,tpot_ns,"
+      "e2el_ns\n";
+  for (std::int32_t i = 0; i < model.num_requests(); ++i) {
+    const Request& r = model.request(i);
+    const TimeNs end = r.end >= 0 ? r.end : kNever;
+    if (r.begin >= to || end < from) continue;
+    out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{}\n", i, csv(r.id), r.arrival, r.joined,
+                       r.end >= 0 ? std::to_string(r.end) : "", life_of(r), r.prompt, r.output, r.cached, r.preemptions,
+                       optional_ns(ttft_of(r)), optional_ns(tpot_of(r)), optional_ns(e2el_of(r)));
+  }
+  return out;
+}
+
+std::string steps_csv(const TraceModel& model, TimeNs from, TimeNs to) {
+  std::string out =
+      "step,start_ns,end_ns,duration_ns,gemm_ns,attention_ns,elementwise_ns,head_ns,communication_ns,host_ns,prefill_tokens,"
+      "decode_tokens,"
+      "padding_tokens,rows,stalled,running,waiting,admitted,preempted,finished,used_blocks,cached_blocks,evicted_blocks\n";
+  for (const Step& s : model.steps()) {
+    if (s.start >= to || s.end < from) continue;
+    const StepParts& p = s.parts;
+    out += fmt::format("{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}\n", s.number, s.start, s.end,
+                       s.duration, p.gemm, p.attention, p.elementwise, p.head, p.communication, p.host, s.prefill_tokens,
+                       s.decode_tokens, s.padding_tokens, s.rows(), s.stalled, s.running, s.waiting, s.admitted, s.preempted,
+                       s.finished, s.used_blocks, s.cached_blocks, s.evicted_blocks);
+  }
+  return out;
+}
+
+}  // namespace tokenyard::viz

@@ -1,0 +1,36 @@
+// Everything a viewer says in words: why a step was as it was, what a thing is, the whole as text, tables as CSV.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "viz/model/moment.h"
+#include "viz/model/statistics.h"
+
+namespace tokenyard::viz {
+
+// A decision of the current step, or one that stands.
+struct Sentence {
+  enum class Kind : std::uint8_t { preempted, held, waited, admitted, prefill, decode, stalled, finished, ended, evicted };
+  Kind kind;
+  std::int32_t request = -1;  // whom a click selects; -1: nobody
+  std::string text;
+};
+// The most telling first.
+std::vector<Sentence> explain(const TraceModel& model, const Moment& moment);
+
+std::string request_in_words(const TraceModel& model, std::int32_t request);  // several lines
+std::string step_in_words(const TraceModel& model, std::int32_t step);        // several lines
+std::string block_in_words(const TraceModel& model, const Moment& moment, BlockId block);
+std::string range_in_words(const RangeSum& sum);
+std::string short_time(double ns);  // "12.3 ms": three digits, for axes and tables
+
+// `tokenyard view --describe`: what a picture of this moment would show. `request` -1: none is selected.
+std::string describe(const TraceModel& model, const Moment& moment, std::int32_t request, const Slo& slo);
+
+// A header and one line a request, or a step, that touches [from, to).
+std::string requests_csv(const TraceModel& model, TimeNs from, TimeNs to);
+std::string steps_csv(const TraceModel& model, TimeNs from, TimeNs to);
+
+}  // namespace tokenyard::viz
