@@ -130,10 +130,10 @@ class Row {
     for_each_vector([&](std::int32_t at) {
       const uint4 bits = *reinterpret_cast<const uint4*>(slice_ + at);
       const std::uint32_t words[] = {bits.x, bits.y, bits.z, bits.w};
-      bool special = first_id_ + at + kVector > args_.num_ids;
-      for (const std::uint32_t word : words) {
-        special = special || (word & 0x7f80u) == 0x7f80u || (word & 0x7f800000u) == 0x7f800000u;
-      }
+      // An exponent of ones carries into the sign's place.
+      std::uint32_t ones = 0;
+      for (const std::uint32_t word : words) ones |= (word & 0x7f807f80u) + 0x00800080u;
+      const bool special = (ones & 0x80008000u) != 0 || first_id_ + at + kVector > args_.num_ids;
       if (special) {
         for (std::int32_t id = first_id_ + at; id < first_id_ + at + kVector; ++id) *bits_at(id) = raw_bits(id);
       }
@@ -156,13 +156,23 @@ class Row {
   // Also leaves each thread's own greatest in thread_order_.
   __device__ std::uint64_t best_logit() {
     float best = sampling::logit_of(sampling::kLeastOrder);
-    std::uint32_t best_id = 0;
-    for_each_logit<false>([&](float logit, std::uint32_t id) {
-      if (logit > best) {
-        best = logit;
-        best_id = id;
+    std::int32_t best_at = -1;
+    for_each_vector([&](std::int32_t at) {
+      const Floats x = logits_at(at);
+      float most = x.value[0];
+      for (int i = 1; i < kVector; ++i) most = fmaxf(most, x.value[i]);
+      if (most > best) {
+        best = most;
+        best_at = at;
       }
     });
+    std::uint32_t best_id = 0;
+    if (best_at >= 0) {
+      const Floats x = logits_at(best_at);
+      for (int i = kVector - 1; i >= 0; --i) {
+        if (x.value[i] == best) best_id = static_cast<std::uint32_t>(first_id_ + best_at + i);
+      }
+    }
     thread_order_ = sampling::order_of(best);
     return over_cluster(key_of(best, best_id), larger);
   }
@@ -283,31 +293,29 @@ class Row {
       const auto one = [] { return std::uint64_t{1}; };
       const auto target = [&](std::uint64_t) { return k; };
       // The k-th of the threads' own greatest logits is not above the k-th of all: below it nothing needs counting.
-      const std::uint32_t floor = max(threshold, find_threshold<1>(
-                                                     [&](const auto& visit) {
-                                                       if (thread_order_ >= threshold) visit(thread_order_, one);
-                                                     },
-                                                     target));
+      const float floor = sampling::logit_of(max(threshold, find_threshold<1>(
+                                                                [&](const auto& visit) {
+                                                                  if (thread_order_ >= threshold) visit(thread_order_, one);
+                                                                },
+                                                                target)));
       threshold = max(threshold, find_threshold<1>(
                                      [&](const auto& visit) {
                                        for_each_logit<false>([&](float logit, std::uint32_t) {
-                                         const std::uint32_t order = sampling::order_of(logit);
-                                         if (order >= floor) visit(order, one);
+                                         if (logit >= floor) visit(sampling::order_of(logit), one);
                                        });
                                      },
                                      target));
     }
     if (params_.top_p < 1.0f) {
-      threshold =
-          max(threshold, find_threshold<kParts>(
-                             [&](const auto& visit) {
-                               for_each_logit<false>([&](float logit, std::uint32_t) {
-                                 const std::uint32_t order = sampling::order_of(logit);
-                                 if (order < threshold) return;
-                                 visit(order, [&] { return sampling::mass(sampling::scaled(logit, greatest, temperature)); });
-                               });
-                             },
-                             [&](std::uint64_t total) { return larger(1, sampling::share_of(total, params_.top_p)); }));
+      const float least = sampling::logit_of(threshold);
+      const auto masses = [&](const auto& visit) {
+        for_each_logit<false>([&](float logit, std::uint32_t) {
+          if (logit < least) return;
+          visit(sampling::order_of(logit), [&] { return sampling::mass(sampling::scaled(logit, greatest, temperature)); });
+        });
+      };
+      const auto target = [&](std::uint64_t total) { return larger(1, sampling::share_of(total, params_.top_p)); };
+      threshold = max(threshold, find_threshold<kParts>(masses, target));
     }
     return best_score(greatest, sampling::logit_of(threshold));
   }
@@ -337,6 +345,7 @@ class Row {
     std::uint32_t hope_id = 0;
     for_each_vector([&](std::int32_t at) {
       const Floats x = logits_at(at);
+#pragma unroll
       for (int half = 0; half < kVector; half += 4) {
         const float* const l = x.value + half;
         const float most = fmaxf(fmaxf(l[0], l[1]), fmaxf(l[2], l[3]));
@@ -360,10 +369,14 @@ class Row {
             hope_logit = l[i];
             hope_word = noise.word[i];
             hope_id = id;
-            atomicMax(&shared_.best_order, sampling::order_of(rough - kSlack));
           } else if (rough >= hope - kSlack) {
             best = larger(best, exact_key(l[i], noise.word[i], id));
           }
+        }
+        // The block's best grows by one lane's word for its warp, as 512 at once would queue up.
+        const std::uint32_t reached = sampling::order_of(hope - kSlack);
+        if (reached == __reduce_max_sync(__activemask(), reached) && reached > shared_.best_order) {
+          atomicMax(&shared_.best_order, reached);
         }
       }
     });

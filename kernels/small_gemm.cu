@@ -11,7 +11,7 @@ namespace {
 
 constexpr int kRows = 8;      // of the weight, a warp: the n of an m16n8k16 product
 constexpr int kColumns = 64;  // whose operands are loaded while the 64 before are multiplied
-constexpr int kMaxWarps = 8;
+constexpr int kWarps = 8;
 constexpr int kPad = kVector;  // after each row in shared memory, so that eight rows' columns lie in different banks
 constexpr int kMaxShared = 227 * 1024;
 
@@ -47,37 +47,40 @@ __device__ Operands load_operands(const Bf16* x_row, const Bf16* weight_row) {
   return {{load_matrices(x_row), load_matrices(x_row + 32)}, {load_matrices(weight_row), load_matrices(weight_row + 32)}};
 }
 
-// A warp owns eight rows of the weight and has all their columns on the way at once: nothing waits for anything but the sum
-// itself, which goes through the columns in ascending order, sixteen at a time, as one chain.
-__global__ void small_gemm_kernel(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows,
-                                  std::int32_t columns, Bf16* out) {
+// A block owns `tiles` times eight rows of the weight and has all their columns on the way at once, requested by all its warps.
+// Then a warp a tile: nothing waits for anything but the sum itself, which goes through the columns in ascending order, sixteen
+// at a time, as one chain.
+__global__ void __launch_bounds__(kWarps * 32)
+    small_gemm_kernel(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns,
+                      std::int32_t tiles, Bf16* out) {
   extern __shared__ __align__(16) unsigned char memory[];
   const int stride = columns + kPad;
-  const int warps = static_cast<int>(blockDim.x) / 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  Bf16* const my_weight = reinterpret_cast<Bf16*>(memory) + warp * kRows * stride;
-  Bf16* const all_x = reinterpret_cast<Bf16*>(memory) + warps * kRows * stride;  // [tokens, stride]
-  const int first_row = (static_cast<int>(blockIdx.x) * warps + warp) * kRows;
-  const bool works = first_row < rows;
-  const int vectors = columns / kVector;
-  const auto fetch = [&](Bf16* to, const Bf16* from, int count, int first, int step) {
-    for (int i = first; i < count * vectors; i += step) {
-      copy_async(to + i / vectors * stride + i % vectors * kVector, from + std::int64_t{i} * kVector);
+  Bf16* const my_weight = reinterpret_cast<Bf16*>(memory);  // [tiles * kRows, stride]
+  Bf16* const my_x = my_weight + tiles * kRows * stride;    // [tokens, stride]
+  const int first_row = static_cast<int>(blockIdx.x) * tiles * kRows;
+  const int last_row = min(first_row + tiles * kRows, rows);
+  const auto fetch = [&](Bf16* to, const Bf16* from, int count) {
+    for (int row = warp; row < count; row += kWarps) {
+      for (int column = lane * kVector; column < columns; column += 32 * kVector) {
+        copy_async(to + row * stride + column, from + std::int64_t{row} * columns + column);
+      }
     }
   };
-  if (works) fetch(my_weight, weight + std::int64_t{first_row} * columns, kRows, lane, 32);
+  fetch(my_weight, weight + std::int64_t{first_row} * columns, last_row - first_row);
   cudaGridDependencySynchronize();
   cudaTriggerProgrammaticLaunchCompletion();
-  fetch(all_x, x, tokens, static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x));
+  fetch(my_x, x, tokens);
   wait_for_copies();
   __syncthreads();
-  if (!works) return;
+  const int tile_row = first_row + warp * kRows;
+  if (warp >= tiles || tile_row >= rows) return;
 
   // Tokens beyond the last repeat it, unused.
   const int column = lane / 8 * kVector;
-  const Bf16* const x_row = all_x + min(lane % 8, tokens - 1) * stride + column;
-  const Bf16* const weight_row = my_weight + lane % 8 * stride + column;
+  const Bf16* const x_row = my_x + min(lane % 8, tokens - 1) * stride + column;
+  const Bf16* const weight_row = my_weight + (warp * kRows + lane % 8) * stride + column;
   float4 sum{};
   Operands now = load_operands(x_row, weight_row);
   for (int k = 0; k < columns; k += kColumns) {
@@ -93,7 +96,7 @@ __global__ void small_gemm_kernel(const Bf16* weight, const Bf16* x, std::int32_
   // Lane i has token i / 4, rows 2 (i % 4) and the next.
   const int token = lane / 4;
   if (token < tokens) {
-    *reinterpret_cast<__nv_bfloat162*>(out + std::int64_t{token} * rows + first_row + lane % 4 * 2) =
+    *reinterpret_cast<__nv_bfloat162*>(out + std::int64_t{token} * rows + tile_row + lane % 4 * 2) =
         __floats2bfloat162_rn(sum.x, sum.y);
   }
 }
@@ -115,15 +118,14 @@ void small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int
     throw std::invalid_argument("small_gemm does not do this shape");
   }
   static const int multiprocessors = count_multiprocessors();
-  // As many warps a block as give every multiprocessor one block, if they find room.
-  const int tiles = rows / kRows;
+  // As many tiles a block as give every multiprocessor one block, if they find room.
+  const int all_tiles = rows / kRows;
   const int tile_bytes = kRows * (columns + kPad) * static_cast<int>(sizeof(Bf16));
   const int x_bytes = tokens * (columns + kPad) * static_cast<int>(sizeof(Bf16));
-  const int warps =
-      std::clamp((tiles + multiprocessors - 1) / multiprocessors, 1, std::min(kMaxWarps, (kMaxShared - x_bytes) / tile_bytes));
-  launch("small_gemm", small_gemm_kernel, dim3(static_cast<unsigned>((tiles + warps - 1) / warps)),
-         dim3(static_cast<unsigned>(warps * 32)), static_cast<std::size_t>(warps * tile_bytes + x_bytes), stream, weight, x,
-         tokens, rows, columns, out);
+  const int tiles =
+      std::clamp((all_tiles + multiprocessors - 1) / multiprocessors, 1, std::min(kWarps, (kMaxShared - x_bytes) / tile_bytes));
+  launch("small_gemm", small_gemm_kernel, dim3(static_cast<unsigned>((all_tiles + tiles - 1) / tiles)), dim3(kWarps * 32),
+         static_cast<std::size_t>(tiles * tile_bytes + x_bytes), stream, weight, x, tokens, rows, columns, tiles, out);
 }
 
 }  // namespace tokenyard::kernels
