@@ -19,8 +19,9 @@ endif()
 add_compile_options(-ffp-contract=off)
 
 add_library(tokenyard_warnings INTERFACE)
-target_compile_options(tokenyard_warnings INTERFACE -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow
-  $<$<COMPILE_LANGUAGE:CXX>:-Wpedantic>)  # what nvcc hands on to the host compiler is not ISO C++
+target_compile_options(tokenyard_warnings INTERFACE -Wall -Wextra -Wconversion -Wshadow
+  # What nvcc hands on to the host compiler is not ISO C++, and spells array sizes as int.
+  $<$<COMPILE_LANGUAGE:CXX>:-Wpedantic> $<$<COMPILE_LANGUAGE:CXX>:-Wsign-conversion>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(tokenyard_warnings INTERFACE -Wno-restrict)  # false alarm on std::string + (GCC bug 105651)
 endif()

@@ -31,22 +31,17 @@ double time_us(int count, const std::function<void(kernels::Stream)>& launch) {
   using gpu::check;
   constexpr int kWarm = 3;
   constexpr int kReplays = 15;
+  const gpu::CapturedGraph graph(launch);
   cudaStream_t stream;
-  cudaGraph_t graph;
-  cudaGraphExec_t executable;
   cudaEvent_t begin;
   cudaEvent_t end;
   check(cudaStreamCreate(&stream), "cudaStreamCreate");
-  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capturing");
-  launch(stream);
-  check(cudaStreamEndCapture(stream, &graph), "capturing");
-  check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
   check(cudaEventCreate(&begin), "cudaEventCreate");
   check(cudaEventCreate(&end), "cudaEventCreate");
   std::vector<double> times;
   for (int i = 0; i < kWarm + kReplays; ++i) {
     check(cudaEventRecord(begin, stream), "cudaEventRecord");
-    check(cudaGraphLaunch(executable, stream), "cudaGraphLaunch");
+    graph.launch(stream);
     check(cudaEventRecord(end, stream), "cudaEventRecord");
     check(cudaStreamSynchronize(stream), "running");
     float ms = 0;
@@ -55,8 +50,6 @@ double time_us(int count, const std::function<void(kernels::Stream)>& launch) {
   }
   cudaEventDestroy(begin);
   cudaEventDestroy(end);
-  cudaGraphExecDestroy(executable);
-  cudaGraphDestroy(graph);
   cudaStreamDestroy(stream);
   std::nth_element(times.begin(), times.begin() + kReplays / 2, times.end());
   return times[kReplays / 2];

@@ -49,6 +49,21 @@ void synchronize() {
   check(cudaGetLastError(), "running");
 }
 
+CapturedGraph::CapturedGraph(const std::function<void(kernels::Stream)>& launch) {
+  cudaStream_t stream;
+  check(cudaStreamCreate(&stream), "cudaStreamCreate");
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capturing");
+  launch(stream);
+  check(cudaStreamEndCapture(stream, &graph_), "capturing");
+  check(cudaGraphInstantiate(&executable_, graph_, 0), "cudaGraphInstantiate");
+  check(cudaStreamDestroy(stream), "cudaStreamDestroy");
+}
+
+CapturedGraph::~CapturedGraph() {
+  cudaGraphExecDestroy(executable_);
+  cudaGraphDestroy(graph_);
+}
+
 void fill_random(Bf16* data, std::size_t size, std::uint32_t seed, float scale) {
   fill_random_kernel<<<1024, 256>>>(data, size, seed, scale);
   check(cudaGetLastError(), "fill_random");

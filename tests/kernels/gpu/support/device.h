@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +52,21 @@ class DeviceArray {
  private:
   T* data_ = nullptr;
   std::size_t size_;
+};
+
+// What `launch` puts into the stream, to be launched again and again.
+class CapturedGraph {
+ public:
+  explicit CapturedGraph(const std::function<void(kernels::Stream)>& launch);
+  CapturedGraph(const CapturedGraph&) = delete;
+  CapturedGraph& operator=(const CapturedGraph&) = delete;
+  ~CapturedGraph();
+
+  void launch(kernels::Stream stream) const { check(cudaGraphLaunch(executable_, stream), "cudaGraphLaunch"); }
+
+ private:
+  cudaGraph_t graph_ = nullptr;
+  cudaGraphExec_t executable_ = nullptr;
 };
 
 // Independent numbers, mean 0 and about `scale` as standard deviation, a function of (seed, index).

@@ -1,0 +1,61 @@
+// Attention over paged K/V: docs/kernels/attention.md.
+//
+// A step's rows become work items on the host (attention_plan.h). The launchers have fixed grids and read the number of items
+// on the device, so that one captured CUDA graph serves every context.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/attention_plan.h"
+#include "kernels/device.h"
+
+namespace tokenyard::kernels {
+
+// bf16 [layer][K|V][block][kv_head][slot][head_dim].
+struct KvShape {
+  std::int32_t layers;
+  std::int32_t blocks;
+  std::int32_t kv_heads;
+  std::int32_t block_size;  // a multiple of 16
+  std::int32_t head_dim;    // 64 or 128
+};
+
+// A K/V cache on the current device, with the description of it that the card's copy engine (TMA) reads.
+class AttentionCache {
+ public:
+  // REQUIRES: `data` is aligned to 16 bytes and outlives this; less than 2^31 rows of head_dim numbers. Throws DeviceError.
+  AttentionCache(Bf16* data, const KvShape& shape);
+
+  const KvShape& shape() const { return shape_; }
+  const void* tensor_map() const { return tensor_map_; }
+  unsigned multiprocessors() const { return multiprocessors_; }
+
+ private:
+  KvShape shape_;
+  unsigned multiprocessors_;
+  alignas(64) unsigned char tensor_map_[128];  // a CUtensorMap
+};
+
+// Arrays in device memory. Work and tables are inputs of the step: written before its first kernel.
+struct AttentionStep {
+  AttentionWork work;
+  const std::int32_t* tables;  // [rows][table_stride] block ids
+  std::int32_t table_stride;   // blocks a row may have
+  // Partial results of decoding rows, the unnormalised sum of values with its greatest exponent and its total.
+  float* partial_values;  // [decode_items][heads][head_dim]
+  float* partial_shares;  // [decode_items][heads][2]
+  std::int32_t* tickets;  // [2], zero before the first launch; every launch leaves them so
+};
+
+// How the decode kernel divides work among warps; the bits are the same. `automatic`: teams when there is little work.
+enum class DecodeSplit : std::int32_t { automatic, warps, teams };
+
+// q and out: [tokens][heads][head_dim], heads = kv_heads x group, 1 <= group <= 8.
+// Rows of one token. `rows`: how many of them the launch has room for (the padded batch size).
+void decode_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
+                      std::int32_t rows, const Bf16* q, Bf16* out, Stream stream, DecodeSplit split = DecodeSplit::automatic);
+// Rows of more than one.
+void prefill_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
+                       const Bf16* q, Bf16* out, Stream stream);
+
+}  // namespace tokenyard::kernels

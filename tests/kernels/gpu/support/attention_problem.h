@@ -1,0 +1,67 @@
+// Requests with K/V in a paged cache, for the tests and benchmarks of attention.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/attention.h"
+#include "tests/kernels/gpu/support/device.h"
+
+namespace tokenyard::gpu {
+
+// K, V and queries are functions of (content, layer, head, position): equal contents are equal wherever their blocks lie.
+struct AttentionRequest {
+  std::uint32_t content;
+  std::int32_t context;
+};
+
+class AttentionProblem {
+ public:
+  // Blocks are shuffled; what belongs to no position of a request is poisoned. `max_tokens`: of a step.
+  AttentionProblem(const kernels::KvShape& shape, std::int32_t group, std::vector<AttentionRequest> requests,
+                   std::int32_t max_tokens, std::uint32_t seed);
+
+  // Makes `rows` the step; their tables are indices of requests, their tokens are set here, in order.
+  void plan(std::vector<kernels::AttentionRow> rows);
+  std::int32_t num_tokens() const { return num_tokens_; }
+  std::int64_t kv_bytes() const;  // of one layer that the step's decoding rows read
+
+  void launch_decode(std::int32_t layer, kernels::DecodeSplit split, kernels::Stream stream) const;
+  void launch_prefill(std::int32_t layer, kernels::Stream stream) const;
+  // A kernel anyone would write first. REQUIRES: rows of one token, contexts below 50,000.
+  void launch_simple(std::int32_t layer, kernels::Stream stream) const;
+  // Both, from poisoned buffers. [num_tokens][heads][head_dim]
+  std::vector<Bf16> attend(std::int32_t layer, kernels::DecodeSplit split = kernels::DecodeSplit::automatic);
+  std::vector<Bf16> attend_simply(std::int32_t layer);
+  std::vector<Bf16> attend_by(const CapturedGraph& graph);
+  // In double precision.
+  std::vector<double> reference(std::int32_t layer) const;
+
+  // Numbers of one token's output.
+  std::size_t token_size() const { return static_cast<std::size_t>(shape_.kv_heads * group_ * shape_.head_dim); }
+
+ private:
+  kernels::AttentionStep step() const;
+  std::vector<Bf16> result() const;
+
+  kernels::KvShape shape_;
+  std::int32_t group_;
+  std::vector<AttentionRequest> requests_;
+  std::int32_t table_stride_;
+  kernels::AttentionCapacity capacity_;
+  DeviceArray<std::int32_t> tables_;
+  DeviceArray<Bf16> kv_;
+  kernels::AttentionCache cache_;
+  DeviceArray<Bf16> q_;
+  DeviceArray<Bf16> out_;
+  DeviceArray<std::byte> work_;
+  DeviceArray<float> values_;
+  DeviceArray<float> shares_;
+  DeviceArray<std::int32_t> tickets_;
+  DeviceArray<kernels::AttentionRow> rows_on_device_;
+  std::vector<kernels::AttentionRow> rows_;
+  std::int32_t num_tokens_ = 0;
+};
+
+}  // namespace tokenyard::gpu
