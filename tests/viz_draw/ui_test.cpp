@@ -145,6 +145,23 @@ TEST_CASE_METHOD(OneRun, "Digits toggle panels, Z shows one alone") {
   CHECK(rig.screen.find(Panel::steps) != nullptr);
 }
 
+TEST_CASE_METHOD(OneRun, "A panel that is asked for takes the place of less telling ones") {
+  Rig rig(app);
+  REQUIRE(rig.screen.find(Panel::latency) != nullptr);
+  rig.type('i');
+  rig.type('h');
+  CHECK(app.shown[static_cast<std::size_t>(Panel::what_if)]);
+  CHECK(rig.screen.find(Panel::compare) != nullptr);
+  CHECK(rig.screen.find(Panel::latency) == nullptr);
+  for (const Drawn& drawn : rig.screen.drawn()) {
+    INFO(info_of(drawn.panel).name);
+    CHECK(drawn.picture.box.height() >= info_of(drawn.panel).least * ImGui::GetFontSize());
+  }
+  rig.type('i');
+  rig.type('h');
+  CHECK(rig.screen.find(Panel::latency) != nullptr);
+}
+
 TEST_CASE_METHOD(OneRun, "A search finds preemptions one after the other, and ids") {
   Rig rig(app);
   rig.type('/');

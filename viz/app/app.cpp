@@ -280,7 +280,7 @@ void pin(App& app) {
 void toggle(App& app, Panel panel) {
   bool& shown = app.shown[static_cast<std::size_t>(panel)];
   shown = !shown;
-  app.panels_chosen = true;
+  app.wish[static_cast<std::size_t>(panel)] = shown ? 1 : -1;
   app.alone.reset();
 }
 
@@ -431,6 +431,7 @@ void set_order(App& app, LaneOrder order) {
 
 void set_panels(App& app, const std::vector<Panel>& panels) {
   app.shown.fill(false);
+  app.wish.fill(0);
   for (const Panel panel : panels) app.shown[static_cast<std::size_t>(panel)] = true;
   app.panels_chosen = true;
 }

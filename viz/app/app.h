@@ -71,8 +71,9 @@ struct App {
   int speed = 0;        // playback runs 4^speed times as fast as the trace's clock
   bool follow = false;  // files that grow
   std::array<bool, kPanels> shown{};
-  bool panels_chosen = false;  // else the window's size decides
-  std::optional<Panel> alone;  // fills the window
+  bool panels_chosen = false;               // all of them, by --panels or a lesson; else the window's size decides,
+  std::array<std::int8_t, kPanels> wish{};  // but for single ones: 1 shown, -1 hidden
+  std::optional<Panel> alone;               // fills the window
   Theme theme = Theme::dark;
   float scale = 1;                                  // 1 .. 3
   bool theme_chosen = false, scale_chosen = false;  // for this time, against what is remembered

@@ -11,7 +11,7 @@ constexpr std::array<PanelInfo, kPanels> kInfo = {{
      "Green: a token a step. Yellow: holds memory, not in this batch. Crossed out: padding. Hatched: preempted, to be computed "
      "again.",
      true, 6, 3},
-    {"steps", "Step latency", "A bar a step: how long it took, and what for. Below it the batch that caused it.", true, 5,
+    {"steps", "Step latency", "A bar a step: how long it took, and what for. The batch panel shows what caused it.", true, 5,
      1.4F},
     {"batch", "Batch", "A bar a step: tokens computed for prompts and for answers, against the token budget and the seats.",
      true, 5, 1.4F},

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "viz/draw/paint.h"
 
@@ -101,29 +102,39 @@ void Screen::decide_panels(float height) {
   app_.shown.fill(false);
   const float line = style_.em * 1.2F;
   const bool several = app_.sides.size() > 1;
-  const auto fill = [&](const std::vector<Panel>& wanted) {
+  const auto wish = [&](Panel panel) { return app_.wish[static_cast<std::size_t>(panel)]; };
+  const auto needs = [&](Panel panel) { return (info_of(panel).least + header_lines()) * line; };
+  // Of a column's panels the wished for ones first, then the others in this order.
+  const auto fill = [&](std::span<const Panel> column, const std::vector<Panel>& usual) {
     float left = height;
-    bool first = true;
-    for (const Panel panel : wanted) {
-      const float needs = (info_of(panel).least + header_lines()) * line;
-      if (needs > left && !first) continue;
-      app_.shown[static_cast<std::size_t>(panel)] = true;
-      left -= needs;
-      first = false;
+    bool any = false;
+    for (const Panel panel : column) {
+      if (wish(panel) <= 0) continue;
+      app_.shown[static_cast<std::size_t>(panel)] = any = true;
+      left -= needs(panel);
+    }
+    for (const Panel panel : usual) {
+      if (wish(panel) != 0 || (needs(panel) > left && any)) continue;
+      app_.shown[static_cast<std::size_t>(panel)] = any = true;
+      left -= needs(panel);
     }
   };
   if (several) {
-    fill({Panel::requests, Panel::steps, Panel::blocks, Panel::batch});
-    if (width_ >= kThreeColumns * style_.em) fill({Panel::compare, Panel::why, Panel::latency});
+    constexpr Panel kTraceColumn[] = {Panel::requests, Panel::steps, Panel::batch, Panel::counters, Panel::blocks};
+    constexpr Panel kSideColumn[] = {Panel::compare, Panel::what_if, Panel::table,  Panel::prefix,
+                                     Panel::latency, Panel::why,     Panel::details};
+    fill(kTraceColumn, {Panel::requests, Panel::steps, Panel::blocks, Panel::batch});
+    const std::vector<Panel> side = {Panel::compare, Panel::why, Panel::latency};
+    fill(kSideColumn, width_ >= kThreeColumns * style_.em ? side : std::vector<Panel>());
   } else {
-    fill({Panel::requests, Panel::steps, Panel::batch, Panel::counters});
+    fill(kTimelines, {Panel::requests, Panel::steps, Panel::batch, Panel::counters});
     const bool caches = app_.side().model->header().engine.enable_prefix_caching;
     const bool selected = app_.side().selected >= 0;
     std::vector<Panel> beside = {Panel::blocks, Panel::why, Panel::latency};
     if (selected) beside.push_back(Panel::table);
     if (caches) beside.push_back(Panel::prefix);
     beside.push_back(Panel::details);
-    fill(beside);
+    fill(kBeside, beside);
   }
 }
 
