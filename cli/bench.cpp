@@ -142,13 +142,15 @@ std::string card_table(const Work& work, const CudaFacts& facts, double bandwidt
   const double weights = static_cast<double>(work.steps) * static_cast<double>(facts.weight_bytes);
   const double rate = kv_bytes / seconds(d.attention);
   const double floor = (kv_bytes + weights) / bandwidth;
-  out += fmt::format("Decode attention: {:.2f} TB of K/V at {:.2f} TB/s, {:.0f} % of the {:.2f} TB/s this card reads at\n", kv_bytes / 1e12,
-                     rate / 1e12, 100 * rate / bandwidth, bandwidth / 1e12);
-  out += fmt::format("Mean decode step: {:.3f} ms; its weights and K/V take {:.3f} ms to read\n",
-                     seconds(d.total()) * 1e3 / static_cast<double>(work.decode_steps),
-                     (kv_bytes / static_cast<double>(work.decode_steps) + static_cast<double>(facts.weight_bytes)) / bandwidth * 1e3);
-  out += fmt::format("Floor, reading {:.2f} TB of weights and the K/V once: {:.2f} s; this run {:.2f} s, {:.0f} % of the card's speed\n",
-                     weights / 1e12, floor, seconds(duration), 100 * floor / seconds(duration));
+  out += fmt::format("Decode attention: {:.2f} TB of K/V at {:.2f} TB/s, {:.0f} % of the {:.2f} TB/s this card reads at\n",
+                     kv_bytes / 1e12, rate / 1e12, 100 * rate / bandwidth, bandwidth / 1e12);
+  out += fmt::format(
+      "Mean decode step: {:.3f} ms; its weights and K/V take {:.3f} ms to read\n",
+      seconds(d.total()) * 1e3 / static_cast<double>(work.decode_steps),
+      (kv_bytes / static_cast<double>(work.decode_steps) + static_cast<double>(facts.weight_bytes)) / bandwidth * 1e3);
+  out += fmt::format(
+      "Floor, reading {:.2f} TB of weights and the K/V once: {:.2f} s; this run {:.2f} s, {:.0f} % of the card's speed\n",
+      weights / 1e12, floor, seconds(duration), 100 * floor / seconds(duration));
   return out;
 }
 
@@ -176,7 +178,8 @@ int bench(const Options& options) {
   const CudaFacts facts = backend.facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
   fmt::print(stderr, "{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,
-             static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs, start_s);
+             static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs,
+             start_s);
 
   std::unique_ptr<TraceWriter> trace;
   if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
@@ -185,8 +188,8 @@ int bench(const Options& options) {
   Engine engine(config, watch, {slo, trace.get()});
   if (trace) {
     const std::string hardware = fmt::format(R"({{"name":"{}"}})", facts.device);
-    trace->on_header({"tokenyard " TOKENYARD_VERSION, "cuda", engine.scheduler().config(), scenario.json, to_json(*scenario.model),
-                      hardware});
+    trace->on_header({"tokenyard " TOKENYARD_VERSION, "cuda", engine.scheduler().config(), scenario.json,
+                      to_json(*scenario.model), hardware});
   }
   {
     Progress progress;
@@ -217,7 +220,8 @@ int bench(const Options& options) {
 
 int bench(const Options&) {
   throw InputError(
-      "tokenyard bench measures a GPU, and this program was built without CUDA: install the CUDA toolkit (12.3 or newer) and build "
+      "tokenyard bench measures a GPU, and this program was built without CUDA: install the CUDA toolkit (12.3 or newer) and "
+      "build "
       "again; `tokenyard simulate` needs none");
 }
 
@@ -228,7 +232,8 @@ int bench(const Options&) {
 void add_bench(CLI::App& app, Run& chosen) {
   auto* command = app.add_subcommand("bench", "Run a scenario on this machine's GPU and hold it against what the card can do");
   auto options = std::make_shared<Options>();
-  command->add_option("scenario", options->scenario, "nano-vLLM's benchmark by default; any scenario, Azure CSV or Mooncake JSONL")
+  command
+      ->add_option("scenario", options->scenario, "nano-vLLM's benchmark by default; any scenario, Azure CSV or Mooncake JSONL")
       ->capture_default_str();
   command->add_option("--shape", options->shape, "Random weights in the shape of this model (qwen3-0.6b, llama-3.1-8b ...)");
   command->add_option("--model", options->model, "The weights of a Hugging Face folder")->type_name("FOLDER");

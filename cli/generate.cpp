@@ -232,7 +232,8 @@ int generate(const Options& options, const GenerationArguments& arguments) {
     fmt::print(stderr, "{}", result_table(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
   }
   if (trace) trace->flush();
-  if (!options.json.empty()) write_file(options.json, result_json(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
+  if (!options.json.empty())
+    write_file(options.json, result_json(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
   return all_well ? 0 : 2;
 }
 

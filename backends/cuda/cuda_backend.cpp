@@ -48,7 +48,8 @@ void check_config(const ModelConfig& model, const EngineConfig& config, const Cu
   if (const auto wrong = validate(checked)) throw std::invalid_argument(*wrong);
   if (const std::string why = unsupported_by_cuda(model); !why.empty()) throw std::invalid_argument(why);
   if (config.block_size % 16 != 0 || config.block_size > 256) {
-    throw std::invalid_argument(fmt::format("block_size is {}; the CUDA backend takes multiples of 16 up to 256", config.block_size));
+    throw std::invalid_argument(
+        fmt::format("block_size is {}; the CUDA backend takes multiples of 16 up to 256", config.block_size));
   }
   if (options.num_ids < 0 || options.num_ids > model.vocabulary) {
     throw std::invalid_argument(fmt::format("the tokenizer knows {} token ids, more than the model's vocabulary of {}",
@@ -68,8 +69,9 @@ std::string unsupported_by_cuda(const ModelConfig& model) {
     return fmt::format("{} heads share a K/V head; the CUDA backend computes up to 8, --backend cpu any number", model.group());
   }
   if (model.hidden % 8 != 0 || model.intermediate % 8 != 0 || model.hidden > 8192) {
-    return fmt::format("hidden size {} and intermediate size {}: the CUDA backend takes multiples of 8 and up to 8192 hidden units",
-                       model.hidden, model.intermediate);
+    return fmt::format(
+        "hidden size {} and intermediate size {}: the CUDA backend takes multiples of 8 and up to 8192 hidden units",
+        model.hidden, model.intermediate);
   }
   return {};
 }
@@ -266,9 +268,10 @@ class CudaBackend::Impl {
     const std::int64_t fit = std::max<std::int64_t>(0, budget) / block_bytes;
     num_blocks_ = static_cast<std::int32_t>(std::min({fit, wanted, addressable}));
     if (fit < 2) {
-      throw BackendError(fmt::format("out of GPU memory: {} MiB are left for K/V, a block of {} tokens takes {} MiB; "
-                                     "lower max_num_batched_tokens or max_model_len",
-                                     std::max<std::int64_t>(0, budget) >> 20, config_.block_size, (block_bytes >> 20) + 1));
+      throw BackendError(
+          fmt::format("out of GPU memory: {} MiB are left for K/V, a block of {} tokens takes {} MiB; "
+                      "lower max_num_batched_tokens or max_model_len",
+                      std::max<std::int64_t>(0, budget) >> 20, config_.block_size, (block_bytes >> 20) + 1));
     }
     cache_memory_ = DeviceMemory(block_bytes * num_blocks_, "the K/V cache");
     // Slots that nothing was written to are read behind a mask; they must be numbers.
@@ -296,9 +299,8 @@ class CudaBackend::Impl {
   void capture() {
     for (auto size = row_sizes_.rbegin(); size != row_sizes_.rend(); ++size) {
       const StepShape shape{*size, *size, false};
-      on_device([&] {
-        graphs_.emplace(*size, Graph::capture(stream_, [&] { forward_.enqueue(shape, timer(), stream_, true); }));
-      });
+      on_device(
+          [&] { graphs_.emplace(*size, Graph::capture(stream_, [&] { forward_.enqueue(shape, timer(), stream_, true); })); });
     }
   }
 
@@ -307,7 +309,8 @@ class CudaBackend::Impl {
     const std::int64_t block = std::int64_t{model_.num_kv_heads} * config_.block_size * model_.head_dim;
     for (std::size_t done = 0; done < copies.size(); done += kMostCopies) {
       const std::size_t count = std::min<std::size_t>(kMostCopies, copies.size() - done);
-      check(cudaMemcpyAsync(pairs_memory_.data(), copies.data() + done, count * sizeof(BlockCopy), cudaMemcpyHostToDevice, stream_),
+      check(cudaMemcpyAsync(pairs_memory_.data(), copies.data() + done, count * sizeof(BlockCopy), cudaMemcpyHostToDevice,
+                            stream_),
             "moving blocks");
       kernels::copy_blocks(reinterpret_cast<Bf16*>(cache_memory_.data()), 2 * model_.num_layers, num_blocks_,
                            static_cast<std::int32_t>(block), reinterpret_cast<const kernels::BlockPair*>(pairs_memory_.data()),

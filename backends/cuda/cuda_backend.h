@@ -42,8 +42,8 @@ struct CudaFacts {
 class CudaBackend final : public Backend {
  public:
   // REQUIRES: the engine has the same configuration. The pool has config.num_blocks blocks, or as many as fit (limits() tells);
-  // 0: as many as fit. At most 1024 log probabilities a token are reported. Throws BackendError when the card cannot do it, std::invalid_argument for the configuration or a shape
-  // that has no kernels; one sentence.
+  // 0: as many as fit. At most 1024 log probabilities a token are reported. Throws BackendError when the card cannot do it,
+  // std::invalid_argument for the configuration or a shape that has no kernels; one sentence.
   CudaBackend(cuda::DeviceWeights weights, const EngineConfig& config, CudaOptions options = {});
   ~CudaBackend() override;
 

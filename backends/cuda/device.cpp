@@ -33,7 +33,8 @@ void fail(cudaError_t error, const std::string& what) {
     case cudaErrorDevicesUnavailable:
       throw BackendError("the GPU is in use by a process that does not share it (compute mode exclusive)");
     default:
-      throw BackendError(fmt::format("the GPU failed while {}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error)));
+      throw BackendError(
+          fmt::format("the GPU failed while {}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error)));
   }
 }
 
@@ -85,8 +86,8 @@ DeviceMemory::DeviceMemory(std::int64_t bytes, const char* what) : bytes_(bytes)
   const cudaError_t error = cudaMalloc(&data, static_cast<std::size_t>(bytes));
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    throw BackendError(fmt::format("out of GPU memory: {} needs {} MiB, {} MiB are free", what, mebibytes(bytes),
-                                   mebibytes(free_memory())));
+    throw BackendError(
+        fmt::format("out of GPU memory: {}: {} MiB are needed, {} MiB are free", what, mebibytes(bytes), mebibytes(free_memory())));
   }
   check(error, what);
   data_ = static_cast<std::byte*>(data);

@@ -24,7 +24,9 @@ StepParts StepTimer::parts() const {
   layer_parts.attention = between(heads, attention);
   const double one = static_cast<double>(std::max<TimeNs>(1, layer_parts.total()));
   const TimeNs all = between(begin, head);
-  const auto share = [&](TimeNs part) { return static_cast<TimeNs>(static_cast<double>(all) * static_cast<double>(part) / one); };
+  const auto share = [&](TimeNs part) {
+    return static_cast<TimeNs>(static_cast<double>(all) * static_cast<double>(part) / one);
+  };
   StepParts parts;
   parts.gemm = share(layer_parts.gemm);
   parts.attention = share(layer_parts.attention);
@@ -34,8 +36,8 @@ StepParts StepTimer::parts() const {
 }
 
 Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const std::vector<std::int32_t>& tokens,
-                 const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids,
-                 std::int32_t top_capacity, const SampledRows& sampled, cudaStream_t stream)
+                 const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids, std::int32_t top_capacity,
+                 const SampledRows& sampled, cudaStream_t stream)
     : weights_(weights),
       config_(weights.config()),
       inputs_(inputs),
@@ -106,7 +108,8 @@ void Forward::enqueue(const StepShape& shape, const StepTimer* timer, cudaStream
     if (timer != nullptr) timer->record(at, stream, capturing);
   };
   mark(StepTimer::begin);
-  kernels::embed({weights_.embedding(), arrays.ids, nullptr, residual_, config_.vocabulary, config_.hidden}, shape.tokens, stream);
+  kernels::embed({weights_.embedding(), arrays.ids, nullptr, residual_, config_.vocabulary, config_.hidden}, shape.tokens,
+                 stream);
   layers(shape, arrays, timer, stream, capturing);
   mark(StepTimer::head);
   logits_of(arrays.head_tokens, shape.head_rows, stream);
@@ -148,16 +151,18 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
       if (timer != nullptr && i == timed) timer->record(at, stream, capturing);
     };
     mark(StepTimer::layer);
-    kernels::add_and_norm({residual_, i == 0 ? nullptr : branch_, w.attention_norm, config_.norm_epsilon, config_.hidden, normed_},
-                          tokens, stream);
+    kernels::add_and_norm(
+        {residual_, i == 0 ? nullptr : branch_, w.attention_norm, config_.norm_epsilon, config_.hidden, normed_}, tokens,
+        stream);
     mark(StepTimer::norm);
     gemms_[kQkv].run(w.qkv, normed_, qkv_, tokens, stream);
     mark(StepTimer::qkv);
     auto* const keys = reinterpret_cast<Bf16*>(reinterpret_cast<std::uint16_t*>(cache_data_) + 2 * index * plane);
     auto* const values = reinterpret_cast<Bf16*>(reinterpret_cast<std::uint16_t*>(keys) + plane);
-    kernels::prepare_heads({qkv_, w.qkv_bias, w.q_norm, w.k_norm, cosine_, sine_, arrays.positions, arrays.slots, q_, keys, values,
-                            config_.norm_epsilon, config_.num_heads, config_.num_kv_heads, config_.head_dim, kv.block_size},
-                           tokens, stream);
+    kernels::prepare_heads(
+        {qkv_, w.qkv_bias, w.q_norm, w.k_norm, cosine_, sine_, arrays.positions, arrays.slots, q_, keys, values,
+         config_.norm_epsilon, config_.num_heads, config_.num_kv_heads, config_.head_dim, kv.block_size},
+        tokens, stream);
     mark(StepTimer::heads);
     kernels::decode_attention(*cache_, index, config_.group(), attention, rows, q_, attended_, stream);
     if (shape.prefill) kernels::prefill_attention(*cache_, index, config_.group(), attention, q_, attended_, stream);
@@ -176,8 +181,8 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
 }
 
 const Bf16* Forward::logits_of(const std::int32_t* head_tokens, std::int32_t rows, cudaStream_t stream) const {
-  kernels::gather_and_norm({residual_, branch_, weights_.final_norm(), config_.norm_epsilon, config_.hidden, head_in_}, head_tokens,
-                           rows, stream);
+  kernels::gather_and_norm({residual_, branch_, weights_.final_norm(), config_.norm_epsilon, config_.hidden, head_in_},
+                           head_tokens, rows, stream);
   gemms_[kHead].run(weights_.head(), head_in_, logits_, rows, stream);
   return logits_;
 }

@@ -95,9 +95,8 @@ std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(const Product& product) const
         "choosing a product");
   cublasLtMatmulHeuristicResult_t results[kCandidates];
   int count = 0;
-  const cublasStatus_t status =
-      cublasLtMatmulAlgoGetHeuristic(cublas_, matmul_.get(), w_.get(), product.x.get(), product.y.get(), product.y.get(), raw,
-                                     kCandidates, results, &count);
+  const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+      cublas_, matmul_.get(), w_.get(), product.x.get(), product.y.get(), product.y.get(), raw, kCandidates, results, &count);
   std::vector<cublasLtMatmulAlgo_t> out;
   if (status == CUBLAS_STATUS_NOT_SUPPORTED) return out;
   check(status, "choosing a product");

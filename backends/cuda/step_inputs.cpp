@@ -9,7 +9,7 @@
 namespace tokenyard::cuda {
 namespace {
 
-constexpr std::int64_t kUpdates = 1 << 16;     // table updates, or occurrences, brought at a time
+constexpr std::int64_t kUpdates = 1 << 16;    // table updates, or occurrences, brought at a time
 constexpr std::size_t kMaskedIds = 1u << 18;  // ids that min_tokens may mask in one step
 
 std::int32_t blocks_for(std::int32_t tokens, std::int32_t block_size) { return (tokens + block_size - 1) / block_size; }
@@ -117,9 +117,8 @@ void StepInputs::upload(const StepPlan& plan, const StepShape& shape, cudaStream
     throw BackendError(fmt::format("the requests of one step mask {} stop ids; at most {} fit", masked_.size(), kMaskedIds));
   }
   if (!masked_.empty()) copy_to_device(masked_memory_.data(), masked_.data(), masked_.size() * 4, stream);
-  const std::size_t bytes =
-      static_cast<std::size_t>(fixed_bytes(shape)) +
-      kernels::AttentionWork::bytes(attention_capacity(shape), host.attention.counts->decode);
+  const std::size_t bytes = static_cast<std::size_t>(fixed_bytes(shape)) +
+                            kernels::AttentionWork::bytes(attention_capacity(shape), host.attention.counts->decode);
   copy_to_device(device_.data(), pinned_.data(), bytes, stream);
 }
 

