@@ -33,20 +33,24 @@ std::pair<double, double> cos_sin(double x) {
 
 }  // namespace
 
-std::vector<double> rope_frequencies(const ModelConfig& config) {
-  std::vector<double> out;
-  const double pi = 3.14159265358979323846;
+// Each operation rounded to single precision, in transformers' order (_compute_llama3_parameters): one last bit of a frequency
+// is 1e-3 radians at position 30,000.
+std::vector<float> rope_frequencies(const ModelConfig& config) {
+  std::vector<float> out;
   for (std::int32_t i = 0; i < config.head_dim / 2; ++i) {
-    double frequency = portable_exp(-portable_log(config.rope_theta) * (2.0 * i / config.head_dim));
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(config.head_dim);
+    float frequency = 1 / static_cast<float>(portable_exp(portable_log(config.rope_theta) * exponent));
     if (config.rope_scaling) {
-      // Llama 3.1's rule (Hugging Face's _compute_llama3_parameters): turns over the original context decide.
       const RopeScaling& scaling = *config.rope_scaling;
-      const double turns = scaling.original_context * frequency / (2 * pi);
-      if (turns < scaling.low_freq_factor) {
-        frequency /= scaling.factor;
-      } else if (turns <= scaling.high_freq_factor) {
-        const double kept = (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
-        frequency = (1 - kept) * frequency / scaling.factor + kept * frequency;
+      const auto factor = static_cast<float>(scaling.factor);
+      const auto low = static_cast<float>(scaling.low_freq_factor);
+      const auto range = static_cast<float>(scaling.high_freq_factor - scaling.low_freq_factor);
+      const float wavelength = 6.28318530717958648f / frequency;
+      if (wavelength > static_cast<float>(scaling.original_context / scaling.low_freq_factor)) {
+        frequency /= factor;
+      } else if (wavelength >= static_cast<float>(scaling.original_context / scaling.high_freq_factor)) {
+        const float kept = (static_cast<float>(scaling.original_context) / wavelength - low) / range;
+        frequency = (1 - kept) * frequency / factor + kept * frequency;
       }
     }
     out.push_back(frequency);
@@ -55,14 +59,14 @@ std::vector<double> rope_frequencies(const ModelConfig& config) {
 }
 
 RopeTable make_rope_table(const ModelConfig& config, std::int32_t positions) {
-  const std::vector<double> frequencies = rope_frequencies(config);
+  const std::vector<float> frequencies = rope_frequencies(config);
   RopeTable table;
   table.half = config.head_dim / 2;
   table.cos.reserve(static_cast<std::size_t>(positions) * frequencies.size());
   table.sin.reserve(static_cast<std::size_t>(positions) * frequencies.size());
   for (std::int32_t p = 0; p < positions; ++p) {
-    for (const double frequency : frequencies) {
-      const auto [cosine, sine] = cos_sin(p * frequency);
+    for (const float frequency : frequencies) {
+      const auto [cosine, sine] = cos_sin(static_cast<float>(p) * frequency);
       table.cos.push_back(static_cast<float>(cosine));
       table.sin.push_back(static_cast<float>(sine));
     }

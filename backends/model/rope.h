@@ -16,10 +16,11 @@ struct RopeTable {
   std::vector<float> sin;  // [positions, half]
 };
 
-// Angles in double, rounded once; without libm, so the same everywhere. O(positions x half).
+// Angles in single precision, as transformers has them and models were trained: at far positions they differ from exact ones.
+// Their cos and sin are rounded once; without libm, so the same everywhere. O(positions x half).
 RopeTable make_rope_table(const ModelConfig& config, std::int32_t positions);
 
 // Radians a token, [head_dim / 2].
-std::vector<double> rope_frequencies(const ModelConfig& config);
+std::vector<float> rope_frequencies(const ModelConfig& config);
 
 }  // namespace tokenyard

@@ -23,7 +23,7 @@ LLAMA3 = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_fre
 
 def models():
     """(name, config, dtype, shard size)"""
-    base = dict(hidden_size=96, intermediate_size=160, num_hidden_layers=3, vocab_size=211, max_position_embeddings=512,
+    base = dict(hidden_size=96, intermediate_size=160, num_hidden_layers=3, vocab_size=211, max_position_embeddings=4096,
                 rms_norm_eps=1e-6, initializer_range=0.2)
     yield "qwen3, tied, group 2", Qwen3Config(**base, num_attention_heads=4, num_key_value_heads=2, head_dim=32,
                                               tie_word_embeddings=True), torch.bfloat16, None
@@ -55,7 +55,7 @@ def main(dump_logits):
             shards = len(list(pathlib.Path(folder).glob("*.safetensors")))
             assert (shards > 1) == bool(shard)
             model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-            sequences = [torch.randint(0, config.vocab_size, (n,)).tolist() for n in (1, 7, 300, 400)]
+            sequences = [torch.randint(0, config.vocab_size, (n,)).tolist() for n in (1, 7, 300, 4000)]
             out = pathlib.Path(folder) / "logits"
             subprocess.run([dump_logits, folder, out], check=True, text=True,
                            input="".join(" ".join(map(str, ids)) + "\n" for ids in sequences))
