@@ -86,8 +86,8 @@ DeviceMemory::DeviceMemory(std::int64_t bytes, const char* what) : bytes_(bytes)
   const cudaError_t error = cudaMalloc(&data, static_cast<std::size_t>(bytes));
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    throw BackendError(
-        fmt::format("out of GPU memory: {}: {} MiB are needed, {} MiB are free", what, mebibytes(bytes), mebibytes(free_memory())));
+    throw BackendError(fmt::format("out of GPU memory: {}: {} MiB are needed, {} MiB are free", what, mebibytes(bytes),
+                                   mebibytes(free_memory())));
   }
   check(error, what);
   data_ = static_cast<std::byte*>(data);

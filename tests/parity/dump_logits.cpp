@@ -1,4 +1,4 @@
-// dump_logits FOLDER OUT [--chunk N] < ids: the CPU backend's logits after every token, for a script to compare.
+// dump_logits FOLDER OUT [--chunk N] [--cuda] < ids: a backend's logits after every token, for a script to compare.
 //
 // Standard input has one sequence of token ids a line. OUT gets, sequence by sequence and position by position, the
 // vocabulary's logits as 32-bit floats.
@@ -9,10 +9,14 @@
 #include <exception>
 #include <fstream>
 #include <iostream>
+#include <memory>
 #include <sstream>
 #include <string>
 
 #include "backends/cpu/cpu_backend.h"
+#ifdef TOKENYARD_CUDA
+#include "backends/cuda/cuda_backend.h"
+#endif
 #include "backends/model/sampler.h"
 #include "core/engine.h"
 
@@ -43,14 +47,20 @@ class Sequences : public RequestSource {
 
 int run(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: dump_logits FOLDER OUT [--chunk N] < ids\n");
+    std::fprintf(stderr, "usage: dump_logits FOLDER OUT [--chunk N] [--cuda] < ids\n");
     return 2;
+  }
+  std::int32_t chunk = 256;
+  bool on_card = false;
+  for (int i = 3; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--cuda") == 0) on_card = true;
+    if (std::strcmp(argv[i], "--chunk") == 0 && i + 1 < argc) chunk = std::atoi(argv[++i]);
   }
   const Weights weights(argv[1]);
   std::ofstream out(argv[2], std::ios::binary);
   EngineConfig config;
   config.max_num_seqs = 1;
-  config.max_num_batched_tokens = argc > 4 && std::strcmp(argv[3], "--chunk") == 0 ? std::atoi(argv[4]) : 256;
+  config.max_num_batched_tokens = chunk;
   config.enable_prefix_caching = false;
   std::deque<RequestSpec> specs;
   std::int32_t longest = 1;
@@ -65,13 +75,26 @@ int run(int argc, char** argv) {
     specs.push_back(std::move(spec));
   }
   config.num_blocks = longest / config.block_size + 3;
-  CpuOptions options;
-  options.every_position = true;
-  options.on_logits = [&](const Request&, std::int32_t, std::span<const float> logits) {
+  const auto write = [&](const Request&, std::int32_t, std::span<const float> logits) {
     out.write(reinterpret_cast<const char*>(logits.data()), static_cast<std::streamsize>(logits.size_bytes()));
   };
-  CpuBackend backend(weights, config, options);
-  Engine engine(config, backend);
+  std::unique_ptr<Backend> backend;
+  if (on_card) {
+#ifdef TOKENYARD_CUDA
+    CudaOptions options;
+    options.every_position = true;
+    options.on_logits = write;
+    backend = std::make_unique<CudaBackend>(cuda::DeviceWeights::upload(weights), config, options);
+#else
+    throw std::runtime_error("built without CUDA");
+#endif
+  } else {
+    CpuOptions options;
+    options.every_position = true;
+    options.on_logits = write;
+    backend = std::make_unique<CpuBackend>(weights, config, options);
+  }
+  Engine engine(config, *backend);
   Sequences source(std::move(specs));
   engine.run(source);
   out.close();

@@ -155,6 +155,36 @@ TEST_CASE("cuda backend: logits are the CPU's but for the rounding to bf16") {
   }
 }
 
+// For compute-sanitizer, which slows everything a hundredfold.
+TEST_CASE("cuda backend: prefill, decodes and a sampled end [small]", "[small]") {
+  const Model model(tiny_model(ModelFamily::qwen2, 6, 2, 64));
+  EngineConfig config = small_config();
+  config.max_num_seqs = 4;
+  config.max_num_batched_tokens = 32;
+  CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config);
+  Engine engine(config, backend);
+  std::vector<std::shared_ptr<test::Recorder>> recorders;
+  for (int i = 0; i < 3; ++i) {
+    RequestSpec spec;
+    spec.id = "r" + std::to_string(i);
+    for (int n = 0; n < 20 + 17 * i; ++n) spec.prompt.append(Token{10 + n});
+    spec.max_tokens = 6;
+    spec.min_tokens = 6;
+    spec.sampling.temperature = 0.7f;
+    spec.sampling.top_k = 10;
+    spec.sampling.repetition_penalty = 1.2f;
+    spec.sampling.logprobs = 2;
+    recorders.push_back(std::make_shared<test::Recorder>());
+    engine.submit(spec, recorders.back());
+  }
+  while (engine.step(nullptr)) {
+  }
+  for (const auto& recorder : recorders) {
+    CHECK(recorder->saying.tokens.size() == 6);
+    CHECK(recorder->saying.logprobs.size() == 6 * 3);
+  }
+}
+
 TEST_CASE("cuda backend: nothing is leaked") {
   const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
   const auto once = [&] {
