@@ -52,6 +52,9 @@ Gemm::Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<con
     // The last rows of the largest product, so that they stand at another place in it than here.
     const Bf16* const some_x = reinterpret_cast<const Bf16*>(reinterpret_cast<const std::uint16_t*>(x) + (most - *it) * k);
     Bf16* const some_expected = reinterpret_cast<Bf16*>(reinterpret_cast<std::uint16_t*>(expected) + (most - *it) * n);
+    // What was never written has no chance to be equal.
+    check(cudaMemsetAsync(is_reference ? expected : y, 0xff, static_cast<std::size_t>(*it * n_ * 2), stream),
+          "comparing products");
     bool found = false;
     for (const cublasLtMatmulAlgo_t& algorithm : candidates(product)) {
       if (!try_run(product, algorithm, w, some_x, is_reference ? expected : y, stream)) continue;
@@ -61,6 +64,7 @@ Gemm::Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<con
       break;
     }
     if (!is_reference && *it <= kSmallRows && n_ <= kSmallN && n % 8 == 0 && k % 64 == 0 && k <= 6144) {
+      check(cudaMemsetAsync(y, 0xff, static_cast<std::size_t>(*it * n_ * 2), stream), "comparing products");
       kernels::small_gemm(w, some_x, *it, n, k, y, stream);
       product.small = passes(y, some_expected, *it, counter, stream);
       found = found || product.small;
