@@ -2,7 +2,7 @@
 //
 // y[m][n] = sum over k of x[m][k] w[n][k], bf16 in and out, sums in fp32. A sum's order is the algorithm's; one that splits k
 // among blocks is never taken, and a gate at construction compares every number of rows that will ever run with the largest,
-// bit by bit (measured on an H100: all 388 algorithms without split agree; docs/measurements.md).
+// bit by bit. On an H100 with cuBLASLt 13.1 no algorithm without split has failed it.
 #pragma once
 
 #include <cublasLt.h>
