@@ -157,7 +157,7 @@ class CudaBackend::Impl {
  private:
   std::int32_t num_ids() const { return options_.num_ids > 0 ? options_.num_ids : model_.vocabulary; }
   StepInputs::Sizes sizes() const {
-    return {row_sizes_.back(), token_sizes_.back(), max_context_, num_ids(), weights_.head_rows(), kTopCapacity};
+    return {row_sizes_.back(), token_sizes_.back(), max_context_, weights_.head_rows(), kTopCapacity};
   }
   const StepTimer* timer() const { return options_.time_parts ? &timer_ : nullptr; }
   std::int64_t token_bytes() const { return std::int64_t{4} * model_.num_layers * model_.num_kv_heads * model_.head_dim; }

@@ -34,10 +34,9 @@ struct StepArrays {
 class StepInputs {
  public:
   struct Sizes {
-    std::int32_t rows;         // of a step at most
-    std::int32_t tokens;       // likewise
-    std::int32_t max_context;  // tokens
-    std::int32_t num_ids;
+    std::int32_t rows;          // of a step at most
+    std::int32_t tokens;        // likewise
+    std::int32_t max_context;   // tokens
     std::int32_t stride;        // of logits
     std::int32_t top_capacity;  // log probabilities a row at most
   };
