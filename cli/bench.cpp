@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,6 +28,7 @@ struct Options {
   float temperature = 0.6f;
   double gpu_memory_utilization = 0.9;
   bool no_graphs = false;
+  bool no_async = false;
 };
 
 #ifdef TOKENYARD_CUDA
@@ -73,19 +75,21 @@ class Watch final : public Backend {
   BackendLimits limits() const override { return backend_.limits(); }
   void submit(const StepPlan& plan) override {
     ++work.steps;
-    decodes_ = true;
+    bool decodes = true;
     std::int64_t kv_tokens = 0;
     for (const Row& row : plan.rows) {
-      decodes_ = decodes_ && row.count == 1;
+      decodes = decodes && row.count == 1;
       kv_tokens += row.first + 1;
     }
-    work.decode_steps += decodes_ ? 1 : 0;
-    work.decode_kv_tokens += decodes_ ? kv_tokens : 0;
+    work.decode_steps += decodes ? 1 : 0;
+    work.decode_kv_tokens += decodes ? kv_tokens : 0;
+    decodes_.push_back(decodes);
     backend_.submit(plan);
   }
   const StepResult& collect() override {
     const StepResult& result = backend_.collect();
-    StepParts& to = decodes_ ? work.decode : work.other;
+    StepParts& to = decodes_.front() ? work.decode : work.other;
+    decodes_.pop_front();
     to.gemm += result.parts.gemm;
     to.attention += result.parts.attention;
     to.elementwise += result.parts.elementwise;
@@ -100,7 +104,7 @@ class Watch final : public Backend {
 
  private:
   Backend& backend_;
-  bool decodes_ = false;
+  std::deque<bool> decodes_;  // of the steps in flight
 };
 
 ModelConfig shape_of(const ModelSpec& spec) {
@@ -174,6 +178,7 @@ int bench(const Options& options) {
   cuda.graphs = !options.no_graphs;
   EngineConfig config = scenario.engine;
   config.strict_peer = false;
+  config.async_scheduling = !options.no_async && config.policy != Policy::static_batch;
   CudaBackend backend(std::move(weights), config, cuda);
   const CudaFacts facts = backend.facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
@@ -246,6 +251,8 @@ void add_bench(CLI::App& app, Run& chosen) {
       ->check(CLI::Range(0.05, 1.0))
       ->capture_default_str();
   command->add_flag("--no-graphs", options->no_graphs, "Launch every kernel by itself, to see what CUDA graphs are worth");
+  command->add_flag("--no-async", options->no_async,
+                    "Plan a step only when the one before has ended, to see what planning ahead is worth");
   command->add_option("--trace", options->trace, "Write every decision, time and token to this file (JSON Lines)");
   command->add_option("--json", options->json, "Write the result under the field names of `vllm bench serve`");
   command->add_option("--goodput", options->goodput, "Count requests within these limits, in ms: --goodput ttft:500 tpot:50")

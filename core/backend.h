@@ -17,6 +17,7 @@ struct BackendLimits {
   std::int32_t max_context = 0;  // tokens of one request; 0: no limit
   std::int32_t num_blocks = 0;   // the KV pool's; 0: whatever the configuration says
   bool computes = false;         // produces real K/V, so it takes no strict peer
+  bool overlaps = false;  // takes the next plan while one is in flight, so that rows may wait for tokens (Row::waits_for)
 };
 
 class Backend {
@@ -25,8 +26,9 @@ class Backend {
 
   virtual BackendLimits limits() const { return {}; }
 
-  // Starts `plan`, which stays valid and unchanged until the matching collect() returns. Plans are carried out in the
-  // order submitted. REQUIRES: the plan has rows.
+  // Starts `plan`, which stays valid and unchanged until the matching collect() returns; its requests and their tables may
+  // change before. Plans are carried out in the order submitted. A row of a request that has ended meanwhile may say
+  // anything. REQUIRES: the plan has rows; every earlier plan is collected, or one is not and limits().overlaps.
   virtual void submit(const StepPlan& plan) = 0;
 
   // Waits for the oldest submitted plan; the result is valid until the next call. Throws BackendError when the device

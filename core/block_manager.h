@@ -53,7 +53,8 @@ class BlockManager {
   // REQUIRES: count <= num_free().
   void extend(Request& request, std::int32_t count);
 
-  // Makes the full blocks among the first `computed` tokens findable, if the rules have a prefix index.
+  // Makes the full blocks among the first `computed` tokens findable, if the rules have a prefix index. REQUIRES: all are
+  // known.
   void publish(Request& request, std::int32_t computed) {
     if (rules_.findable == BlockRules::Findable::never) return;
     while (std::int64_t{request.num_registered + 1} * block_size_ <= computed) publish_next(request);

@@ -143,6 +143,11 @@ std::optional<std::string> validate(const EngineConfig& c) {
   if (auto e = outside("long_prefill_token_threshold", c.long_prefill_token_threshold, 0)) return e;
   if (auto e = outside("watermark_blocks", c.watermark_blocks, 0)) return e;
   if (c.batch_timeout < 0) return "batch_timeout is negative";
+  if (c.async_scheduling && c.policy == Policy::static_batch) {
+    return "async_scheduling plans a step ahead; a static batch ends with its slowest request, so leave it out";
+  }
+  if (c.async_scheduling && c.strict_peer)
+    return "async_scheduling and strict_peer exclude each other: the peers were not async";
   if (usable_blocks(c) < 1) {
     return "num_blocks is " + number(c.num_blocks) + "; vllm_v1 keeps block 0 as its null block, so it needs at least 2";
   }

@@ -26,6 +26,9 @@ struct EngineConfig {
   std::int32_t num_blocks = 0;                 // as the peer counts: vllm_v1's include its null block
   bool enable_prefix_caching = true;           // nano_vllm and vllm_v1
   Token eos_token_id = -1;                     // -1: none
+  // Plan a step while the one before runs, so before its tokens are known (all but static): a request that says its last one
+  // is noticed a step late.
+  bool async_scheduling = false;
 
   // vllm_v1
   bool enable_chunked_prefill = true;

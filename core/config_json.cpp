@@ -1,5 +1,6 @@
 #include "core/config_json.h"
 
+#include <string_view>
 #include <type_traits>
 
 #include "core/json_reader.h"
@@ -29,6 +30,7 @@ void for_each_field(Config& c, Visit&& visit) {
   visit("delivery", c.delivery, 0);
   visit("reservation", c.reservation, 0);
   visit("strict_peer", c.strict_peer, 0);
+  visit("async_scheduling", c.async_scheduling, 0);
 }
 
 }  // namespace
@@ -53,6 +55,7 @@ std::string engine_config_json(const EngineConfig& config) {
   std::string out = "{";
   for_each_field(config, [&](const char* name, const auto& field, std::int32_t) {
     using Field = std::remove_cvref_t<decltype(field)>;
+    if (name == std::string_view("async_scheduling") && !config.async_scheduling) return;  // so that older readers can read it
     if (out.size() > 1) out += ',';
     append_json_string(out, name);
     out += ':';

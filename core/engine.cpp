@@ -29,40 +29,23 @@ Engine::Engine(const EngineConfig& config, Backend& backend, EngineOptions optio
 }
 
 std::uint64_t Engine::submit(RequestSpec spec, std::shared_ptr<RequestListener> listener) {
-  return post({{SourceEvent::Kind::join, std::move(spec), {}}, std::move(listener), 0});
-}
-
-void Engine::cancel(std::uint64_t ticket, FinishReason reason) {
-  post({{SourceEvent::Kind::cancel, {}, {}, -1, reason}, nullptr, ticket});
-}
-
-std::uint64_t Engine::post(Message message) {
-  std::uint64_t ticket = message.ticket;
-  {
-    const std::lock_guard lock(mutex_);
-    if (ticket == 0) message.ticket = ticket = next_ticket_++;
-    inbox_.push_back(std::move(message));
-    has_messages_ = true;
-  }
+  const std::uint64_t ticket = inbox_.post({{SourceEvent::Kind::join, std::move(spec), {}}, std::move(listener)});
   backend_.wake();
   return ticket;
 }
 
+void Engine::cancel(std::uint64_t ticket, FinishReason reason) {
+  inbox_.post({{SourceEvent::Kind::cancel, {}, {}, -1, reason}, nullptr, ticket});
+  backend_.wake();
+}
+
 void Engine::take_messages(RequestSource* source) {
-  if (has_messages_.load(std::memory_order_relaxed)) {
-    std::vector<Message> messages;
-    {
-      const std::lock_guard lock(mutex_);
-      messages.swap(inbox_);
-      has_messages_ = false;
-    }
-    for (Message& message : messages) {
-      if (message.event.kind == SourceEvent::Kind::join) {
-        if (message.event.spec.arrival < 0) message.event.spec.arrival = backend_.now();
-        join(std::move(message.event.spec), std::move(message.listener), message.ticket, backend_.now(), source);
-      } else if (const auto found = tickets_.find(message.ticket); found != tickets_.end()) {
-        cancel(found->second, message.event.reason, backend_.now(), source);
-      }
+  for (Inbox::Message& message : inbox_.take()) {
+    if (message.event.kind == SourceEvent::Kind::join) {
+      if (message.event.spec.arrival < 0) message.event.spec.arrival = backend_.now();
+      join(std::move(message.event.spec), std::move(message.listener), message.ticket, backend_.now(), source);
+    } else if (const auto found = tickets_.find(message.ticket); found != tickets_.end()) {
+      cancel(found->second, message.event.reason, backend_.now(), source);
     }
   }
   if (source == nullptr) return;
@@ -120,21 +103,24 @@ void Engine::cancel(Request* request, FinishReason reason, TimeNs at, RequestSou
 bool Engine::step(RequestSource* source) {
   take_messages(source);
   const TimeNs next_event = source ? source->next_time() : kNever;
-  if (scheduler_->idle()) {
+  if (scheduler_->idle() && in_flight_ == nullptr) {
     if (source && source->next_step() > step_) {
       step_ = source->next_step();
       return true;
     }
-    if (next_event == kNever) return has_messages_;
+    if (next_event == kNever) return !inbox_.empty();
     backend_.wait_until(next_event);
     return true;
   }
-  const TimeNs start = backend_.now();
-  plan_.step = step_;
-  scheduler_->schedule(start, plan_);
-  if (plan_.rows.empty() && plan_.preemptions.empty()) {
-    const TimeNs until = std::min(plan_.wake_at, next_event);
-    if (trace_) trace_->on_wait(plan_, start);
+  InFlight& next = in_flight_ == &steps_[0] ? steps_[1] : steps_[0];
+  StepPlan& plan = next.plan;
+  next.planned_at = backend_.now();
+  plan.step = step_;
+  scheduler_->schedule(next.planned_at, plan, in_flight_ ? &in_flight_->plan : nullptr);
+  const bool planned = !plan.rows.empty() || !plan.preemptions.empty();
+  if (!planned && in_flight_ == nullptr) {
+    const TimeNs until = std::min(plan.wake_at, next_event);
+    if (trace_) trace_->on_wait(plan, next.planned_at);
     if (until != kNever) {
       backend_.wait_until(until);
     } else {
@@ -142,67 +128,66 @@ bool Engine::step(RequestSource* source) {
     }
     return true;
   }
-  if (trace_) trace_->on_plan(plan_, start, *scheduler_);
-  static const StepResult nothing;
-  const StepResult* result = &nothing;
-  if (!plan_.rows.empty()) {
-    try {
-      backend_.submit(plan_);
-      result = &backend_.collect();
-    } catch (const BackendError& error) {
-      fail(error.what(), source);
-      throw;
+  if (planned && trace_) trace_->on_plan(plan, *scheduler_, in_flight_ != nullptr);
+  try {
+    const bool submits = planned && !plan.rows.empty();
+    const bool overlaps = backend_.limits().overlaps;
+    if (submits && overlaps) backend_.submit(plan);
+    if (in_flight_) finish(*in_flight_, source);
+    if (submits && !overlaps) backend_.submit(plan);
+    in_flight_ = planned ? &next : nullptr;
+    if (planned && !scheduler_->config().async_scheduling) {
+      finish(next, source);
+      in_flight_ = nullptr;
     }
+  } catch (const BackendError& error) {
+    fail(error.what(), source);
+    throw;
   }
-  const TimeNs end = plan_.rows.empty() ? start : backend_.now();
-  const MemoryUse memory = memory_use(*scheduler_, plan_);
-  left_.clear();
-  scheduler_->commit(plan_, *result, left_);
-  metrics_.on_step(plan_, end, result->duration, memory);
-  deliver(plan_, *result, end);
-  if (trace_) trace_->on_step(plan_, *result, end, *scheduler_, left_);
-  for (Request* request : left_) leave(request, {}, source);
-  ++step_;
+  if (planned) ++step_;
   return true;
 }
 
+void Engine::finish(InFlight& step, RequestSource* source) {
+  static const StepResult nothing;
+  const StepPlan& plan = step.plan;
+  const StepResult& result = plan.rows.empty() ? nothing : backend_.collect();
+  const TimeNs start = std::max(step.planned_at, last_end_);
+  const TimeNs end = last_end_ = plan.rows.empty() ? start : backend_.now();
+  const MemoryUse memory = memory_use(*scheduler_, plan);
+  left_.clear();
+  scheduler_->commit(plan, result, left_);
+  metrics_.on_step(plan, end, result.duration, memory);
+  deliver(plan, result, end);
+  if (trace_) trace_->on_step(plan, result, start, end, *scheduler_, left_);
+  reusable_.insert(reusable_.end(), parting_.begin(), parting_.end());
+  parting_.clear();
+  for (Request* request : left_) leave(request, {}, source);
+}
+
 void Engine::deliver(const StepPlan& plan, const StepResult& result, TimeNs end) {
-  if (scheduler_->streams()) {
-    TimeNs gap = 0;  // most rows of a step share one gap: report runs of equal ones together
-    std::int64_t gaps = 0;
-    for (const Row& row : plan.rows) {
-      if (!row.sample) continue;
-      Request& request = *row.request;
-      if (request.last_token_at < 0) {
-        request.first_token_at = end;
-      } else {
-        const TimeNs own = end - request.last_token_at;
-        if (own != gap) {
-          metrics_.on_token_gap(gap, gaps);
-          gap = own;
-          gaps = 0;
-        }
-        ++gaps;
-      }
-      request.last_token_at = end;
-    }
-    metrics_.on_token_gap(gap, gaps);
-  } else {
-    for (Request* request : left_) {
-      if (request->num_output() > 0) request->first_token_at = request->last_token_at = end;
-    }
+  const bool streams = scheduler_->streams();
+  for (Request* request : left_) {
+    if (!streams && request->num_output() > 0) request->first_token_at = request->last_token_at = end;
   }
-  metrics_.on_tokens(end, static_cast<std::int64_t>(result.tokens.size()));
-  if (tickets_.empty()) return;
-  std::size_t i = 0;
+  Distribution::Runs gaps(metrics_.itl);  // most rows of a step share one gap
+  std::int64_t delivered = 0;
+  std::size_t next_token = 0;
   for (const Row& row : plan.rows) {
     if (!row.sample) continue;
-    const bool asks = row.request->spec.sampling.logprobs >= 0;
-    if (row.request->listener) {
-      row.request->listener->on_token(*row.request, result.tokens[i], asks ? result.logprobs_of(i) : nullptr);
+    const std::size_t i = next_token++;
+    Request& request = *row.request;
+    if (request.left) continue;  // the row was planned before that was known
+    ++delivered;
+    if (streams) {
+      if (request.first_token_at < 0) request.first_token_at = end;
+      if (request.last_token_at >= 0) gaps.add(end - request.last_token_at);
+      request.last_token_at = end;
     }
-    ++i;
+    const bool asks = request.spec.sampling.logprobs >= 0;
+    if (request.listener) request.listener->on_token(request, result.tokens[i], asks ? result.logprobs_of(i) : nullptr);
   }
+  metrics_.on_tokens(end, delivered);
 }
 
 void Engine::leave(Request* request, const std::string& why, RequestSource* source) {
@@ -212,7 +197,8 @@ void Engine::leave(Request* request, const std::string& why, RequestSource* sour
   if (request->listener) request->listener->on_end(*request, why);
   if (source && request->ticket == 0) source->on_end(*request);
   request->listener.reset();
-  reusable_.push_back(request);
+  request->left = true;
+  (in_flight_ ? parting_ : reusable_).push_back(request);
 }
 
 void Engine::fail(const std::string& why, RequestSource* source) {
@@ -220,8 +206,11 @@ void Engine::fail(const std::string& why, RequestSource* source) {
   std::vector<Request*> all = scheduler_->running();
   for (Request* request : scheduler_->waiting().in_order()) all.push_back(request);
   scheduler_ = Scheduler::create(scheduler_->config());  // the K/V are lost, too
+  in_flight_ = nullptr;
+  if (trace_) trace_->on_failure();
   for (Request* request : all) {
     request->finish_reason = FinishReason::error;
+    request->num_tokens = request->tokens.size();
     if (trace_) trace_->on_cancel(*request, step_, now, true);
     leave(request, why, source);
   }
@@ -230,7 +219,7 @@ void Engine::fail(const std::string& why, RequestSource* source) {
 void Engine::serve(RequestSource* source) {
   while (true) {
     if (step(source)) continue;
-    if (stopping_ && !has_messages_) return;
+    if (stopping_ && inbox_.empty()) return;
     backend_.wait_until(kNever);
   }
 }

@@ -1,4 +1,5 @@
-// The loop: requests join, a step is planned, carried out, committed; requests leave.
+// The loop: requests join, a step is planned, carried out, committed; requests leave. With async_scheduling the next step is
+// planned, and where the backend overlaps submitted, before the one in flight is committed.
 //
 //   engine.run(source)                replay a workload to its end
 //   engine.serve() on its own thread  live requests: submit() and cancel() from any thread, answers through listeners
@@ -7,13 +8,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "core/backend.h"
 #include "core/config.h"
+#include "core/inbox.h"
 #include "core/metrics.h"
 #include "core/request_source.h"
 #include "core/scheduler.h"
@@ -39,7 +40,8 @@ class Engine {
   // an answer that has begun.
   void cancel(std::uint64_t ticket, FinishReason reason = FinishReason::cancelled);
 
-  // One step or one wait. False when nothing is live and `source` (may be null) knows of nothing to come.
+  // One step or one wait; with async_scheduling a step is committed by the call after the one that planned it. False when
+  // nothing is live and `source` (may be null) knows of nothing to come.
   bool step(RequestSource* source);
   void run(RequestSource& source) {
     while (step(&source)) {
@@ -59,17 +61,16 @@ class Engine {
   std::int64_t num_live() const { return static_cast<std::int64_t>(live_.size()); }
 
  private:
-  struct Message {
-    SourceEvent event;
-    std::shared_ptr<RequestListener> listener;
-    std::uint64_t ticket = 0;  // 0: not given yet
+  struct InFlight {
+    StepPlan plan;
+    TimeNs planned_at = 0;
   };
 
-  std::uint64_t post(Message message);
   void take_messages(RequestSource* source);
   void join(RequestSpec spec, std::shared_ptr<RequestListener> listener, std::uint64_t ticket, TimeNs at,
             RequestSource* source);
   void cancel(Request* request, FinishReason reason, TimeNs at, RequestSource* source);
+  void finish(InFlight& step, RequestSource* source);
   void deliver(const StepPlan& plan, const StepResult& result, TimeNs end);
   void leave(Request* request, const std::string& why, RequestSource* source);
   void fail(const std::string& why, RequestSource* source);
@@ -79,20 +80,20 @@ class Engine {
   Metrics metrics_;
   std::unique_ptr<TraceRecorder> trace_;
   std::int64_t step_ = 0;
-  StepPlan plan_;
+  InFlight steps_[2];  // one is planned while the other is in flight
+  InFlight* in_flight_ = nullptr;
+  TimeNs last_end_ = 0;
   std::int32_t next_number_ = 0;
 
   std::vector<std::unique_ptr<Request>> owned_;
   std::vector<Request*> reusable_;
+  std::vector<Request*> parting_;  // reusable once the step in flight, which may have rows of them, is committed
   std::unordered_map<std::string, Request*> live_;  // looked up, never walked
   std::unordered_map<std::uint64_t, Request*> tickets_;
   std::vector<SourceEvent> due_;
   std::vector<Request*> left_;
 
-  std::mutex mutex_;  // guards the two below
-  std::vector<Message> inbox_;
-  std::uint64_t next_ticket_ = 1;
-  std::atomic<bool> has_messages_{false};
+  Inbox inbox_;
   std::atomic<bool> stopping_{false};
 };
 

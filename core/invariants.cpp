@@ -75,7 +75,7 @@ void Scheduler::check_invariants() const {
   const std::vector<const Request*> all = holders();
   blocks_.check_invariants(all);
   for (const Request* request : all) {
-    if (request->tokens.size() != request->num_tokens) throw std::logic_error("num_tokens disagrees with the tokens");
+    if (request->tokens.size() != request->num_known()) throw std::logic_error("num_tokens disagrees with the tokens");
     if (request->num_computed > request->num_tokens) throw std::logic_error("more tokens computed than known");
   }
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/request.h"
@@ -25,6 +26,25 @@ class Distribution {
   double percentile(double p) const;  // 0 .. 100, linear between samples, as numpy.percentile
   // Share of the samples <= value, 0 .. 1.
   double share_up_to(std::int64_t value) const;
+
+  // Adds one by one, and runs of equal values together.
+  class Runs {
+   public:
+    explicit Runs(Distribution& to) : to_(to) {}
+    ~Runs() { to_.add(value_, count_); }
+    void add(std::int64_t value) {
+      if (value != value_) {
+        to_.add(value_, std::exchange(count_, 0));
+        value_ = value;
+      }
+      ++count_;
+    }
+
+   private:
+    Distribution& to_;
+    std::int64_t value_ = 0;
+    std::int64_t count_ = 0;
+  };
 
  private:
   static std::size_t bucket_of(std::int64_t value);
@@ -74,7 +94,6 @@ class Metrics {
   void on_join(const Request& request, std::int64_t live);
   void on_step(const StepPlan& plan, TimeNs end, TimeNs duration, const MemoryUse& memory);
   void on_tokens(TimeNs at, std::int64_t count);
-  void on_token_gap(TimeNs gap, std::int64_t count) { itl.add(gap, count); }
   void on_end(const Request& request, const std::string& why);
 
   // Nanoseconds. TTFT and E2EL count from a request's arrival; TPOT = (last - first token) / (tokens - 1) over requests with

@@ -244,6 +244,7 @@ class Export {
   void step(const StepRecord& record) {
     state_.begin(record);
     for (const StepRecord::Preemption& p : record.preempted) {
+      if (lane_of(p.victim).phase == Phase::none) continue;  // ended in the step before, which nobody knew yet
       change(p.victim, Phase::preempted, record.start);
       events_.mark("preempt", pid_, lane_of(p.victim).thread, record.start)
           .arg("for", state_.request(p.beneficiary).join.spec.id)

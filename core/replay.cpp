@@ -96,18 +96,21 @@ class ReplaySource final : public RequestSource {
 
   void poll(TimeNs, std::int64_t step, std::vector<SourceEvent>& due) override {
     next_step_ = -1;
+    bool running = false;  // a step whose record was not reproduced yet
     for (const Record* record; (record = recording_.at(recording_.offered)) != nullptr; ++recording_.offered) {
       if (const auto* join = std::get_if<JoinRecord>(record)) {
         next_step_ = join->step;
-        if (join->step > step) return;
+        if (join->step > step || (running && !join->ahead)) return;
         due.push_back({SourceEvent::Kind::join, join->spec, {}, join->at});
       } else if (const auto* cancel = std::get_if<CancelRecord>(record)) {
         next_step_ = cancel->step;
-        if (cancel->step > step || cancel->reason == FinishReason::error) return;  // an error is the backend's to raise
+        if (cancel->step > step || (running && !cancel->ahead)) return;
+        if (cancel->reason == FinishReason::error) return;  // the backend's to raise
         due.push_back({SourceEvent::Kind::cancel, {}, recording_.id(cancel->request), cancel->at, cancel->reason});
       } else {
         next_step_ = std::get<StepRecord>(*record).step;
-        return;
+        running = next_step_ < step;
+        if (!running) return;
       }
     }
   }
@@ -125,39 +128,46 @@ class ReplayBackend final : public Backend {
   explicit ReplayBackend(Recording& recording) : recording_(recording) {}
 
   void submit(const StepPlan& plan) override {
+    if (const CancelRecord* failure = front_failure(); failure != nullptr && failure->step == plan.step) fail();
+    submitted_.push_back(&plan);
+  }
+  const StepResult& collect() override {
     const Record* record = recording_.front();
     if (record == nullptr) throw ReplayOver();
-    if (const auto* cancel = std::get_if<CancelRecord>(record); cancel != nullptr && cancel->reason == FinishReason::error) {
-      throw BackendError("the recorded run failed here");
-    }
+    if (front_failure() != nullptr) fail();
     result_ = {};
     const auto* step = std::get_if<StepRecord>(record);
-    for (const Row& row : plan.rows) {
+    for (const Row& row : submitted_.front()->rows) {
       if (row.sample) result_.tokens.push_back(step == nullptr ? kUnnamedToken : token(*step, *row.request));
     }
-    if (step == nullptr) return;
+    submitted_.pop_front();
+    if (step == nullptr) return result_;
     result_.duration = step->duration;
     result_.parts = step->parts;
     carried_out_ = step->step;
+    return result_;
   }
-  const StepResult& collect() override { return result_; }
 
   TimeNs now() const override {
     const Record* record = recording_.front();
+    const auto* running = record == nullptr ? nullptr : std::get_if<StepRecord>(record);
+    if (running != nullptr && running->step == carried_out_) return now_ = running->end;
+    record = recording_.at(recording_.offered);
     if (record == nullptr) return now_;
-    if (const auto* step = std::get_if<StepRecord>(record)) {
-      now_ = step->step == carried_out_ ? step->end : step->start;
-    } else if (const auto* cancel = std::get_if<CancelRecord>(record)) {
-      now_ = cancel->at;
-    } else {
-      now_ = std::get<JoinRecord>(*record).at;
-    }
-    return now_;
+    if (const auto* step = std::get_if<StepRecord>(record)) return now_ = step->start;
+    if (const auto* cancel = std::get_if<CancelRecord>(record)) return now_ = cancel->at;
+    return now_ = std::get<JoinRecord>(*record).at;
   }
   void wait_until(TimeNs) override {}
   void wake() override {}
 
  private:
+  [[noreturn]] static void fail() { throw BackendError("the recorded run failed here"); }
+  const CancelRecord* front_failure() {
+    const Record* record = recording_.front();
+    const auto* cancel = record == nullptr ? nullptr : std::get_if<CancelRecord>(record);
+    return cancel != nullptr && cancel->reason == FinishReason::error ? cancel : nullptr;
+  }
   // The next sampled token. Unnamed ones need only end the texts that ended.
   Token token(const StepRecord& step, const Request& request) const {
     const std::size_t n = result_.tokens.size();
@@ -170,6 +180,7 @@ class ReplayBackend final : public Backend {
   }
 
   Recording& recording_;
+  std::deque<const StepPlan*> submitted_;
   StepResult result_;
   std::int64_t carried_out_ = -1;
   mutable TimeNs now_ = 0;
@@ -197,6 +208,7 @@ std::string differing_fields(const StepRecord& a, const StepRecord& b) {
   field("end", &StepRecord::end);
   field("parts", &StepRecord::parts);
   field("prefill", &StepRecord::prefill_only);
+  field("ahead", &StepRecord::ahead);
   field("admit", &StepRecord::admitted);
   field("chunk", &StepRecord::chunks);
   field("grow", &StepRecord::grown);

@@ -46,7 +46,7 @@ class RequestListener;
 // admission of the request until the step in which it ends has been committed.
 struct Request {
   // Hot: read or written for every row of every step.
-  std::int32_t num_tokens = 0;    // prompt + output so far, == tokens.size()
+  std::int32_t num_tokens = 0;    // prompt + output so far, == tokens.size(), and one more while `pending`
   std::int32_t num_computed = 0;  // leading tokens whose K/V exist or are computed by a scheduled step
   std::int32_t num_prompt = 0;
   std::int32_t num_registered = 0;  // leading blocks that were made findable
@@ -54,6 +54,8 @@ struct Request {
   std::int32_t expected_kv = 0;     // tokens whose K/V it will hold at its end, as far as the workload tells; likewise
   std::vector<BlockId> blocks;      // the block table: blocks[i] holds positions i*block_size ...
   TimeNs last_token_at = -1;
+  // Planning ahead of the step in flight, which will say this request's last token: as its so-manieth. -1: it is known.
+  std::int32_t pending = -1;
 
   RequestState state = RequestState::waiting;
   FinishReason finish_reason = FinishReason::none;
@@ -73,8 +75,10 @@ struct Request {
   std::uint64_t ticket = 0;             // what Engine::submit returned; 0: it came from a source
 
   std::shared_ptr<RequestListener> listener;
+  bool left = false;  // and only a step in flight may still have a row of it
 
   std::int32_t num_output() const { return num_tokens - num_prompt; }
+  std::int32_t num_known() const { return num_tokens - (pending >= 0 ? 1 : 0); }
   // A fresh request, but for the memory of its two long vectors.
   void reset() {
     std::vector<BlockId> table = std::move(blocks);

@@ -1,7 +1,7 @@
 #include "core/scheduler.h"
 
 #include <algorithm>
-#include <limits>
+#include <span>
 #include <stdexcept>
 #include <tuple>
 
@@ -33,39 +33,11 @@ std::unique_ptr<Scheduler> Scheduler::create(const EngineConfig& config) {
   throw std::logic_error("unknown policy");
 }
 
-namespace {
-
-std::int32_t context_limit_of(const EngineConfig& config) {
-  const std::int32_t limit = config.max_model_len > 0 ? config.max_model_len : std::numeric_limits<std::int32_t>::max();
-  // A preempted sequence is recomputed whole, so without chunks no context may outgrow the budget.
-  const bool whole = config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill;
-  return whole ? std::min(limit, config.max_num_batched_tokens) : limit;
-}
-
-std::int32_t longest_of(const RequestSpec& spec, std::int32_t prompt, std::int32_t context_limit) {
-  return static_cast<std::int32_t>(std::min<std::int64_t>(std::int64_t{prompt} + spec.max_tokens, context_limit));
-}
-
-}  // namespace
-
-RequestLengths request_lengths(const EngineConfig& config, const RequestSpec& spec, std::int32_t prompt) {
-  // With one token more than the pool holds, the next step could not be made.
-  const std::int64_t most = std::int64_t{usable_blocks(config)} * config.block_size + 1;
-  const std::int64_t longest = longest_of(spec, prompt, context_limit_of(config));
-  const auto limit = static_cast<std::int32_t>(std::min(longest, most));
-  const std::int64_t expected = std::int64_t{prompt} + expected_output(spec);
-  return {limit, static_cast<std::int32_t>(std::min<std::int64_t>(limit, expected)) - 1};  // the last token needs none
-}
-
 Scheduler::Scheduler(const EngineConfig& config)
     : config_(config),
       blocks_(config),
       waiting_(config.policy == Policy::vllm_v1 ? config.queue_order : QueueOrder::fcfs),
       context_limit_(context_limit_of(config)) {}
-
-std::int32_t Scheduler::longest(const RequestSpec& spec, std::int32_t prompt) const {
-  return longest_of(spec, prompt, context_limit_);
-}
 
 std::optional<std::string> Scheduler::impossible(const RequestSpec& spec) const {
   const auto text = [](std::int64_t n) { return std::to_string(n); };
@@ -95,7 +67,17 @@ void Scheduler::add(Request& request) {
   waiting_.push_back(&request);
 }
 
-void Scheduler::schedule(TimeNs now, StepPlan& plan) {
+void Scheduler::schedule(TimeNs now, StepPlan& plan, const StepPlan* in_flight) {
+  std::int32_t sampled = 0;
+  for (const Row& row : in_flight ? std::span(in_flight->rows) : std::span<const Row>()) {
+    if (!row.sample) continue;
+    Request& request = *row.request;
+    if (request.finish_reason == FinishReason::none) {
+      request.pending = sampled;
+      ++request.num_tokens;
+    }
+    ++sampled;
+  }
   plan.clear();
   blocks_.disturbed().clear();
   compose(now, plan);
@@ -109,11 +91,13 @@ void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vect
   for (const Row& row : plan.rows) {
     Request& request = *row.request;
     const bool live = request.finish_reason == FinishReason::none;
-    if (live && publish_now) blocks_.publish(request, row.first + row.count);
+    if (live && publish_now) blocks_.publish(request, std::min(row.first + row.count, request.num_computed));
     ended = ended || !live;
     if (!row.sample) continue;
     const Token token = result.tokens[next_token++];
     if (!live) continue;
+    request.num_tokens = request.num_known();
+    request.pending = -1;
     if (token == kUnnamedToken || token == kUnnamedEnd) {
       request.tokens.append(request.spec.output_content, request.num_output(), 1);
     } else {
@@ -122,7 +106,13 @@ void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vect
     ++request.num_tokens;
     if (token == kUnnamedToken && request.num_tokens < request.length_limit) continue;  // nothing to end it
     request.finish_reason = finish_reason(request, token);
-    ended = ended || request.finish_reason != FinishReason::none;
+    if (request.finish_reason == FinishReason::none) continue;
+    ended = true;
+    if (request.state == RequestState::preempted) {  // by the plan made meanwhile
+      waiting_.erase(&request);
+      request.state = RequestState::finished;
+      left.push_back(&request);
+    }
   }
   if (ended) retire(left);
 }

@@ -14,6 +14,7 @@
 #include "core/block_manager.h"
 #include "core/config.h"
 #include "core/request.h"
+#include "core/request_lengths.h"
 #include "core/step_plan.h"
 
 namespace tokenyard {
@@ -47,14 +48,6 @@ class WaitingQueue {
   std::int64_t back_ = 0;
 };
 
-// How long a request may get, prompt and output, whatever the workload says, and of how many tokens it will hold K/V at its
-// end, as far as the workload tells.
-struct RequestLengths {
-  std::int32_t limit;
-  std::int32_t expected_kv;
-};
-RequestLengths request_lengths(const EngineConfig& config, const RequestSpec& spec, std::int32_t prompt);
-
 class Scheduler {
  public:
   // REQUIRES: !validate(config).
@@ -67,9 +60,10 @@ class Scheduler {
   // Joins the waiting queue. REQUIRES: request.tokens holds the prompt; !impossible(spec) unless a peer's run is replayed.
   void add(Request& request);
 
-  // Chooses the next step into `plan` (cleared first). Counts the chosen tokens as computed at once, so that the next step
-  // can be planned before this one has run. O(rows + admissions x prefix blocks + new blocks).
-  void schedule(TimeNs now, StepPlan& plan);
+  // Chooses the next step into `plan` (cleared first). Counts the chosen tokens as computed at once. `in_flight`: the step
+  // before, when it is not committed yet; what it samples counts as known, only which tokens these are is not.
+  // O(rows + admissions x prefix blocks + new blocks).
+  void schedule(TimeNs now, StepPlan& plan, const StepPlan* in_flight = nullptr);
 
   // Takes the step's sampled tokens. Requests that leave the engine are appended to `left`, in order, without blocks.
   // REQUIRES: plans are committed in the order they were scheduled.
@@ -102,11 +96,16 @@ class Scheduler {
 
   // The longest sequence (prompt + output) a request may reach.
   std::int32_t context_limit() const { return context_limit_; }
-  std::int32_t longest(const RequestSpec& spec, std::int32_t prompt) const;
+  std::int32_t longest(const RequestSpec& spec, std::int32_t prompt) const { return longest_of(spec, prompt, context_limit_); }
 
   // Gives `request` a row for its next `count` tokens.
   static void add_row(StepPlan& plan, Request& request, std::int32_t count) {
-    plan.rows.push_back({&request, request.num_computed, count, 0, request.num_computed + count == request.num_tokens});
+    const bool last = request.num_computed + count == request.num_tokens;
+    plan.rows.push_back({&request, request.num_computed, count, 0, last, last ? request.pending : -1});
+  }
+  // The step in flight samples its last token, so nothing is left to plan for it.
+  static bool ends_in_flight(const Request& request) {
+    return request.pending >= 0 && request.num_tokens >= request.length_limit;
   }
   // Notes why the first request in order gets nothing.
   static void refuse(StepPlan& plan, Request& request, Reason reason) { plan.refusals.push_back({&request, reason}); }

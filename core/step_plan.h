@@ -15,7 +15,9 @@ struct Row {
   std::int32_t first;
   std::int32_t count;
   std::int32_t padding;  // further positions computed for nobody (static batching)
-  bool sample;           // the row reaches the request's last known token: sample the next one
+  bool sample;           // the row reaches the request's last token: sample the next one
+  // The row's last token is the one that so-manieth the step before samples, which may be running yet; -1: it is known.
+  std::int32_t waits_for = -1;
 };
 
 // Why a decision fell. Each is an inequality needed > available that held when it was made.

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/config.h"
@@ -20,7 +21,7 @@ namespace tokenyard {
 
 class Scheduler;
 
-inline constexpr int kTraceVersion = 1;
+inline constexpr int kTraceVersion = 2;  // written as 1 where async_scheduling is off: nothing newer is in it then
 
 // Everything needed to run it again. The last three are JSON texts (objects) or empty.
 struct TraceHeader {
@@ -39,6 +40,7 @@ struct JoinRecord {
   TimeNs at = 0;
   RequestSpec spec;
   std::string refused;  // why, or empty
+  bool ahead = false;   // while the latest step was running, before its outcome was known
   friend bool operator==(const JoinRecord&, const JoinRecord&) = default;
 };
 
@@ -48,6 +50,7 @@ struct CancelRecord {
   TimeNs at = 0;
   FinishReason reason = FinishReason::cancelled;  // or stop, or error
   bool gone = true;                               // false: stays in its batch as padding (static)
+  bool ahead = false;                             // before the outcome of the latest step was known
   friend bool operator==(const CancelRecord&, const CancelRecord&) = default;
 };
 
@@ -105,6 +108,7 @@ struct StepRecord {
   TimeNs duration = 0;  // as the backend measured
   StepParts parts;
   bool prefill_only = false;
+  bool ahead = false;  // planned while the step before ran, before its outcome (tokens, done, finished) was known
   std::vector<Admission> admitted;
   std::vector<Chunk> chunks;          // in running order
   std::vector<Blocks> grown;          // appended to the table; in running order
@@ -147,11 +151,14 @@ class TraceRecorder {
   void on_cancel(const Request& request, std::int64_t step, TimeNs at, bool gone);
   // schedule() found no step to make.
   void on_wait(const StepPlan& plan, TimeNs now);
-  // Between schedule() and commit(), while whoever leaves in this step still has its blocks.
-  void on_plan(const StepPlan& plan, TimeNs start, const Scheduler& scheduler);
-  // After commit; `left` have left in this step. Writes the record.
-  void on_step(const StepPlan& plan, const StepResult& result, TimeNs end, const Scheduler& scheduler,
+  // Between schedule() and commit(), while whoever leaves in this step still has its blocks. `ahead`: the step before is not
+  // committed yet.
+  void on_plan(const StepPlan& plan, const Scheduler& scheduler, bool ahead);
+  // After commit; `left` have left in this step. Writes the record, and after it who joined or was cancelled meanwhile.
+  void on_step(const StepPlan& plan, const StepResult& result, TimeNs start, TimeNs end, const Scheduler& scheduler,
                const std::vector<Request*>& left);
+  // The steps in flight will have no outcome and are not recorded.
+  void on_failure();
 
  private:
   struct Standing {
@@ -160,12 +167,16 @@ class TraceRecorder {
     Reason last;
     bool seen;
   };
-  void record_rows(const StepPlan& plan, const Scheduler& scheduler);
-  void record_blocks(const StepPlan& plan);
-  void record_refusals(const StepPlan& plan);
+  void record_rows(const StepPlan& plan, const Scheduler& scheduler, StepRecord& record);
+  void record_blocks(const StepPlan& plan, StepRecord& record);
+  void record_refusals(const StepPlan& plan, StepRecord& record);
+  void record_disturbed(const Scheduler& scheduler, StepRecord& record);
+  void write_held();
 
   TraceSink& sink_;
-  StepRecord record_;
+  StepRecord records_[2];  // of the steps in flight, the older one first
+  int in_flight_ = 0;
+  std::vector<std::variant<JoinRecord, CancelRecord>> held_;  // until the step in flight is written
   std::vector<Standing> standing_;
   std::optional<StepRecord::Wait> waited_;
 };

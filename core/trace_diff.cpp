@@ -200,8 +200,9 @@ std::vector<std::string> only_in(const std::vector<std::string>& all, std::vecto
 }
 
 std::string header_differences(const TraceHeader& a, const TraceHeader& b) {
-  const auto left = nlohmann::json::parse(engine_config_json(a.engine));
-  const auto right = nlohmann::json::parse(engine_config_json(b.engine));
+  auto left = nlohmann::json::parse(engine_config_json(a.engine));
+  auto right = nlohmann::json::parse(engine_config_json(b.engine));
+  for (auto* config : {&left, &right}) config->emplace("async_scheduling", false);  // left out when off
   std::string out;
   for (const auto& [key, value] : left.items()) {
     const auto& other = right.at(key);

@@ -264,9 +264,9 @@ void read_prompt(Scanner& in, TokenSequence& prompt) {
 }
 
 void read_join(Scanner& in, JoinRecord& join) {
-  static constexpr std::array<std::string_view, 15> names = {
+  static constexpr std::array<std::string_view, 16> names = {
       "id",         "step", "at",           "arrival",       "prompt",         "max_tokens", "min_tokens", "priority",
-      "ignore_eos", "stop", "arrival_step", "output_tokens", "output_content", "script",     "refused"};
+      "ignore_eos", "stop", "arrival_step", "output_tokens", "output_content", "script",     "refused",    "ahead"};
   RequestSpec& spec = join.spec;
   join = {};
   join.request = in.int32();
@@ -287,7 +287,8 @@ void read_join(Scanner& in, JoinRecord& join) {
       case 11: spec.output_tokens = in.int32(); break;
       case 12: spec.output_content = in.integer(0, kMostContent); break;
       case 13: in.list([&] { spec.scripted_output.push_back(in.int32(kUnnamedEnd)); }); break;
-      default: join.refused = in.string();
+      case 14: join.refused = in.string(); break;
+      default: join.ahead = in.boolean();
     }
   });
   in.require(names, met, {"id", "step", "at", "arrival", "prompt", "max_tokens"});
@@ -312,9 +313,9 @@ StepRecord::BlockList read_blocks(Scanner& in, std::vector<BlockId>& ids, std::i
 }
 
 void read_step(Scanner& in, StepRecord& step, std::int32_t num_blocks) {
-  static constexpr std::array<std::string_view, 19> names = {
-      "t",       "dur",    "end",           "parts",  "prefill", "admit",  "chunk",      "grow",     "move",  "skip",
-      "preempt", "refuse", "refused_until", "waited", "done",    "finish", "unfindable", "findable", "tokens"};
+  static constexpr std::array<std::string_view, 20> names = {
+      "t",       "dur",    "end",           "parts",  "prefill", "admit",  "chunk",      "grow",     "move",   "skip",
+      "preempt", "refuse", "refused_until", "waited", "done",    "finish", "unfindable", "findable", "tokens", "ahead"};
   step.clear();
   step.step = in.integer(0, kMostTime);
   const auto comma = [&] { in.need(','); };
@@ -415,7 +416,8 @@ void read_step(Scanner& in, StepRecord& step, std::int32_t num_blocks) {
       case 15: in.list([&] { finish(step.finished); }); break;
       case 16: in.list([&] { step.unfindable.push_back(in.int32(0, num_blocks - 1)); }); break;
       case 17: in.list([&] { step.findable.push_back(in.int32(0, num_blocks - 1)); }); break;
-      default: in.list([&] { step.tokens.push_back(in.int32(kUnnamedEnd)); }); break;
+      case 18: in.list([&] { step.tokens.push_back(in.int32(kUnnamedEnd)); }); break;
+      default: step.ahead = in.boolean();
     }
   });
   in.require(names, met, {"t", "dur"});
@@ -423,7 +425,7 @@ void read_step(Scanner& in, StepRecord& step, std::int32_t num_blocks) {
 }
 
 void read_cancel(Scanner& in, CancelRecord& cancel) {
-  static constexpr std::array<std::string_view, 4> names = {"step", "at", "reason", "stays"};
+  static constexpr std::array<std::string_view, 5> names = {"step", "at", "reason", "stays", "ahead"};
   cancel = {};
   cancel.request = in.int32();
   const std::uint32_t met = in.members(names, [&](std::size_t key) {
@@ -438,7 +440,8 @@ void read_cancel(Scanner& in, CancelRecord& cancel) {
         if (!may && cancel.reason != FinishReason::error) in.expected(known, start);
         break;
       }
-      default: cancel.gone = !in.boolean();
+      case 3: cancel.gone = !in.boolean(); break;
+      default: cancel.ahead = in.boolean();
     }
   });
   in.require(names, met, {"step", "at", "reason"});

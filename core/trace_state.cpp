@@ -68,6 +68,7 @@ void TraceState::apply(const JoinRecord& join) {
 void TraceState::apply(const CancelRecord& cancel) {
   if (cancel.step < next_step_) fail(called(cancel.request) + " is cancelled in step " + text(cancel.step) + ", which is over");
   next_step_ = cancel.step;
+  if (!cancel.ahead) catch_up();
   advance(cancel.at);
   Request& request = known(cancel.request);
   if (!request.live()) fail("expected a live request to cancel, found " + called(cancel.request));
@@ -84,10 +85,10 @@ void TraceState::apply(const CancelRecord& cancel) {
   } else {
     --num_waiting_;
   }
-  end(request, cancel.reason, cancel.at);
+  leave(request, cancel.reason, cancel.at);
 }
 
-void TraceState::end(Request& request, FinishReason reason, TimeNs at) {
+void TraceState::leave(Request& request, FinishReason reason, TimeNs at) {
   release(request);
   request.life = reason == FinishReason::cancelled ? Life::cancelled : Life::finished;
   request.reason = reason;
@@ -127,9 +128,10 @@ void TraceState::release(Request& request) {
   request.num_registered = 0;
 }
 
-void TraceState::publish(Request& request) {
+void TraceState::publish(Request& request, std::int32_t computed) {
   if (rules_.findable == BlockRules::Findable::never) return;
-  while ((std::int64_t{request.num_registered} + 1) * config_.block_size <= request.num_computed) {
+  while ((std::int64_t{request.num_registered} + 1) * config_.block_size <= computed &&
+         request.num_registered < std::ssize(request.blocks)) {
     const BlockId id = request.blocks[static_cast<std::size_t>(request.num_registered++)];
     blocks_[static_cast<std::size_t>(id)].findable = true;
   }
@@ -145,10 +147,17 @@ void TraceState::check_table(const Request& request, std::int32_t tokens) const 
 
 void TraceState::begin(const StepRecord& step) {
   if (step.step < next_step_) fail("expected step " + text(next_step_) + " or a later one, found " + text(step.step));
+  if (step.ahead && !is_open_) fail("it was planned before the outcome of a step that is not there");
+  if (!step.ahead) catch_up();
   step_ = step.step;
   next_step_ = step.step + 1;
   advance(step.start);
   advance(step.end);
+  if (config_.async_scheduling) now_ = step.start;  // those who join or leave while it runs stand after it
+  for (const Row& row : open_rows_) {
+    Request& request = requests_[static_cast<std::size_t>(row.request)];
+    request.pending = is_open_ && row.sample && request.live();
+  }
   rows_.clear();
   evicted_.clear();
   begin_refusals(step);
@@ -274,18 +283,44 @@ void TraceState::add_row(Request& request, std::int32_t count) {
   request.num_computed += count;
   rows_.push_back({request.join.request, first, count, 0, request.num_computed == request.num_tokens()});
   totals_.computed_tokens += count;
-  if (rules_.findable == BlockRules::Findable::when_scheduled) publish(request);
+  if (rules_.findable == BlockRules::Findable::when_scheduled) {
+    publish(request, std::min(request.num_computed, request.tokens.size()));
+  }
 }
 
 void TraceState::finish(const StepRecord& step) {
+  catch_up();
+  if (rules_.findable != BlockRules::Findable::after_step) note_findable(step);
+  ++totals_.steps;
+  if (!config_.async_scheduling) return take_outcome(step, rows_);
+  open_ = step;
+  open_rows_ = rows_;
+  is_open_ = true;
+}
+
+void TraceState::catch_up() {
+  if (std::exchange(is_open_, false)) take_outcome(open_, open_rows_);
+}
+
+void TraceState::note_findable(const StepRecord& step) {
+  for (const BlockId id : step.unfindable) block(id).findable = false;
+  for (const BlockId id : step.findable) block(id).findable = true;
+}
+
+void TraceState::take_outcome(const StepRecord& step, std::span<const Row> rows) {
   std::size_t next_token = 0;
-  for (const Row& row : rows_) {
+  for (const Row& row : rows) {
     Request& request = requests_[static_cast<std::size_t>(row.request)];
-    if (rules_.findable == BlockRules::Findable::after_step) publish(request);
+    if (rules_.findable == BlockRules::Findable::after_step && request.live()) {
+      publish(request, std::min(row.first + row.count, request.num_computed));
+    }
     if (!row.sample) continue;
     const bool named = next_token < step.tokens.size() && step.tokens[next_token] >= 0;
     ++next_token;
+    request.pending = false;
+    if (!request.live()) continue;  // the row was planned before that was known
     if (request.num_tokens() == INT32_MAX) fail(called(row.request) + " has more than 2147483647 tokens");
+    ++totals_.sampled_tokens;
     if (named) {
       request.tokens.append(step.tokens[next_token - 1]);
     } else {
@@ -295,8 +330,6 @@ void TraceState::finish(const StepRecord& step) {
   if (!step.tokens.empty() && step.tokens.size() != next_token) {
     fail("expected " + text(static_cast<std::int64_t>(next_token)) + " sampled tokens, found " + text(std::ssize(step.tokens)));
   }
-  totals_.sampled_tokens += static_cast<std::int64_t>(next_token);
-  ++totals_.steps;
   for (const StepRecord::Finish& done : step.done) {
     Request& request = known(done.request);
     if (request.life != Life::running || request.done || config_.policy != Policy::static_batch) {
@@ -307,14 +340,17 @@ void TraceState::finish(const StepRecord& step) {
   }
   for (const StepRecord::Finish& finished : step.finished) {
     Request& request = known(finished.request);
-    if (request.life != Life::running) fail("expected a running request to finish, found " + called(finished.request));
-    end(request, finished.reason, step.end);
+    if (request.life == Life::preempted && config_.async_scheduling) {
+      --num_waiting_;  // by the step that was planned meanwhile
+    } else if (request.life != Life::running) {
+      fail("expected a running request to finish, found " + called(finished.request));
+    }
+    leave(request, finished.reason, step.end);
   }
   if (!step.finished.empty()) {
     std::erase_if(running_, [&](std::int32_t number) { return request(number).life != Life::running; });
   }
-  for (const BlockId id : step.unfindable) block(id).findable = false;
-  for (const BlockId id : step.findable) block(id).findable = true;
+  if (rules_.findable == BlockRules::Findable::after_step) note_findable(step);
 }
 
 TraceReader::Kind apply_next(TraceReader& reader, TraceState& state) {
@@ -323,7 +359,7 @@ TraceReader::Kind apply_next(TraceReader& reader, TraceState& state) {
     case TraceReader::Kind::join: state.apply(reader.join()); break;
     case TraceReader::Kind::step: state.apply(reader.step()); break;
     case TraceReader::Kind::cancel: state.apply(reader.cancel()); break;
-    case TraceReader::Kind::end:
+    case TraceReader::Kind::end: state.end(); break;
     case TraceReader::Kind::none: break;
   }
   return kind;

@@ -31,7 +31,9 @@ class TraceState {
     TimeNs ended_at = -1;
     std::vector<BlockId> blocks;
 
-    std::int32_t num_tokens() const { return tokens.size(); }
+    bool pending = false;  // one more token is known to be, not which: the step before had not said it yet
+
+    std::int32_t num_tokens() const { return tokens.size() + (pending ? 1 : 0); }
     bool live() const { return life == Life::queued || life == Life::running || life == Life::preempted; }
   };
 
@@ -79,9 +81,12 @@ class TraceState {
     begin(step);
     finish(step);
   }
-  // The two halves of a step: what was decided (tables and rows as they are while it runs), and what came of it.
+  // The two halves of a step: what was decided (tables and rows as they are when it was planned), and what came of it. With
+  // async_scheduling finish() brings what came of the step before, if that was not known when this one was planned; the last
+  // step's outcome waits for the next record, or for end().
   void begin(const StepRecord& step);
   void finish(const StepRecord& step);
+  void end() { catch_up(); }  // the run has ended
 
   const EngineConfig& config() const { return config_; }
   const BlockRules& rules() const { return rules_; }
@@ -111,9 +116,12 @@ class TraceState {
   void hit(Request& request, BlockId id);
   void release(Request& request);
   void give_back(BlockId id);
-  void publish(Request& request);
+  void publish(Request& request, std::int32_t computed);
+  void catch_up();
+  void note_findable(const StepRecord& step);
+  void take_outcome(const StepRecord& step, std::span<const Row> rows);
   void check_table(const Request& request, std::int32_t tokens) const;
-  void end(Request& request, FinishReason reason, TimeNs at);
+  void leave(Request& request, FinishReason reason, TimeNs at);
   void begin_refusals(const StepRecord& step);
   void begin_preemptions(const StepRecord& step);
   void begin_running(const StepRecord& step);
@@ -127,6 +135,10 @@ class TraceState {
   std::vector<std::int32_t> running_;
   std::int32_t num_waiting_ = 0;
   std::vector<Row> rows_;
+  // The latest step with async_scheduling, whose outcome was not taken yet.
+  StepRecord open_;
+  std::vector<Row> open_rows_;
+  bool is_open_ = false;
   std::vector<Standing> standing_;
   std::vector<Block> blocks_;
   std::vector<BlockId> evicted_;

@@ -147,7 +147,7 @@ void TraceWriter::on_header(const TraceHeader& header) {
   }
   std::string& text = out_->text;
   text += "{\"tokenyard_trace\":";
-  append_int(text, kTraceVersion);
+  append_int(text, header.engine.async_scheduling ? kTraceVersion : 1);
   Line line(text);
   line.text("program", header.program);
   line.text("backend", header.backend);
@@ -200,6 +200,10 @@ void TraceWriter::on_join(const JoinRecord& join) {
   if (spec.output_content != kOutputContents + join.request) line.integer("output_content", spec.output_content);
   line.integers("script", spec.scripted_output);
   if (!join.refused.empty()) line.text("refused", join.refused);
+  if (join.ahead) {
+    line.put("ahead");
+    text += "true";
+  }
   out_->end_line();
 }
 
@@ -220,6 +224,10 @@ void TraceWriter::on_step(const StepRecord& step) {
   }
   if (step.prefill_only) {
     line.put("prefill");
+    text += "true";
+  }
+  if (step.ahead) {
+    line.put("ahead");
     text += "true";
   }
   line.list("admit", step.admitted, [&](const StepRecord::Admission& a) {
@@ -298,6 +306,10 @@ void TraceWriter::on_cancel(const CancelRecord& cancel) {
   line.text("reason", name_of(cancel.reason));
   if (!cancel.gone) {
     line.put("stays");
+    text += "true";
+  }
+  if (cancel.ahead) {
+    line.put("ahead");
     text += "true";
   }
   out_->end_line();

@@ -85,6 +85,7 @@ CostModel::CostModel(const ModelSpec& model, const HardwareSpec& hardware, const
   host_step_ = hardware.host.step_us * kNsPerUs;
   launch_ = hardware.host.launch_us * kNsPerUs;
   cuda_graphs_ = execution.cuda_graphs;
+  hides_host_ = execution.hides_host;
 }
 
 StepParts CostModel::cost(const StepPlan& plan) const {
@@ -123,10 +124,11 @@ StepParts CostModel::cost(const StepLoad& load) const {
     head = gemm_t0_ + lm_head_.at(rows) + sampler_.at(rows);
   }
   const double communication = parallel_ ? layers_ * all_reduce_.at(tokens) : 0;
-  double host = host_step_;
+  const double gpu = gemm + attention + elementwise + head + communication;
+  double host = hides_host_ ? std::max(0.0, host_step_ - gpu) : host_step_;
   if (!cuda_graphs_ || tokens > kMostGraphTokens) {
     const double kernels = layers_ * (4 + kElementwiseKernels + attention_kernels + (parallel_ ? 2 : 0)) + 5;
-    host += std::max(0.0, kernels * launch_ - (gemm + attention + elementwise + head + communication));
+    host += std::max(0.0, kernels * launch_ - gpu);
   }
   parts.gemm = rounded(gemm);
   parts.attention = rounded(attention);

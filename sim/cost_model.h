@@ -16,6 +16,7 @@ struct Execution {
   std::int32_t tensor_parallel = 1;
   bool cuda_graphs = true;
   std::int32_t block_size = 16;  // tokens; what a block copy moves
+  bool hides_host = false;       // the host prepares a step while the one before runs (async_scheduling)
 };
 
 // For lessons and tests: every step takes per_step + per_token x positions computed.
@@ -87,6 +88,7 @@ class CostModel {
   double per_copied_block_ = 0;
   double host_step_ = 0, launch_ = 0;
   bool cuda_graphs_ = true;
+  bool hides_host_ = false;
 };
 
 // Blocks of K/V that fit beside the weights:

@@ -161,7 +161,9 @@ Scenario parse_scenario(const std::string& text, const std::string& name, const 
 
 CostModel make_cost_model(const Scenario& scenario) {
   if (scenario.step_time) return CostModel(*scenario.step_time);
-  return CostModel(*scenario.model, *scenario.hardware, scenario.execution);
+  Execution execution = scenario.execution;
+  execution.hides_host = scenario.engine.async_scheduling;
+  return CostModel(*scenario.model, *scenario.hardware, execution);
 }
 
 std::unique_ptr<SimBackend> make_backend(const Scenario& scenario) {

@@ -5,9 +5,9 @@
 namespace tokenyard {
 namespace {
 
-Token sample(const Request& request) {
-  const RequestSpec& spec = request.spec;
-  const std::int32_t output = request.num_output();
+Token sample(const Row& row) {
+  const RequestSpec& spec = row.request->spec;
+  const std::int32_t output = row.first + row.count - row.request->num_prompt;  // a plan made meanwhile may know of more
   if (static_cast<std::size_t>(output) < spec.scripted_output.size()) {
     return spec.scripted_output[static_cast<std::size_t>(output)];
   }
@@ -25,7 +25,7 @@ const StepResult& SimBackend::collect() {
   now_ += result_.duration;
   result_.tokens.clear();
   for (const Row& row : plan.rows) {
-    if (row.sample) result_.tokens.push_back(sample(*row.request));
+    if (row.sample) result_.tokens.push_back(sample(row));
   }
   return result_;
 }

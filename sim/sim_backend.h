@@ -17,9 +17,9 @@ class SimBackend final : public Backend {
   // `max_context`: the longest sequence the model takes, tokens; 0: any.
   explicit SimBackend(const CostModel& cost, std::int32_t max_context = 0) : cost_(cost), max_context_(max_context) {}
 
-  BackendLimits limits() const override { return {max_context_, 0, false}; }
+  BackendLimits limits() const override { return {max_context_, 0, false, true}; }
   void submit(const StepPlan& plan) override { submitted_.push_back(&plan); }
-  // O(rows). REQUIRES: a submitted plan; every earlier one was committed.
+  // O(rows). REQUIRES: a submitted plan.
   const StepResult& collect() override;
   TimeNs now() const override { return now_; }
   void wait_until(TimeNs time) override;

@@ -32,6 +32,10 @@ class CpuBackend::Steps {
       if (options_.on_logits) options_.on_logits(*token.request, token.position, logits);
       if (samples_[i]) sample(*token.request, logits, result);
     });
+    for (const std::size_t i : dropped_) {
+      result.tokens.insert(result.tokens.begin() + static_cast<std::ptrdiff_t>(i), kUnnamedToken);
+      if (wants_logprobs_) result.logprobs.insert(result.logprobs.begin() + static_cast<std::ptrdiff_t>(i), TokenLogprobs{});
+    }
     result.parts.head = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
   }
 
@@ -40,9 +44,18 @@ class CpuBackend::Steps {
     tokens_.clear();
     wanted_.clear();
     samples_.clear();
+    dropped_.clear();
     wants_logprobs_ = false;
     const bool all = options_.every_position && options_.on_logits;
+    std::size_t sampled = 0;
     for (const Row& row : plan.rows) {
+      if (row.count > 0 &&
+          row.request->finish_reason != FinishReason::none) {  // after it was planned: its blocks are others' now
+        if (row.sample) dropped_.push_back(sampled);
+        sampled += row.sample;
+        continue;
+      }
+      sampled += row.sample;
       for (std::int32_t p = row.first; p < row.first + row.count; ++p) {
         const Token token = row.request->tokens.at(p, vocabulary_);
         if (token < 0 || token >= vocabulary_) {
@@ -81,6 +94,7 @@ class CpuBackend::Steps {
   std::vector<TokenWork> tokens_;
   std::vector<std::int32_t> wanted_;  // indices into tokens_
   std::vector<bool> samples_;         // of wanted_: whether the next token is sampled from it
+  std::vector<std::size_t> dropped_;  // sampled tokens of the step that nobody wants any more
   bool wants_logprobs_ = false;
 };
 
@@ -109,19 +123,15 @@ CpuBackend::~CpuBackend() = default;
 
 BackendLimits CpuBackend::limits() const { return limits_; }
 
+// At once: a plan made before collect() may take the blocks that this one reads.
 void CpuBackend::submit(const StepPlan& plan) {
-  plan_ = &plan;
-  submitted_at_ = now();
-}
-
-const StepResult& CpuBackend::collect() {
+  const TimeNs start = now();
   result_.tokens.clear();
   result_.logprobs.clear();
   result_.parts = {};
-  steps_->carry_out(*std::exchange(plan_, nullptr), result_);
-  result_.duration = now() - submitted_at_;
+  steps_->carry_out(plan, result_);
+  result_.duration = now() - start;
   result_.parts.host += result_.duration - result_.parts.total();
-  return result_;
 }
 
 }  // namespace tokenyard

@@ -26,8 +26,8 @@ struct CpuOptions {
   bool every_position = false;
 };
 
-// Padding of static batches is computed (its matrix products are), as a padded batch would. One step may be in flight.
-// submit() and collect() throw BackendError; requests should have passed refusal() of backends/model/sampler.h.
+// Padding of static batches is computed (its matrix products are), as a padded batch would. submit() computes and
+// throws BackendError; requests should have passed refusal() of backends/model/sampler.h.
 class CpuBackend final : public Backend {
  public:
   // `weights` is borrowed. REQUIRES: the engine has the same block_size and eos_token_id. The pool has config.num_blocks
@@ -38,7 +38,7 @@ class CpuBackend final : public Backend {
 
   BackendLimits limits() const override;
   void submit(const StepPlan& plan) override;
-  const StepResult& collect() override;
+  const StepResult& collect() override { return result_; }
   TimeNs now() const override { return clock_.now(); }
   void wait_until(TimeNs time) override { clock_.wait_until(time); }
   void wake() override { clock_.wake(); }
@@ -48,10 +48,8 @@ class CpuBackend final : public Backend {
 
   BackendLimits limits_;
   std::unique_ptr<Steps> steps_;
-  const StepPlan* plan_ = nullptr;
   StepResult result_;
   LiveClock clock_;
-  TimeNs submitted_at_ = 0;
 };
 
 }  // namespace tokenyard

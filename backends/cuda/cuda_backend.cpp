@@ -87,10 +87,9 @@ class CudaBackend::Impl {
         max_context_(config.max_model_len > 0 ? std::min(config.max_model_len, model_.max_context) : model_.max_context),
         row_sizes_(padded_sizes(config.max_num_seqs)),
         token_sizes_(with(padded_sizes(config.max_num_batched_tokens), row_sizes_)),
-        sampled_memory_(std::int64_t{row_sizes_.back()} * (12 + kTopCapacity * 8) + 5 * 256),
-        sampled_(place_sampled()),
         inputs_(model_, config, sizes()),
-        forward_(weights_, inputs_, token_sizes_, row_sizes_, max_context_, num_ids(), kTopCapacity, sampled_, stream_) {
+        forward_(weights_, inputs_, token_sizes_, row_sizes_, max_context_, num_ids(), kTopCapacity, stream_) {
+    for (Slot& slot : slots_) place_sampled(slot);
     take_cache();
     warm_up();
     if (options_.graphs) capture();
@@ -100,31 +99,48 @@ class CudaBackend::Impl {
 
   ~Impl() { cudaStreamSynchronize(stream_); }
 
-  BackendLimits limits() const { return {max_context_, num_blocks_, true}; }
+  BackendLimits limits() const { return {max_context_, num_blocks_, true, true}; }
 
   void submit(const StepPlan& plan) {
-    submitted_at_ = clock.now();
-    result_.tokens.clear();
-    result_.logprobs.clear();
-    result_.parts = {};
-    wants_logprobs_ = false;
+    if (options_.on_logits && in_flight_ > 0) take_last(oldest());  // before this step overwrites the logits
+    Slot& slot = slots_[next_];
+    slot.submitted_at = clock.now();
+    slot.follows = in_flight_ > 0;
+    slot.began.record(stream_, false);
+    slot.result.tokens.clear();
+    slot.result.logprobs.clear();
+    slot.result.parts = {};
+    slot.taken = false;
+    slot.wants_logprobs = false;
     for (const Row& row : plan.rows) {
-      wants_logprobs_ = wants_logprobs_ || (row.sample && row.request->spec.sampling.logprobs >= 0);
+      slot.wants_logprobs = slot.wants_logprobs || (row.sample && row.request->spec.sampling.logprobs >= 0);
     }
     copy_blocks(plan.copies);
-    split(plan);
-    for (std::size_t i = 0; i < passes_.size(); ++i) {
-      if (i > 0) take(passes_[i - 1]);
-      start(passes_[i]);
+    split(plan, slot.passes);
+    for (std::size_t i = 0; i < slot.passes.size(); ++i) {
+      if (i > 0) take(slot.passes[i - 1], slot);
+      start(slot.passes[i], slot);
     }
+    next_ = 1 - next_;
+    ++in_flight_;
   }
 
   const StepResult& collect() {
-    take(passes_.back());
-    result_.duration = clock.now() - submitted_at_;
-    result_.parts.host = std::max<TimeNs>(0, result_.duration - result_.parts.total());
-    result_.duration = result_.parts.total();  // the two clocks may differ by a microsecond
-    return result_;
+    Slot& slot = oldest();
+    take_last(slot);
+    --in_flight_;
+    StepResult& result = slot.result;
+    // A step that follows another begins when that one ends, which the host may notice late.
+    result.duration = slot.follows ? elapsed(slot.began, slot.done) : clock.now() - slot.submitted_at;
+    result.parts.host = std::max<TimeNs>(0, result.duration - result.parts.total());
+    result.duration = result.parts.total();  // the two clocks may differ by a microsecond
+    return result;
+  }
+
+  // What is in flight will not be collected.
+  void abandon() {
+    cudaStreamSynchronize(stream_);
+    in_flight_ = 0;
   }
 
   CudaFacts facts() const {
@@ -135,7 +151,7 @@ class CudaBackend::Impl {
     facts.weight_bytes = weights_.num_bytes();
     facts.kv_bytes = cache_memory_.bytes();
     facts.kv_bytes_per_token = token_bytes();
-    facts.num_graphs = static_cast<std::int32_t>(graphs_.size());
+    facts.num_graphs = static_cast<std::int32_t>(slots_[0].graphs.size() + slots_[1].graphs.size());
     return facts;
   }
 
@@ -159,15 +175,7 @@ class CudaBackend::Impl {
   StepInputs::Sizes sizes() const {
     return {row_sizes_.back(), token_sizes_.back(), max_context_, weights_.head_rows(), kTopCapacity};
   }
-  const StepTimer* timer() const { return options_.time_parts ? &timer_ : nullptr; }
   std::int64_t token_bytes() const { return std::int64_t{4} * model_.num_layers * model_.num_kv_heads * model_.head_dim; }
-
-  SampledRows place_sampled() {
-    Layout layout(sampled_memory_.data());
-    const std::int64_t rows = row_sizes_.back();
-    return {layout.take<std::int32_t>(rows), layout.take<float>(rows), layout.take<std::int32_t>(rows),
-            layout.take<std::int32_t>(rows * kTopCapacity), layout.take<float>(rows * kTopCapacity)};
-  }
 
   // What the activations have room for. `padding` tokens are computed for nobody.
   struct Pass {
@@ -175,42 +183,75 @@ class CudaBackend::Impl {
     std::int32_t padding = 0;
   };
 
+  // What a step in flight has to itself. Two of them take turns.
+  struct Slot {
+    PinnedMemory sampled_memory;
+    SampledRows sampled{};
+    StepTimer timer;
+    Event began, done;
+    std::map<std::int32_t, Graph> graphs;  // by padded number of rows
+    std::vector<Pass> passes;
+    bool wants_logprobs = false;
+    bool taken = false;  // its last pass
+    bool follows = false;  // another step was in flight when it was submitted
+    TimeNs submitted_at = 0;
+    StepResult result;
+  };
+
+  Slot& oldest() { return slots_[in_flight_ == 2 ? next_ : 1 - next_]; }
+  const StepTimer* timer(const Slot& slot) const { return options_.time_parts ? &slot.timer : nullptr; }
+
+  void place_sampled(Slot& slot) {
+    const std::int64_t rows = row_sizes_.back();
+    slot.sampled_memory = PinnedMemory(rows * (12 + kTopCapacity * 8) + 5 * 256);
+    Layout layout(slot.sampled_memory.data());
+    slot.sampled = {layout.take<std::int32_t>(rows), layout.take<float>(rows), layout.take<std::int32_t>(rows),
+                    layout.take<std::int32_t>(rows * kTopCapacity), layout.take<float>(rows * kTopCapacity)};
+  }
+
+  void enqueue(const StepShape& shape, const Slot& slot, bool capturing) {
+    const Slot& before = &slot == &slots_[0] ? slots_[1] : slots_[0];
+    forward_.enqueue(shape, before.sampled.tokens, slot.sampled, timer(slot), stream_, capturing);
+  }
+
   // A step of more tokens than that (static batching knows no budget) is computed piece by piece: rows in order, so that what
-  // a row shares with an earlier one is there before it is read.
-  void split(const StepPlan& plan) {
+  // a row shares with an earlier one is there before it is read. Beside static batches, which are never planned ahead, only a
+  // row that has a step of its own takes several passes, so that the last pass has all samples a next step may wait for.
+  void split(const StepPlan& plan, std::vector<Pass>& passes) {
     std::size_t used = 0;
     std::int32_t room = 0;
     const auto next = [&] {
-      if (used == passes_.size()) passes_.emplace_back();
-      Pass& pass = passes_[used++];
+      if (used == passes.size()) passes.emplace_back();
+      Pass& pass = passes[used++];
       pass.plan.clear();
       pass.plan.step = plan.step;
       pass.padding = 0;
       room = token_sizes_.back();
     };
     next();
-    passes_[0].plan.new_blocks = plan.new_blocks;
+    passes[0].plan.new_blocks = plan.new_blocks;
     for (const Row& row : plan.rows) {
       for (std::int32_t done = 0; done < row.count;) {
         if (room == 0) next();
         const std::int32_t count = std::min(room, row.count - done);
         const bool last = done + count == row.count;
-        passes_[used - 1].plan.rows.push_back({row.request, row.first + done, count, 0, row.sample && last});
+        passes[used - 1].plan.rows.push_back(
+            {row.request, row.first + done, count, 0, row.sample && last, last ? row.waits_for : -1});
         room -= count;
         done += count;
       }
       for (std::int32_t left = row.padding; left > 0;) {
         if (room == 0) next();
         const std::int32_t count = std::min(room, left);
-        passes_[used - 1].padding += count;
+        passes[used - 1].padding += count;
         room -= count;
         left -= count;
       }
     }
-    passes_.resize(used);
+    passes.resize(used);
   }
 
-  void start(const Pass& pass) {
+  void start(const Pass& pass, Slot& slot) {
     StepShape shape{pass.padding, 0, false};
     std::int32_t samples = 0;
     for (const Row& row : pass.plan.rows) {
@@ -222,34 +263,41 @@ class CudaBackend::Impl {
     const bool one_each = !shape.prefill && pass.padding == 0;
     shape.head_rows = one_each ? shape.tokens : padded(row_sizes_, std::max(1, samples));
     inputs_.upload(pass.plan, shape, stream_);
-    const auto graph = one_each ? graphs_.find(shape.tokens) : graphs_.end();
-    if (graph != graphs_.end()) {
+    const auto graph = one_each ? slot.graphs.find(shape.tokens) : slot.graphs.end();
+    if (graph != slot.graphs.end()) {
       graph->second.launch(stream_);
     } else {
-      forward_.enqueue(shape, timer(), stream_, false);
+      enqueue(shape, slot, false);
     }
+    slot.done.record(stream_, false);
+  }
+
+  void take_last(Slot& slot) {
+    if (!std::exchange(slot.taken, true)) take(slot.passes.back(), slot);
   }
 
   // Waits for a pass and takes what it sampled.
-  void take(const Pass& pass) {
-    stream_.synchronize();
+  void take(const Pass& pass, Slot& slot) {
+    slot.done.synchronize();
+    StepResult& result = slot.result;
+    const SampledRows& sampled = slot.sampled;
     if (options_.time_parts) {
-      const StepParts parts = timer_.parts();
-      result_.parts.gemm += parts.gemm;
-      result_.parts.attention += parts.attention;
-      result_.parts.elementwise += parts.elementwise;
-      result_.parts.head += parts.head;
+      const StepParts parts = slot.timer.parts();
+      result.parts.gemm += parts.gemm;
+      result.parts.attention += parts.attention;
+      result.parts.elementwise += parts.elementwise;
+      result.parts.head += parts.head;
     }
     std::size_t head = 0;
     for (const Row& row : pass.plan.rows) {
       if (!row.sample) continue;
-      const Token token = sampled_.tokens[head];
-      if (token < 0) {
-        throw BackendError("request " + row.request->spec.id + " at position " + std::to_string(row.request->num_tokens) +
+      const Token token = sampled.tokens[head];
+      if (token < 0 && row.request->finish_reason == FinishReason::none) {
+        throw BackendError("request " + row.request->spec.id + " at position " + std::to_string(row.first + row.count) +
                            ": none of the logits that may be sampled is finite");
       }
-      result_.tokens.push_back(token);
-      if (wants_logprobs_) result_.logprobs.push_back(logprobs(*row.request, head));
+      result.tokens.push_back(token);
+      if (slot.wants_logprobs) result.logprobs.push_back(logprobs(*row.request, sampled, head));
       ++head;
     }
     if (options_.on_logits) show_logits(pass.plan);
@@ -289,18 +337,19 @@ class CudaBackend::Impl {
       const StepShape shape{token_sizes_.back(), row_sizes_.back(), prefill};
       on_device([&] {
         inputs_.upload({}, shape, stream_);
-        forward_.enqueue(shape, timer(), stream_, false);
+        enqueue(shape, slots_[0], false);
       });
     }
     stream_.synchronize();
   }
 
-  // A graph for every padded number of requests that decode. The largest first: it takes what memory launching needs.
+  // Two graphs for every padded number of requests that decode. The largest first: it takes what memory launching needs.
   void capture() {
     for (auto size = row_sizes_.rbegin(); size != row_sizes_.rend(); ++size) {
       const StepShape shape{*size, *size, false};
-      on_device(
-          [&] { graphs_.emplace(*size, Graph::capture(stream_, [&] { forward_.enqueue(shape, timer(), stream_, true); })); });
+      for (Slot& slot : slots_) {
+        on_device([&] { slot.graphs.emplace(*size, Graph::capture(stream_, [&] { enqueue(shape, slot, true); })); });
+      }
     }
   }
 
@@ -318,15 +367,15 @@ class CudaBackend::Impl {
     }
   }
 
-  TokenLogprobs logprobs(const Request& request, std::size_t head) const {
+  TokenLogprobs logprobs(const Request& request, const SampledRows& sampled, std::size_t head) const {
     TokenLogprobs out{};
     const std::int32_t top = std::min({request.spec.sampling.logprobs, kTopCapacity, num_ids()});
     if (top < 0) return out;
-    out.chosen = {sampled_.tokens[head], sampled_.logprobs[head]};
-    out.rank = sampled_.ranks[head];
+    out.chosen = {sampled.tokens[head], sampled.logprobs[head]};
+    out.rank = sampled.ranks[head];
     for (std::int32_t i = 0; i < top; ++i) {
       const std::size_t at = head * kTopCapacity + static_cast<std::size_t>(i);
-      out.top.push_back({sampled_.top_tokens[at], sampled_.top_logprobs[at]});
+      out.top.push_back({sampled.top_tokens[at], sampled.top_logprobs[at]});
     }
     return out;
   }
@@ -342,6 +391,7 @@ class CudaBackend::Impl {
     for (const Row& row : plan.rows) {
       for (std::int32_t p = row.first; p < row.first + row.count; ++p, ++token) {
         const bool last = row.sample && p + 1 == row.first + row.count;
+        if (row.request->finish_reason != FinishReason::none) continue;  // noticed after the row was planned
         if (options_.every_position || last) wanted.push_back({row.request, p, token});
       }
     }
@@ -378,20 +428,14 @@ class CudaBackend::Impl {
   std::vector<std::int32_t> row_sizes_;    // of heads, and of steps of one token a request
   std::vector<std::int32_t> token_sizes_;  // of steps
   Stream stream_;
-  StepTimer timer_;
-  PinnedMemory sampled_memory_;
-  SampledRows sampled_;
+  Slot slots_[2];
+  int next_ = 0;       // the slot of the next step
+  int in_flight_ = 0;  // steps, of which the later one is in slot 1 - next_
   StepInputs inputs_;
   Forward forward_;
   std::int32_t num_blocks_ = 0;
   DeviceMemory cache_memory_;
   DeviceMemory pairs_memory_;
-  std::map<std::int32_t, Graph> graphs_;  // by padded number of rows
-
-  std::vector<Pass> passes_;  // of the step in flight
-  bool wants_logprobs_ = false;
-  TimeNs submitted_at_ = 0;
-  StepResult result_;
 };
 
 CudaBackend::CudaBackend(DeviceWeights weights, const EngineConfig& config, CudaOptions options) {
@@ -403,11 +447,21 @@ CudaBackend::~CudaBackend() = default;
 
 BackendLimits CudaBackend::limits() const { return impl_->limits(); }
 void CudaBackend::submit(const StepPlan& plan) {
-  on_device([&] { impl_->submit(plan); });
+  try {
+    on_device([&] { impl_->submit(plan); });
+  } catch (const BackendError&) {
+    impl_->abandon();
+    throw;
+  }
 }
 const StepResult& CudaBackend::collect() {
   const StepResult* result = nullptr;
-  on_device([&] { result = &impl_->collect(); });
+  try {
+    on_device([&] { result = &impl_->collect(); });
+  } catch (const BackendError&) {
+    impl_->abandon();
+    throw;
+  }
   return *result;
 }
 TimeNs CudaBackend::now() const { return impl_->clock.now(); }

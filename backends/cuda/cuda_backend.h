@@ -38,7 +38,7 @@ struct CudaFacts {
   std::int32_t num_graphs = 0;
 };
 
-// One step may be in flight. Nothing is allocated after construction.
+// Two steps may be in flight. After a BackendError none is. Nothing is allocated after construction.
 class CudaBackend final : public Backend {
  public:
   // REQUIRES: the engine has the same configuration. The pool has config.num_blocks blocks, or as many as fit (limits() tells);

@@ -120,6 +120,8 @@ class Event {
     check(cudaEventRecordWithFlags(event_, stream, capturing ? cudaEventRecordExternal : cudaEventRecordDefault),
           "recording an event");
   }
+  // Waits until it has passed.
+  void synchronize() const { check(cudaEventSynchronize(event_), "waiting for the GPU"); }
 
  private:
   cudaEvent_t event_ = nullptr;

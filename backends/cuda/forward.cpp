@@ -37,13 +37,12 @@ StepParts StepTimer::parts() const {
 
 Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const std::vector<std::int32_t>& tokens,
                  const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids, std::int32_t top_capacity,
-                 const SampledRows& sampled, cudaStream_t stream)
+                 cudaStream_t stream)
     : weights_(weights),
       config_(weights.config()),
       inputs_(inputs),
       num_ids_(num_ids),
       top_capacity_(top_capacity),
-      sampled_(sampled),
       positions_(positions) {
   Layout measure;
   place(measure, tokens.back(), rows.back());
@@ -102,13 +101,14 @@ void Forward::place(Layout& layout, std::int64_t tokens, std::int64_t rows) {
   tickets_ = layout.take<std::int32_t>(2);
 }
 
-void Forward::enqueue(const StepShape& shape, const StepTimer* timer, cudaStream_t stream, bool capturing) const {
+void Forward::enqueue(const StepShape& shape, const std::int32_t* before, const SampledRows& sampled, const StepTimer* timer,
+                      cudaStream_t stream, bool capturing) const {
   const StepArrays arrays = inputs_.arrays(shape);
   const auto mark = [&](StepTimer::Mark at) {
     if (timer != nullptr) timer->record(at, stream, capturing);
   };
   mark(StepTimer::begin);
-  kernels::embed({weights_.embedding(), arrays.ids, nullptr, residual_, config_.vocabulary, config_.hidden}, shape.tokens,
+  kernels::embed({weights_.embedding(), arrays.ids, before, residual_, config_.vocabulary, config_.hidden}, shape.tokens,
                  stream);
   layers(shape, arrays, timer, stream, capturing);
   mark(StepTimer::head);
@@ -121,11 +121,11 @@ void Forward::enqueue(const StepShape& shape, const StepTimer* timer, cudaStream
   sample.stride = weights_.head_rows();
   sample.num_ids = num_ids_;
   sample.top_capacity = top_capacity_;
-  sample.tokens = sampled_.tokens;
-  sample.logprobs = sampled_.logprobs;
-  sample.ranks = sampled_.ranks;
-  sample.top_tokens = sampled_.top_tokens;
-  sample.top_logprobs = sampled_.top_logprobs;
+  sample.tokens = sampled.tokens;
+  sample.logprobs = sampled.logprobs;
+  sample.ranks = sampled.ranks;
+  sample.top_tokens = sampled.top_tokens;
+  sample.top_logprobs = sampled.top_logprobs;
   kernels::sample(sample, shape.head_rows, stream);
   mark(StepTimer::end);
 }

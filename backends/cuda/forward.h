@@ -43,7 +43,7 @@ class Forward {
   // product through its gate. Throws BackendError. `weights` is borrowed.
   Forward(const DeviceWeights& weights, const StepInputs& inputs, const std::vector<std::int32_t>& tokens,
           const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids, std::int32_t top_capacity,
-          const SampledRows& sampled, cudaStream_t stream);
+          cudaStream_t stream);
 
   // Before the first step. `data` is borrowed.
   void use_cache(Bf16* data, const kernels::KvShape& shape) {
@@ -51,8 +51,10 @@ class Forward {
     cache_.emplace(data, shape);
   }
 
-  // Everything from ids to sampled tokens, whose inputs are in place. `timer` may be null.
-  void enqueue(const StepShape& shape, const StepTimer* timer, cudaStream_t stream, bool capturing) const;
+  // Everything from ids to sampled tokens, whose inputs are in place. `before`: what the step before sampled, for the rows
+  // that wait for it. `timer` may be null.
+  void enqueue(const StepShape& shape, const std::int32_t* before, const SampledRows& sampled, const StepTimer* timer,
+               cudaStream_t stream, bool capturing) const;
 
   // The logits after some of the tokens of the last step: head_tokens [rows], on the device, rows one of the padded sizes.
   // [rows, weights.head_rows()].
@@ -69,7 +71,6 @@ class Forward {
   const StepInputs& inputs_;
   std::int32_t num_ids_;
   std::int32_t top_capacity_;
-  SampledRows sampled_;
   CublasLt cublas_;
   std::vector<Gemm> gemms_;  // qkv, o, gate_up, down, head
   Bf16* cache_data_ = nullptr;

@@ -32,7 +32,7 @@ StepInputs::StepInputs(const ModelConfig& model, const EngineConfig& config, con
   const StepShape largest{sizes.tokens, sizes.rows, true};
   const std::int64_t bytes =
       fixed_bytes(largest) + static_cast<std::int64_t>(kernels::AttentionWork::bytes(attention_capacity(largest)));
-  pinned_ = PinnedMemory(bytes);
+  for (PinnedMemory& pinned : pinned_) pinned = PinnedMemory(bytes);
   device_ = DeviceMemory(bytes, "a step's inputs");
   tables_memory_ = DeviceMemory(std::int64_t{sizes.rows} * table_stride_ * 4, "the block tables");
   updates_memory_ = DeviceMemory(kUpdates * static_cast<std::int64_t>(sizeof(kernels::TableUpdate)), "a step's inputs");
@@ -78,7 +78,9 @@ void StepInputs::upload(const StepPlan& plan, const StepShape& shape, cudaStream
                            static_cast<std::int32_t>(count), stream);
   }
 
-  const StepArrays host = place(shape, pinned_.data());
+  turn_ = 1 - turn_;
+  const PinnedMemory& pinned = pinned_[turn_];
+  const StepArrays host = place(shape, pinned.data());
   std::int32_t token = 0;
   std::int32_t head = 0;
   for (std::size_t i = 0; i < plan.rows.size(); ++i) {
@@ -87,8 +89,9 @@ void StepInputs::upload(const StepPlan& plan, const StepShape& shape, cudaStream
     const std::int32_t table = tables_.rows()[i];
     attention_rows_.push_back({table, token, row.first, row.count});
     for (std::int32_t p = row.first; p < row.first + row.count; ++p, ++token) {
-      const Token id = request.tokens.at(p, model_.vocabulary);
-      if (id < 0 || id >= model_.vocabulary) {
+      const bool waits = row.waits_for >= 0 && p + 1 == row.first + row.count;
+      const Token id = waits ? -1 - row.waits_for : request.tokens.at(p, model_.vocabulary);
+      if (!waits && (id < 0 || id >= model_.vocabulary)) {
         throw BackendError(fmt::format("request {} has token id {} at position {}; the model's vocabulary is 0 to {}",
                                        request.spec.id, id, p, model_.vocabulary - 1));
       }
@@ -119,7 +122,7 @@ void StepInputs::upload(const StepPlan& plan, const StepShape& shape, cudaStream
   if (!masked_.empty()) copy_to_device(masked_memory_.data(), masked_.data(), masked_.size() * 4, stream);
   const std::size_t bytes = static_cast<std::size_t>(fixed_bytes(shape)) +
                             kernels::AttentionWork::bytes(attention_capacity(shape), host.attention.counts->decode);
-  copy_to_device(device_.data(), pinned_.data(), bytes, stream);
+  copy_to_device(device_.data(), pinned.data(), bytes, stream);
 }
 
 kernels::SampleRow StepInputs::sample_row(const Request& request, std::int32_t table_row, cudaStream_t stream) {

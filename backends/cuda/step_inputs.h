@@ -51,7 +51,8 @@ class StepInputs {
   const std::int32_t* masked_ids() const { return reinterpret_cast<const std::int32_t*>(masked_memory_.data()); }
   std::uint32_t* seen() const { return reinterpret_cast<std::uint32_t*>(seen_memory_.data()); }
 
-  // Copies what `plan` needs. The step before has ended. Throws BackendError for a token id outside the vocabulary.
+  // Copies what `plan` needs. The step before may be running, the one before that has ended. A row's token that the step
+  // before has yet to sample becomes the id -1 - Row::waits_for. Throws BackendError for an id outside the vocabulary.
   void upload(const StepPlan& plan, const StepShape& shape, cudaStream_t stream);
 
  private:
@@ -76,7 +77,8 @@ class StepInputs {
     std::int32_t tokens = 0;
   };
   std::vector<Seen> seen_rows_;
-  PinnedMemory pinned_;
+  PinnedMemory pinned_[2];  // one is filled while the other's copy may wait for the step before
+  int turn_ = 0;
   DeviceMemory device_;
   DeviceMemory tables_memory_;
   DeviceMemory updates_memory_;  // table updates, or occurrences

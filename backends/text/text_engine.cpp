@@ -39,6 +39,7 @@ bool takes_cuda(TextBackend wanted, const ModelConfig& model, const EngineConfig
 
 EngineConfig resolve(EngineConfig config, const ModelConfig& model, bool cuda) {
   if (config.max_model_len == 0) config.max_model_len = model.max_context;
+  config.async_scheduling = config.async_scheduling && cuda && config.policy != Policy::static_batch;
   if (!model.eos_token_ids.empty()) config.eos_token_id = model.eos_token_ids.front();
   const bool whole_prompts =
       config.policy == Policy::orca || (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill);

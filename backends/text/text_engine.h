@@ -26,8 +26,13 @@ enum class TextBackend { automatic, cpu, cuda };  // automatic: the GPU where th
 struct TextOptions {
   TextBackend backend = TextBackend::automatic;
   // max_model_len 0: the model's context; num_blocks 0: what a gigabyte of K/V holds, but no more than max_num_seqs contexts;
-  // eos_token_id is the model's. On a GPU num_blocks 0 is what its memory holds.
-  EngineConfig engine;
+  // eos_token_id is the model's. On a GPU num_blocks 0 is what its memory holds. async_scheduling is on, and counts on a GPU
+  // only: nowhere else is there anything to overlap.
+  EngineConfig engine = [] {
+    EngineConfig config;
+    config.async_scheduling = true;
+    return config;
+  }();
   std::int32_t threads = 0;    // 0: one a core
   TraceSink* trace = nullptr;  // borrowed; gets the whole trace, header and end too
   std::string program;         // who writes the trace: "tokenyard 0.1.0"

@@ -57,6 +57,7 @@ class NanoVllm final : public Scheduler {
   void decode(StepPlan& plan) {
     for (std::size_t i = 0; i < running_.size(); ++i) {
       Request& request = *running_[i];
+      if (ends_in_flight(request)) continue;
       const auto seated = static_cast<std::int32_t>(plan.rows.size());
       if (seated >= config_.max_num_seqs) return refuse(plan, request, {Cause::seats, seated + 1, config_.max_num_seqs});
       const std::int32_t needed = blocks_.missing(request, request.num_tokens);

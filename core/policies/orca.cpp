@@ -58,6 +58,7 @@ class Orca final : public Scheduler {
 
   void continue_running(StepPlan& plan, std::int32_t& budget) {
     for (Request* request : running_) {
+      if (ends_in_flight(*request)) continue;
       if (blocks_.missing(*request, request->num_tokens) > 0) {
         const auto held = static_cast<std::int32_t>(request->blocks.size());
         const std::int32_t wanted = region_blocks(*request);
@@ -71,7 +72,7 @@ class Orca final : public Scheduler {
       add_row(plan, *request, 1);
       budget = std::max(0, budget - 1);
     }
-    if (plan.rows.empty() && !running_.empty()) {
+    if (plan.rows.empty() && !plan.refusals.empty()) {
       // Everybody waits for a hole that only they can make: the latest admitted gives way and is computed again later.
       Request& victim = *running_.back();
       running_.pop_back();

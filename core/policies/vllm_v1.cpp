@@ -1,9 +1,11 @@
-// vLLM V1, synchronous scheduling, as of 6adad087 (2026-08-14).
+// vLLM V1 as of 6adad087 (2026-08-14); measured against it in synchronous scheduling.
 //
 // There is no prefill and no decode: every step gives each request tokens until its computed ones catch up with its known
 // ones. Running requests come first, in admission order; then waiting ones, in queue order, while budget, seats and blocks
 // last. Nobody is admitted in a step that preempts.
 #include <algorithm>
+#include <string_view>
+#include <tuple>
 
 #include "core/scheduler.h"
 
@@ -24,6 +26,7 @@ class VllmV1 final : public Scheduler {
   void continue_running(StepPlan& plan, std::int32_t& budget) {
     for (std::size_t i = 0; i < running_.size(); ++i) {
       Request& request = *running_[i];
+      if (ends_in_flight(request)) continue;
       if (budget == 0) return refuse(plan, request, {Cause::token_budget, 1, 0});
       const std::int32_t count = std::min(
           {cut_to_threshold(request.num_tokens - request.num_computed), budget, context_limit() - request.num_computed - 1});
@@ -42,7 +45,7 @@ class VllmV1 final : public Scheduler {
         plan.new_blocks.push_back({&request, static_cast<std::int32_t>(request.blocks.size())});
         blocks_.extend(request, needed);
       }
-      blocks_.publish(request, request.num_computed + count);
+      blocks_.publish(request, std::min(request.num_computed + count, request.num_known()));
       add_row(plan, request, count);
       budget -= count;
     }
@@ -97,13 +100,14 @@ class VllmV1 final : public Scheduler {
 
   std::size_t choose_victim() const {
     if (config_.queue_order == QueueOrder::fcfs) return running_.size() - 1;
-    std::size_t worst = 0;  // the least important; of equals, the first
-    for (std::size_t i = 1; i < running_.size(); ++i) {
-      const RequestSpec& a = running_[worst]->spec;
-      const RequestSpec& b = running_[i]->spec;
-      if (std::pair(b.priority, b.arrival) > std::pair(a.priority, a.arrival)) worst = i;
-    }
-    return worst;
+    // The least important by the queue's order. The peer takes the first of those with equal priority and arrival, whatever
+    // their ids; then two requests can take each other's blocks for ever.
+    const auto rank = [&](const Request* request) {
+      const RequestSpec& spec = request->spec;
+      return std::tuple(spec.priority, spec.arrival, config_.strict_peer ? std::string_view() : std::string_view(spec.id));
+    };
+    const auto less = [&](const Request* a, const Request* b) { return rank(a) < rank(b); };
+    return static_cast<std::size_t>(std::max_element(running_.begin(), running_.end(), less) - running_.begin());
   }
 
   // Takes back the row that `victim` has in this step, if any (priority order only). Returns its tokens.
@@ -114,7 +118,9 @@ class VllmV1 final : public Scheduler {
     const std::int32_t first_block = row->first / config_.block_size;
     // What these blocks held is lost, and what they were to hold will not be computed. The peer leaves them findable all the
     // same ("ghost blocks").
-    blocks_.disturbed().insert(blocks_.disturbed().end(), victim.blocks.begin() + first_block, victim.blocks.end());
+    // Planning ahead, the row has published the block before it, whose last token had been pending.
+    const std::int32_t published = row->waits_for >= 0 ? (row->first - 1) / config_.block_size : first_block;
+    blocks_.disturbed().insert(blocks_.disturbed().end(), victim.blocks.begin() + published, victim.blocks.end());
     if (!config_.strict_peer) blocks_.withdraw(victim, first_block);
     plan.rows.erase(row);
     std::erase_if(plan.new_blocks, [&](const NewBlocks& n) { return n.request == &victim; });

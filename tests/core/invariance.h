@@ -211,7 +211,8 @@ inline void check_invariance(const Subject& subject) {
   for (int n = 0; n < schedules; ++n) {
     const Policy policy = all_policies()[static_cast<std::size_t>(n % 4)];
     const bool large = n % 25 < 4;
-    const EngineConfig config = random_engine(subject, policy, dice, large);
+    EngineConfig config = random_engine(subject, policy, dice, large);
+    config.async_scheduling = policy != Policy::static_batch && dice.chance(50);
     std::vector<std::size_t> chosen;
     for (int i = dice.roll(1, large ? 4 : 8); i > 0; --i) {
       const auto index = static_cast<std::size_t>(large ? dice.roll(0, num_long + 3) : dice.roll(num_long, num_specs - 1));
@@ -221,7 +222,8 @@ inline void check_invariance(const Subject& subject) {
     for (std::size_t i = 0; i < chosen.size(); ++i) {
       const Saying& want = alone[chosen[i]];
       const Saying& got = said[i];
-      INFO("schedule " << n << ", " << name_of(policy) << ", block size " << config.block_size << ", request " << chosen[i]);
+      INFO("schedule " << n << ", " << name_of(policy) << (config.async_scheduling ? " async" : "") << ", block size "
+                       << config.block_size << ", request " << chosen[i]);
       if (got.reason == FinishReason::refused) continue;
       // A small context or pool may cut a text short, never change it.
       const bool cut = got.reason == FinishReason::kv_capacity ||

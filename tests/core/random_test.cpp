@@ -57,15 +57,18 @@ void live_through(const EngineConfig& config, std::uint64_t seed, int steps, Tal
 }  // namespace
 
 TEST_CASE("random worlds keep every invariant and end every request", "[random]") {
+  const bool async = GENERATE(false, true);
   for (const Policy policy : all_policies()) {
+    if (async && policy == Policy::static_batch) continue;
     Tally tally;
     for (std::uint64_t seed = 1; tally.operations < scaled(100'000); ++seed) {
       Dice dice(seed);
-      const EngineConfig config = random_config(policy, dice);
-      INFO(name_of(policy) << " seed " << seed);
+      EngineConfig config = random_config(policy, dice);
+      config.async_scheduling = async;
+      INFO(name_of(policy) << (async ? " async" : "") << " seed " << seed);
       live_through(config, seed, 120, tally);
     }
-    INFO(name_of(policy));
+    INFO(name_of(policy) << (async ? " async" : ""));
     // The worlds are no good unless the interesting things happen in them.
     CHECK(tally.finished > tally.operations / 100);
     const bool paged = policy == Policy::nano_vllm || policy == Policy::vllm_v1;

@@ -30,9 +30,11 @@ std::string edited(std::string text, const std::string& from, const std::string&
 
 TEST_CASE("A replay makes the same trace again, byte by byte", "[trace]") {
   const Policy policy = GENERATE(from_range(std::begin(all_policies()), std::end(all_policies())));
+  const bool async = GENERATE(false, true);
+  if (async && policy == Policy::static_batch) return;
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
-    CAPTURE(name_of(policy), seed);
-    const std::string text = random_trace(seed, policy, 30);
+    CAPTURE(name_of(policy), seed, async);
+    const std::string text = random_trace(seed, policy, 30, async);
     const auto [outcome, copy] = replayed(text);
     CHECK(outcome.first_difference == "");
     REQUIRE(outcome.identical);
@@ -45,7 +47,10 @@ TEST_CASE("A replay makes the same trace again, byte by byte", "[trace]") {
 
 TEST_CASE("A trace that was cut off is replayed as far as it goes", "[trace]") {
   const Policy policy = GENERATE(from_range(std::begin(all_policies()), std::end(all_policies())));
-  const std::string text = random_trace(7, policy, 8);
+  const bool async = GENERATE(false, true);
+  if (async && policy == Policy::static_batch) return;
+  CAPTURE(name_of(policy), async);
+  const std::string text = random_trace(7, policy, 8, async);
   for (std::size_t size = text.find('\n') + 1; size < text.size(); size += 7) {
     const auto [outcome, copy] = replayed(text.substr(0, size));
     const std::size_t whole = text.rfind('\n', size - 1) + 1;
@@ -57,9 +62,12 @@ TEST_CASE("A trace that was cut off is replayed as far as it goes", "[trace]") {
 
 TEST_CASE("A device that fails is replayed to its failure", "[trace]") {
   const Policy policy = GENERATE(from_range(std::begin(all_policies()), std::end(all_policies())));
+  const bool async = GENERATE(false, true);
+  if (async && policy == Policy::static_batch) return;
   Dice dice(4);
   EngineConfig config;
   config.policy = policy;
+  config.async_scheduling = async;
   config.num_blocks = 60;
   config.block_size = 4;
   const std::string path = temporary("failed.trace");
@@ -120,9 +128,10 @@ TEST_CASE("A replay names the first difference", "[trace]") {
 
 TEST_CASE("Changed traces are replayed, refused or told apart, never worse", "[trace]") {
   for (const Policy policy : all_policies()) {
-    const std::string text = random_trace(3, policy, 8);
+    const std::string texts[] = {random_trace(3, policy, 8), random_trace(3, policy, 8, policy != Policy::static_batch)};
     Dice dice(1);
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < 2000; ++i) {
+      const std::string& text = texts[i % 2];
       std::string changed = text;
       const auto at = static_cast<std::size_t>(
           dice.roll(static_cast<std::int32_t>(text.find('\n')), static_cast<std::int32_t>(text.size()) - 1));

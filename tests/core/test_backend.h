@@ -32,7 +32,7 @@ class TestBackend : public Backend {
     result_.tokens.clear();
     for (const Row& row : plan.rows) {
       rows.push_back({row.request->number, row.first, row.count, row.padding, row.sample});
-      if (row.sample) result_.tokens.push_back(next_token(*row.request));
+      if (row.sample) result_.tokens.push_back(next_token(*row.request, row.first + row.count - row.request->num_prompt));
     }
     result_.duration = step_time_;
     result_.parts = {};
@@ -51,9 +51,9 @@ class TestBackend : public Backend {
   std::int64_t fails_at = -1;  // the step at which the device fails
 
  private:
-  static Token next_token(const Request& request) {
+  // The token after `n` others.
+  static Token next_token(const Request& request, std::int32_t n) {
     const RequestSpec& spec = request.spec;
-    const std::int32_t n = request.num_output();
     if (!spec.scripted_output.empty()) {
       return n < std::ssize(spec.scripted_output) ? spec.scripted_output[static_cast<std::size_t>(n)] : kUnnamedEnd;
     }

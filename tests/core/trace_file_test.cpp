@@ -189,7 +189,7 @@ TEST_CASE("Whole but hostile traces are refused with file, place and reason", "[
        "expected JSON"},
       {"[]\n", "expected an object"},
       {"{}\n", "\"tokenyard_trace\""},
-      {lines({R"({"tokenyard_trace":2,"future":1})"}), "newer program"},
+      {lines({R"({"tokenyard_trace":3,"future":1})"}), "newer program"},
       {lines({R"({"tokenyard_trace":0})"}), "between 1"},
       {lines({engine(",\"seats\":1")}), "unknown key \"seats\""},
       {lines({engine(",\"policy\":\"best\"")}), "one of static, orca"},

@@ -34,43 +34,59 @@ struct StateSink : TraceSink {
   std::int64_t moves = 0, skips = 0, withdrawn = 0, ghosts = 0, waits = 0, done = 0, refusals = 0, cancels = 0;
 };
 
-void require_same(const TraceState& state, const Engine& engine) {
-  const Scheduler& scheduler = engine.scheduler();
-  std::vector<const Request*> running(scheduler.running().begin(), scheduler.running().end());
-  std::int32_t waiting = 0;
-  for (const Request* request : scheduler.waiting().in_order()) {
-    if (request->blocks.empty()) {
-      ++waiting;
-      const TraceState::Request& seen = state.request(request->number);
-      const auto life = request->state == RequestState::preempted ? TraceState::Life::preempted : TraceState::Life::queued;
-      if (seen.life != life || seen.num_computed != 0 || !seen.blocks.empty()) FAIL("a waiting request differs");
-    } else {
-      running.push_back(request);
+// What the expander must know of an engine.
+struct Truth {
+  explicit Truth(const Engine& engine) {
+    const Scheduler& scheduler = engine.scheduler();
+    for (const tokenyard::Request* request : scheduler.running()) running.push_back(*request);
+    for (const tokenyard::Request* request : scheduler.waiting().in_order()) {
+      (request->blocks.empty() ? waiting : running).push_back(*request);
     }
+    const BlockPool& pool = scheduler.blocks().pool();
+    num_free = pool.num_free();
+    num_table_entries = scheduler.blocks().num_table_entries();
+    for (BlockId b = 0; b < pool.num_blocks(); ++b) blocks.emplace_back(pool.references(b), pool.findable(b));
   }
-  REQUIRE(state.running().size() == running.size());
-  for (std::size_t i = 0; i < running.size(); ++i) {
-    const Request& truth = *running[i];
+
+  std::vector<tokenyard::Request> running, waiting;
+  std::int32_t num_free;
+  std::int64_t num_table_entries;
+  std::vector<std::pair<std::int32_t, bool>> blocks;
+};
+
+void require_same(const TraceState& state, const Truth& truth) {
+  for (const tokenyard::Request& request : truth.waiting) {
+    const TraceState::Request& seen = state.request(request.number);
+    const auto life = request.state == RequestState::preempted ? TraceState::Life::preempted : TraceState::Life::queued;
+    if (seen.life != life || seen.num_computed != 0 || !seen.blocks.empty()) FAIL("a waiting request differs");
+  }
+  REQUIRE(state.running().size() == truth.running.size());
+  for (std::size_t i = 0; i < truth.running.size(); ++i) {
+    const tokenyard::Request& want = truth.running[i];
     const TraceState::Request& seen = state.request(state.running()[i]);
-    CAPTURE(i, truth.number);
-    if (seen.join.request != truth.number) FAIL("the running order differs");
-    if (seen.tokens != truth.tokens) FAIL("the tokens differ");
-    if (seen.num_computed != truth.num_computed) FAIL("the computed tokens differ");
-    if (seen.blocks != truth.blocks) FAIL("the tables differ");
-    if (seen.num_registered != truth.num_registered) FAIL("the registered blocks differ");
-    if (seen.num_preemptions != truth.num_preemptions) FAIL("the preemptions differ");
-    if (seen.done != (truth.finish_reason != FinishReason::none)) FAIL("who is done differs");
+    CAPTURE(i, want.number);
+    if (seen.join.request != want.number) FAIL("the running order differs");
+    if (seen.tokens != want.tokens) FAIL("the tokens differ");
+    if (seen.num_computed != want.num_computed) FAIL("the computed tokens differ");
+    if (seen.blocks != want.blocks) FAIL("the tables differ");
+    if (seen.num_registered != want.num_registered) FAIL("the registered blocks differ");
+    if (seen.num_preemptions != want.num_preemptions) FAIL("the preemptions differ");
+    if (seen.done != (want.finish_reason != FinishReason::none)) FAIL("who is done differs");
   }
-  REQUIRE(state.num_waiting() == waiting);
-  const BlockPool& pool = scheduler.blocks().pool();
-  REQUIRE(state.num_free() == pool.num_free());
-  REQUIRE(state.num_table_entries() == scheduler.blocks().num_table_entries());
-  for (BlockId b = 0; b < pool.num_blocks(); ++b) {
-    const TraceState::Block& seen = state.blocks()[static_cast<std::size_t>(b)];
+  REQUIRE(state.num_waiting() == std::ssize(truth.waiting));
+  REQUIRE(state.num_free() == truth.num_free);
+  REQUIRE(state.num_table_entries() == truth.num_table_entries);
+  for (std::size_t b = 0; b < truth.blocks.size(); ++b) {
     CAPTURE(b);
-    if (seen.references != pool.references(b)) FAIL("the references differ");
-    if (seen.findable != pool.findable(b)) FAIL("the findable blocks differ");
+    if (state.blocks()[b].references != truth.blocks[b].first) FAIL("the references differ");
+    if (state.blocks()[b].findable != truth.blocks[b].second) FAIL("the findable blocks differ");
   }
+}
+
+void require_same(std::span<const TraceState::Row> rows, const std::vector<TestBackend::SeenRow>& truth) {
+  std::vector<TestBackend::SeenRow> seen;
+  for (const TraceState::Row& r : rows) seen.push_back({r.request, r.first, r.count, r.padding, r.sample});
+  REQUIRE(seen == truth);
 }
 
 }  // namespace
@@ -88,11 +104,8 @@ TEST_CASE("The expander follows the scheduler step by step, whatever happens", "
     StateSink sink;
     TestBackend backend;
     run_traced(config, random_workload(dice, config, 40), backend, sink, [&](const Engine& engine) {
-      require_same(*sink.state, engine);
-      if (!std::exchange(sink.stepped, false)) return;
-      std::vector<TestBackend::SeenRow> rows;
-      for (const TraceState::Row& r : sink.state->rows()) rows.push_back({r.request, r.first, r.count, r.padding, r.sample});
-      REQUIRE(rows == backend.rows);
+      require_same(*sink.state, Truth(engine));
+      if (std::exchange(sink.stepped, false)) require_same(sink.state->rows(), backend.rows);
     });
     steps += sink.state->totals().steps;
     totals.preemptions += sink.state->totals().preemptions;
@@ -131,4 +144,54 @@ TEST_CASE("The expander follows the scheduler step by step, whatever happens", "
     CHECK(total.withdrawn > 10);
     CHECK((policy == Policy::nano_vllm || total.ghosts > 0));
   }
+}
+
+TEST_CASE("The expander follows a scheduler that plans ahead", "[trace]") {
+  const Policy policy = GENERATE(Policy::orca, Policy::nano_vllm, Policy::vllm_v1);
+  CAPTURE(name_of(policy));
+  Dice dice(static_cast<std::uint64_t>(policy) + 1);
+  // A step is recorded by the call after the one that planned it; what that call left behind is the truth.
+  struct Planned {
+    std::optional<Truth> truth;
+    std::vector<TestBackend::SeenRow> rows;
+  };
+  struct Sink : StateSink {
+    void on_step(const StepRecord& r) override {
+      StateSink::on_step(r);
+      require_same(*state, *latest.truth);
+      require_same(state->rows(), latest.rows);
+      ahead += r.ahead;
+    }
+    Planned latest;
+    std::int64_t ahead = 0;
+  };
+  std::int64_t steps = 0;
+  std::int64_t ahead = 0;
+  TraceState::Totals totals;
+  for (int round = 0; round < 150; ++round) {
+    const EngineConfig config = random_engine_config(policy, dice, true);
+    CAPTURE(round);
+    Sink sink;
+    TestBackend backend;
+    std::int64_t planned = 0;
+    run_traced(config, random_workload(dice, config, 40), backend, sink, [&](const Engine& engine) {
+      if (std::exchange(planned, engine.num_steps()) != engine.num_steps()) sink.latest = {Truth(engine), backend.rows};
+    });
+    sink.state->end();
+    REQUIRE(sink.state->running().empty());
+    REQUIRE(sink.state->num_free() == sink.state->num_usable());
+    steps += sink.state->totals().steps;
+    ahead += sink.ahead;
+    totals.preemptions += sink.state->totals().preemptions;
+    totals.hit_tokens += sink.state->totals().hit_tokens;
+    totals.evicted_blocks += sink.state->totals().evicted_blocks;
+  }
+  INFO(steps << " steps, " << ahead << " planned ahead, " << totals.preemptions << " preemptions, " << totals.hit_tokens
+             << " hit tokens, " << totals.evicted_blocks << " evicted");
+  CHECK(steps > 3000);
+  CHECK(ahead > steps / 2);
+  if (policy == Policy::orca) return;
+  CHECK(totals.preemptions > 100);
+  CHECK(totals.hit_tokens > 1000);
+  CHECK(totals.evicted_blocks > 1000);
 }

@@ -105,20 +105,21 @@ inline void run_traced(const EngineConfig& config, ListSource source, TestBacken
 }
 
 // A configuration an engine takes; now and then vLLM with its defects.
-inline EngineConfig random_engine_config(Policy policy, Dice& dice) {
+inline EngineConfig random_engine_config(Policy policy, Dice& dice, bool async = false) {
   EngineConfig config = random_config(policy, dice);
   while (validate(config)) config = random_config(policy, dice);
   if (policy == Policy::orca) {  // a context that fits, or `max` refuses everybody
     config.max_model_len = std::max(4, config.num_blocks * config.block_size / dice.roll(1, 4));
   }
-  config.strict_peer = policy == Policy::vllm_v1 && config.enable_chunked_prefill && dice.chance(30);
+  config.strict_peer = policy == Policy::vllm_v1 && config.enable_chunked_prefill && dice.chance(30) && !async;
+  config.async_scheduling = async;
   return config;
 }
 
 // The text of the trace of a random workload.
-inline std::string random_trace(std::uint64_t seed, Policy policy, std::int32_t requests) {
+inline std::string random_trace(std::uint64_t seed, Policy policy, std::int32_t requests, bool async = false) {
   Dice dice(seed);
-  const EngineConfig config = random_engine_config(policy, dice);
+  const EngineConfig config = random_engine_config(policy, dice, async);
   const std::string path = temporary("random.trace");
   {
     TestBackend backend;

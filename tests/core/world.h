@@ -29,7 +29,7 @@ class World {
   }
 
   Scheduler& scheduler() { return *scheduler_; }
-  const StepPlan& plan() const { return plan_; }
+  const StepPlan& plan() const { return next().plan; }  // of the latest schedule()
   TimeNs now() const { return now_; }
   int live() const { return static_cast<int>(joined_ - left_); }
   int finished() const { return static_cast<int>(left_); }
@@ -49,23 +49,36 @@ class World {
     }
   }
 
+  // The next step; with async_scheduling the one before is still running.
   void schedule() {
     now_ += dice_.roll(0, 2);
-    scheduler_->schedule(now_, plan_);
+    const bool async = scheduler_->config().async_scheduling;
+    latest_ = 1 - latest_;
+    Step& step = steps_[latest_];
+    scheduler_->schedule(now_, step.plan, async ? &steps_[1 - latest_].plan : nullptr);
+    step.tables.clear();
+    for (const Row& row : step.plan.rows) step.tables.push_back(row.request->blocks);
   }
 
-  // Throws std::logic_error when a row would read K/V that are not its own text's.
+  // Throws std::logic_error when a row of the step that runs would read K/V that are not its own text's.
   void compute() {
-    for (const BlockCopy& copy : plan_.copies) {
+    const Step& step = running();
+    for (const BlockCopy& copy : step.plan.copies) {
       const std::vector<std::uint64_t> moved = shadow(copy.from);
       shadow(copy.to) = moved;
     }
-    for (const Row& row : plan_.rows) {
-      for (std::int32_t p = row.first; p < row.first + row.count; ++p) slot(*row.request, p) = meaning(*row.request, p);
+    // A row of a request that was cancelled before its token was known computes nobody knows what.
+    const auto ended = [](const Row& row) { return row.request->finish_reason != FinishReason::none; };
+    for (std::size_t i = 0; i < step.plan.rows.size(); ++i) {
+      const Row& row = step.plan.rows[i];
+      for (std::int32_t p = row.first; p < row.first + row.count; ++p) {
+        slot(step.tables[i], p) = p < row.request->tokens.size() ? meaning(*row.request, p) : 1;
+      }
     }
-    for (const Row& row : plan_.rows) {
-      for (std::int32_t p = 0; p < row.first + row.count; ++p) {
-        if (slot(*row.request, p) != meaning(*row.request, p)) {
+    for (std::size_t i = 0; i < step.plan.rows.size(); ++i) {
+      const Row& row = step.plan.rows[i];
+      for (std::int32_t p = 0; p < row.first + row.count && !ended(row); ++p) {
+        if (slot(step.tables[i], p) != meaning(*row.request, p)) {
           throw std::logic_error(row.request->spec.id + " reads wrong K/V at position " + std::to_string(p));
         }
       }
@@ -73,17 +86,25 @@ class World {
   }
 
   void commit() {
+    const StepPlan& plan = running().plan;
     StepResult result;
-    for (const Row& row : plan_.rows) {
+    for (const Row& row : plan.rows) {
       if (row.sample) result.tokens.push_back(dice_.chance(3) ? 7 : dice_.roll(8, 11));
     }
     gone_.clear();
-    scheduler_->commit(plan_, result, gone_);
+    scheduler_->commit(plan, result, gone_);
     left_ += gone_.size();
   }
   const std::vector<Request*>& gone() const { return gone_; }
 
  private:
+  struct Step {
+    StepPlan plan;
+    std::vector<std::vector<BlockId>> tables;  // by row, as planned
+  };
+  const Step& next() const { return steps_[latest_]; }
+  const Step& running() const { return steps_[scheduler_->config().async_scheduling ? 1 - latest_ : latest_]; }
+
   void join() {
     auto request = std::make_unique<Request>();
     RequestSpec& spec = request->spec;
@@ -123,16 +144,17 @@ class World {
     shadow_[b].resize(static_cast<std::size_t>(scheduler_->config().block_size));
     return shadow_[b];
   }
-  std::uint64_t& slot(const Request& request, std::int32_t position) {
+  std::uint64_t& slot(const std::vector<BlockId>& table, std::int32_t position) {
     const std::int32_t size = scheduler_->config().block_size;
-    return shadow(request.blocks[static_cast<std::size_t>(position / size)])[static_cast<std::size_t>(position % size)];
+    return shadow(table[static_cast<std::size_t>(position / size)])[static_cast<std::size_t>(position % size)];
   }
 
   Dice dice_;
   std::unique_ptr<Scheduler> scheduler_;
   std::vector<std::unique_ptr<Request>> requests_;
   std::vector<std::vector<std::uint64_t>> shadow_;
-  StepPlan plan_;
+  Step steps_[2];
+  int latest_ = 0;
   std::vector<BlockId> withheld_;
   std::vector<Request*> gone_;
   TimeNs now_ = 0;

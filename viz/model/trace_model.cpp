@@ -288,6 +288,9 @@ struct ModelBuilder::Work {
     return use;
   }
 
+  // A step that was planned ahead may give something to a request that the step before ended, as nobody knew yet.
+  bool ended(std::int32_t number) { return request(number).end >= 0; }
+
   void take_refusals(const StepRecord& record, std::int32_t index);
   void take_decisions(const StepRecord& record, std::int32_t index);
   void take_rows(const StepRecord& record, std::int32_t index, Step& step);
@@ -317,6 +320,7 @@ void ModelBuilder::Work::take_refusals(const StepRecord& record, std::int32_t in
 // What the begin of a step did to tables.
 void ModelBuilder::Work::take_decisions(const StepRecord& record, std::int32_t index) {
   for (const StepRecord::Preemption& p : record.preempted) {
+    if (ended(p.victim)) continue;
     log(BlockOp::leave, {p.victim});
     Request& r = request(p.victim);
     ++r.preemptions;
@@ -327,10 +331,16 @@ void ModelBuilder::Work::take_decisions(const StepRecord& record, std::int32_t i
     mark({record.start, index, p.victim, Mark::preempted, p.beneficiary, p.freed_blocks, p.reason});
   }
   for (const StepRecord::Blocks& b : record.grown) {
+    if (ended(b.request)) {  // they were taken for nothing, and are free again
+      log(BlockOp::unfindable, {});
+      log_ids(record.ids(b.blocks));
+      continue;
+    }
     log(BlockOp::grow, {b.request});
     log_ids(record.ids(b.blocks));
   }
   for (const StepRecord::Blocks& b : record.moved) {
+    if (ended(b.request)) continue;
     log(BlockOp::move, {b.request});
     log_ids(record.ids(b.blocks));
   }
@@ -356,6 +366,10 @@ void ModelBuilder::Work::take_rows(const StepRecord& record, std::int32_t index,
   for (const std::int32_t number : running) {
     Live& l = of(number);
     Request& r = request(number);
+    if (r.end >= 0) {
+      if (next < rows.size() && rows[next].request == number) ++next;
+      continue;
+    }
     const Phase now = r.spans.back().phase();
     const TimeNs after_row = l.last_step == index - 1 && l.last_step >= 0 ? before : record.start;
     if (next == rows.size() || rows[next].request != number) {
@@ -386,28 +400,18 @@ void ModelBuilder::Work::take_rows(const StepRecord& record, std::int32_t index,
 }
 
 void ModelBuilder::Work::take_tokens(const StepRecord& record) {
-  TimeNs gap = 0;  // most rows of a step share one gap: add runs of equal ones together
-  std::int64_t gaps = 0;
+  Distribution::Runs gaps(model->itl_);  // most rows of a step share one gap
   for (const TraceState::Row& row : state->rows()) {
     if (!row.sample) continue;
     Request& r = request(row.request);
+    if (r.end >= 0) continue;  // planned before it was known to have ended
     ++r.output;
     of(row.request).prefilling = false;
     if (!streams) continue;
-    if (r.last_token < 0) {
-      r.first_token = record.end;
-    } else {
-      const TimeNs own = record.end - r.last_token;
-      if (own != gap) {
-        model->itl_.add(gap, gaps);
-        gap = own;
-        gaps = 0;
-      }
-      ++gaps;
-    }
+    if (r.first_token < 0) r.first_token = record.end;
+    if (r.last_token >= 0) gaps.add(record.end - r.last_token);
     r.last_token = record.end;
   }
-  model->itl_.add(gap, gaps);
 }
 
 ModelBuilder::ModelBuilder(std::string name) : work_(std::make_unique<Work>()) { work_->model->name_ = std::move(name); }
@@ -516,6 +520,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
   w.take_refusals(record, index);
   w.take_decisions(record, index);
   for (const auto& [number, registered] : published) {
+    if (w.ended(number)) continue;
     std::int32_t& known = w.of(number).registered;
     if (registered > known) w.log(BlockOp::publish, {number, known, registered});
     known = std::max(known, registered);

@@ -65,6 +65,57 @@ TEST_CASE("cuda backend: no schedule changes a token or a logit") {
   CHECK(graphs > 0);
 }
 
+// Without a look at the logits, which would make every step wait, two steps are in flight.
+TEST_CASE("cuda backend: planning a step ahead changes nothing that is said") {
+  const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
+  test::Dice dice(30);
+  test::Subject subject;
+  subject.block_sizes = {16, 32, 64};
+  std::int32_t preemptions = 0;
+  std::int32_t stopped = 0;
+  std::int64_t dropped = 0;
+  const Policy policies[] = {Policy::orca, Policy::nano_vllm, Policy::vllm_v1};
+  for (int round = 0; round < test::scaled(60); ++round) {
+    EngineConfig config = test::random_engine(subject, policies[round % 3], dice, dice.chance(30));
+    std::vector<RequestSpec> specs;
+    for (int i = dice.roll(1, 12); i > 0; --i) specs.push_back(test::random_spec(dice, i, dice.chance(10)));
+    const bool graphs = dice.chance(50);
+    const auto run = [&](bool async) {
+      config.async_scheduling = async;
+      CudaOptions options;
+      options.graphs = graphs;
+      options.gpu_memory_utilization = 0.5;
+      CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config, std::move(options));
+      REQUIRE(backend.limits().overlaps);
+      Engine engine(config, backend);
+      std::vector<std::shared_ptr<test::Recorder>> recorders;
+      for (const RequestSpec& spec : specs) {
+        recorders.push_back(std::make_shared<test::Recorder>());
+        engine.submit(spec, recorders.back());
+      }
+      while (engine.step(nullptr)) {
+      }
+      for (const auto& recorder : recorders) {
+        preemptions += async ? recorder->preemptions : 0;
+        stopped += async && recorder->saying.reason == FinishReason::stop;
+      }
+      dropped += (async ? 1 : -1) * engine.num_steps();
+      return recorders;
+    };
+    const auto ahead = run(true);
+    const auto in_step = run(false);
+    for (std::size_t i = 0; i < specs.size(); ++i) {
+      INFO("round " << round << ", " << name_of(config.policy) << ", " << specs[i].id);
+      CHECK(ahead[i]->saying.reason == in_step[i]->saying.reason);
+      CHECK(ahead[i]->saying.tokens == in_step[i]->saying.tokens);
+      CHECK(ahead[i]->saying.logprobs == in_step[i]->saying.logprobs);
+    }
+  }
+  CHECK(preemptions > 0);
+  CHECK(stopped > 0);
+  CHECK(dropped > 0);  // steps, because an end is noticed a step late
+}
+
 // 255 companions at most: the largest padded batches, and products of many rows.
 TEST_CASE("cuda backend: alone or with 255 companions a request says the same") {
   const Model model(tiny_model(ModelFamily::llama, 16, 2, 128));
@@ -161,6 +212,7 @@ TEST_CASE("cuda backend: prefill, decodes and a sampled end [small]", "[small]")
   EngineConfig config = small_config();
   config.max_num_seqs = 4;
   config.max_num_batched_tokens = 32;
+  config.async_scheduling = true;
   CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config);
   Engine engine(config, backend);
   std::vector<std::shared_ptr<test::Recorder>> recorders;
