@@ -235,6 +235,76 @@ TEST_CASE("The model agrees with the expander at every step, wherever one seeks 
   if (policy == Policy::nano_vllm) CHECK(stalled > 100);
 }
 
+// A step that was planned ahead may still give rows and blocks to whom the step before ended; the model shows an end where it
+// happened.
+TEST_CASE("The model of a run that plans ahead keeps its accounts", "[viz]") {
+  const Policy policy = GENERATE(Policy::orca, Policy::nano_vllm, Policy::vllm_v1);
+  CAPTURE(name_of(policy));
+  Dice dice(static_cast<std::uint64_t>(policy) + 78);
+  std::int64_t late = 0;
+  for (int round = 0; round < 40; ++round) {
+    CAPTURE(round);
+    const EngineConfig config = random_engine_config(policy, dice, true);
+    TestBackend backend;
+    ModelBuilder builder("model");
+    // The state when a step runs and the outcome of the one before is known; but blocks' flags as the step began.
+    struct Known : Witness {
+      void on_step(const StepRecord& r) override {
+        state->begin(r);
+        flags.emplace_back();
+        for (const TraceState::Block& block : state->blocks()) flags.back().push_back(block.findable);
+        state->finish(r);
+        seen.push_back(*state);
+        for (const TraceState::Row& row : state->rows()) late += !state->request(row.request).live();
+      }
+      std::vector<std::vector<bool>> flags;
+      std::int64_t late = 0;
+    } witness;
+    Tee tee({&builder, &witness});
+    Metrics metrics;
+    run_traced(config, random_workload(dice, config, 60), backend, tee,
+               [&](const Engine& engine) { metrics = engine.metrics(); });
+    late += witness.late;
+    const TraceModel& m = builder.model();
+    REQUIRE(m.num_steps() == std::ssize(witness.seen));
+    Seeker playing(m);
+    Seeker jumping(m);
+    const auto check = [&](const Moment& moment) {
+      const TraceState& truth = witness.seen[static_cast<std::size_t>(moment.step)];
+      REQUIRE(moment.used_blocks == truth.num_usable() - truth.num_free());
+      REQUIRE(moment.seated.size() == truth.running().size());
+      for (std::size_t i = 0; i < moment.seated.size(); ++i) {
+        const TraceState::Request& r = truth.request(truth.running()[i]);
+        if (moment.seated[i].request != r.join.request) FAIL("the running order differs");
+        if (moment.seated[i].table != r.blocks) FAIL("a table differs");
+        if (computed_tokens(m, r.join.request, moment.step) != r.num_computed) FAIL("the computed tokens differ");
+      }
+      for (std::size_t b = 0; b < moment.blocks.size(); ++b) {
+        CAPTURE(moment.step, b);
+        if (moment.blocks[b].references != truth.blocks()[b].references) FAIL("a block's references differ");
+        if (moment.blocks[b].findable != witness.flags[static_cast<std::size_t>(moment.step)][b])
+          FAIL("a findable block differs");
+      }
+    };
+    for (std::int32_t s = 0; s < m.num_steps(); ++s) {
+      check(playing.seek(s));
+      check(jumping.seek(static_cast<std::int32_t>(dice.roll(0, m.num_steps() - 1))));
+    }
+    std::int64_t output = 0;
+    witness.state->end();
+    for (std::int32_t r = 0; r < m.num_requests(); ++r) {
+      const TraceState::Request& truth = witness.state->request(r);
+      CAPTURE(r, name_of(m.request(r).reason));
+      REQUIRE(m.request(r).output == truth.num_tokens() - truth.num_prompt);
+      if (truth.reason != FinishReason::cancelled) output += m.request(r).output;
+    }
+    REQUIRE(output == metrics.output_tokens);
+    REQUIRE(m.itl().count() == metrics.itl.count());
+    REQUIRE(m.itl().percentile(99) == metrics.itl.percentile(99));
+  }
+  CHECK(late > 20);
+}
+
 TEST_CASE("Sums over any run of steps equal adding them one by one", "[viz]") {
   TestBackend backend;
   Dice dice(5);

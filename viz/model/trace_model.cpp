@@ -145,7 +145,13 @@ struct ModelBuilder::Work {
   bool streams = true;
   // Of the step that is being taken; kept for their memory.
   std::vector<std::int32_t> running;
-  std::vector<std::pair<std::int32_t, std::vector<BlockId>>> leaving;
+  // What a step leaves in the prefix index.
+  struct Outcome {
+    std::vector<TraceState::Row> rows;
+    std::vector<std::pair<std::int32_t, std::vector<BlockId>>> leaving;  // with their tables
+    std::vector<BlockId> unfindable, findable;
+  };
+  Outcome late;  // of the latest step, when it was not known yet
 
   Request& request(std::int32_t number) { return model->requests_[static_cast<std::size_t>(number)]; }
   Live& of(std::int32_t number) { return live[static_cast<std::size_t>(number)]; }
@@ -242,8 +248,9 @@ struct ModelBuilder::Work {
     if (what) mark({at, step, number, *what, -1, 0, {}});
   }
 
-  void publish_running(const TraceState& s) {
-    for (const TraceState::Row& row : s.rows()) {
+  void publish_running(const Outcome& outcome) {
+    const TraceState& s = *state;
+    for (const TraceState::Row& row : outcome.rows) {
       const TraceState::Request& r = s.request(row.request);
       std::int32_t& registered = of(row.request).registered;
       if (r.life != TraceState::Life::running || r.num_registered <= registered) continue;
@@ -252,9 +259,10 @@ struct ModelBuilder::Work {
     }
   }
   // Who has left in the step has no table any more; its full blocks can be told by their flags.
-  void publish_leaving(const TraceState& s) {
+  void publish_leaving(const Outcome& outcome) {
+    const TraceState& s = *state;
     std::vector<BlockId> ids;
-    for (const auto& [number, table] : leaving) {
+    for (const auto& [number, table] : outcome.leaving) {
       for (auto i = static_cast<std::size_t>(of(number).registered); i < table.size(); ++i) {
         if (s.blocks()[static_cast<std::size_t>(table[i])].findable) ids.push_back(table[i]);
       }
@@ -262,6 +270,18 @@ struct ModelBuilder::Work {
     if (ids.empty()) return;
     log(BlockOp::findable, {});
     log_ids(ids);
+  }
+
+  void log_flags(const std::vector<BlockId>& unfindable, const std::vector<BlockId>& findable) {
+    if (!unfindable.empty()) log(BlockOp::unfindable, {});
+    if (!unfindable.empty()) log_ids(unfindable);
+    if (!findable.empty()) log(BlockOp::findable, {});
+    if (!findable.empty()) log_ids(findable);
+  }
+  void settle(const Outcome& outcome) {
+    publish_running(outcome);
+    publish_leaving(outcome);
+    log_flags(outcome.unfindable, outcome.findable);
   }
 
   MemoryUse memory() const {
@@ -295,6 +315,11 @@ struct ModelBuilder::Work {
   void take_decisions(const StepRecord& record, std::int32_t index);
   void take_rows(const StepRecord& record, std::int32_t index, Step& step);
   void take_tokens(const StepRecord& record);
+  void deliver();
+
+  // What the latest step sampled, until it is known that nobody was cancelled while it ran.
+  std::vector<std::int32_t> sampled;
+  TimeNs sampled_at = 0;
 };
 
 void ModelBuilder::Work::take_refusals(const StepRecord& record, std::int32_t index) {
@@ -400,18 +425,26 @@ void ModelBuilder::Work::take_rows(const StepRecord& record, std::int32_t index,
 }
 
 void ModelBuilder::Work::take_tokens(const StepRecord& record) {
-  Distribution::Runs gaps(model->itl_);  // most rows of a step share one gap
+  sampled_at = record.end;
   for (const TraceState::Row& row : state->rows()) {
-    if (!row.sample) continue;
-    Request& r = request(row.request);
-    if (r.end >= 0) continue;  // planned before it was known to have ended
-    ++r.output;
+    if (!row.sample || ended(row.request)) continue;
     of(row.request).prefilling = false;
-    if (!streams) continue;
-    if (r.first_token < 0) r.first_token = record.end;
-    if (r.last_token >= 0) gaps.add(record.end - r.last_token);
-    r.last_token = record.end;
+    sampled.push_back(row.request);
   }
+  if (!model->header_.engine.async_scheduling) deliver();
+}
+
+void ModelBuilder::Work::deliver() {
+  Distribution::Runs gaps(model->itl_);  // most rows of a step share one gap
+  for (const std::int32_t number : sampled) {
+    Request& r = request(number);
+    ++r.output;
+    if (!streams) continue;
+    if (r.first_token < 0) r.first_token = sampled_at;
+    if (r.last_token >= 0) gaps.add(sampled_at - r.last_token);
+    r.last_token = sampled_at;
+  }
+  sampled.clear();
 }
 
 ModelBuilder::ModelBuilder(std::string name) : work_(std::make_unique<Work>()) { work_->model->name_ = std::move(name); }
@@ -460,6 +493,8 @@ void ModelBuilder::on_join(const JoinRecord& join) {
 void ModelBuilder::on_cancel(const CancelRecord& cancel) {
   Work& w = *work_;
   w.state->apply(cancel);
+  if (!cancel.ahead) w.deliver();
+  std::erase(w.sampled, cancel.request);
   w.model->end_ = std::max(w.model->end_, cancel.at);
   if (!cancel.gone) {
     w.of(cancel.request).done = true;
@@ -482,17 +517,25 @@ void ModelBuilder::on_step(const StepRecord& record) {
   const std::int32_t waiting = s.num_waiting();
   const std::int32_t used_blocks = s.num_usable() - s.num_free();
   std::vector<std::pair<std::int32_t, std::int32_t>> published;
+  std::vector<BlockId> published_late;  // of requests that have ended
   if (findable == BlockRules::Findable::when_scheduled) {
-    for (const TraceState::Row& row : s.rows()) published.emplace_back(row.request, s.request(row.request).num_registered);
+    for (const TraceState::Row& row : s.rows()) {
+      const TraceState::Request& r = s.request(row.request);
+      published.emplace_back(row.request, r.num_registered);
+      for (std::int32_t i = w.of(row.request).registered; w.ended(row.request) && i < r.num_registered; ++i) {
+        published_late.push_back(r.blocks[static_cast<std::size_t>(i)]);
+      }
+    }
   }
-  w.leaving.clear();
+  std::vector<std::pair<std::int32_t, std::vector<BlockId>>> leaving;  // with their tables
   if (findable == BlockRules::Findable::after_step) {
     for (const StepRecord::Finish& f : record.finished) {
-      if (f.request >= 0 && f.request < m.num_requests()) w.leaving.emplace_back(f.request, s.request(f.request).blocks);
+      if (f.request >= 0 && f.request < m.num_requests()) leaving.emplace_back(f.request, s.request(f.request).blocks);
     }
   }
   s.finish(record);
 
+  w.deliver();
   const std::int32_t index = m.num_steps();
   Step step;
   step.number = record.step;
@@ -516,6 +559,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
     step.asked_tokens += w.request(a.request).prompt;
   }
 
+  if (!record.ahead) w.settle(std::exchange(w.late, {}));
   w.log(BlockOp::step, {index});
   w.take_refusals(record, index);
   w.take_decisions(record, index);
@@ -524,6 +568,10 @@ void ModelBuilder::on_step(const StepRecord& record) {
     std::int32_t& known = w.of(number).registered;
     if (registered > known) w.log(BlockOp::publish, {number, known, registered});
     known = std::max(known, registered);
+  }
+  if (!published_late.empty()) {
+    w.log(BlockOp::findable, {});
+    w.log_ids(published_late);
   }
   step.log = m.log_.size();
   w.take_rows(record, index, step);
@@ -540,8 +588,10 @@ void ModelBuilder::on_step(const StepRecord& record) {
   m.end_ = std::max(m.end_, record.end);
 
   if (findable == BlockRules::Findable::after_step) {
-    w.publish_running(s);
-    w.publish_leaving(s);
+    Work::Outcome outcome{{s.rows().begin(), s.rows().end()}, std::move(leaving), record.unfindable, record.findable};
+    // Planning ahead, what is known now is the outcome of the step before.
+    if (m.header_.engine.async_scheduling) std::swap(outcome, w.late);
+    w.settle(outcome);
   }
   for (const StepRecord::Finish& done : record.done) w.of(done.request).done = true;
   for (const StepRecord::Finish& f : record.finished) {
@@ -550,18 +600,12 @@ void ModelBuilder::on_step(const StepRecord& record) {
     if (!w.streams && r.output > 0) r.first_token = r.last_token = record.end;
     w.end(f.request, record.end, index, f.reason);
   }
-  if (!record.unfindable.empty()) {
-    w.log(BlockOp::unfindable, {});
-    w.log_ids(record.unfindable);
-  }
-  if (!record.findable.empty()) {
-    w.log(BlockOp::findable, {});
-    w.log_ids(record.findable);
-  }
+  if (findable != BlockRules::Findable::after_step) w.log_flags(record.unfindable, record.findable);
 }
 
 void ModelBuilder::on_end(std::int64_t, TimeNs at) {
   work_->model->end_ = std::max(work_->model->end_, at);
+  work_->deliver();
   work_->model->complete_ = true;
 }
 
