@@ -2,14 +2,20 @@
 #include <cuda_runtime_api.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "../../core/invariance.h"
 #include "../../model/tiny_model.h"
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cuda/cuda_backend.h"
 #include "core/live_clock.h"
+#include "core/replay.h"
+#include "core/trace.h"
+#include "tests/kernels/gpu/support/break_device.h"
 
 namespace tokenyard {
 namespace {
@@ -291,6 +297,89 @@ TEST_CASE("cuda backend: what does not fit or cannot be computed is refused in o
   }
   cudaFree(held);
   CHECK_NOTHROW(CudaBackend(weights(), config));
+}
+
+// From weights to graphs: whichever stage finds the card full says so, and gives back what it had.
+TEST_CASE("cuda backend: a card that is full at any stage") {
+  const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
+  const auto free_memory = [] {
+    std::size_t free = 0;
+    std::size_t total = 0;
+    REQUIRE(cudaMemGetInfo(&free, &total) == cudaSuccess);
+    return free;
+  };
+  CudaOptions options;
+  options.gpu_memory_utilization = 1;
+  const auto make = [&] { CudaBackend(cuda::DeviceWeights::upload(*model.weights), small_config(), options); };
+  make();  // what the runtime keeps for itself
+  const std::size_t all = free_memory();
+  std::set<std::string> said;
+  int made = 0;
+  for (std::size_t left = 320; left > 0; left -= 2) {  // MiB
+    void* held = nullptr;
+    REQUIRE(cudaMalloc(&held, free_memory() - (left << 20)) == cudaSuccess);
+    try {
+      make();
+      ++made;
+    } catch (const BackendError& error) {
+      const std::string text = error.what();
+      INFO(left << " MiB: " << text);
+      CHECK(text.starts_with("out of GPU memory"));
+      said.insert(text.substr(0, text.find_first_of("0123456789", 20)));
+    }
+    cudaFree(held);
+  }
+  for (const std::string& text : said) WARN(text);
+  CHECK(made > 0);
+  CHECK(said.size() > 1);
+  CHECK_NOTHROW(make());
+  CHECK(all - free_memory() < (std::size_t{8} << 20));  // the runtime may keep more
+}
+
+// In a process of its own, because nothing brings the card back to this one.
+TEST_CASE("cuda backend: a card that fails in a step [lost]", "[.lost]") {
+  const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
+  EngineConfig config = small_config();
+  config.async_scheduling = true;
+  const test::TempFolder folder;
+  const std::string path = folder.path() + "/lost.trace";
+  {
+    CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config);
+    TraceWriter trace(path);
+    trace.on_header({"test", "cuda", config, {}, {}, {}});
+    Engine engine(config, backend, {{}, &trace});
+    std::vector<std::shared_ptr<test::Recorder>> recorders;
+    for (int i = 0; i < 5; ++i) {
+      RequestSpec spec;
+      spec.id = "r" + std::to_string(i);
+      spec.prompt.append(Token{9 + i});
+      spec.max_tokens = 100;
+      spec.ignore_eos = true;
+      recorders.push_back(std::make_shared<test::Recorder>());
+      engine.submit(spec, recorders.back());
+    }
+    for (int i = 0; i < 10; ++i) engine.step(nullptr);
+    test::break_device();
+    try {
+      for (int i = 0; i < 3; ++i) engine.step(nullptr);
+      FAIL("expected an error");
+    } catch (const BackendError& error) {
+      WARN(error.what());
+      CHECK(std::string(error.what()).starts_with("the GPU failed"));
+    }
+    for (const auto& recorder : recorders) CHECK(recorder->saying.reason == FinishReason::error);
+    CHECK(engine.num_live() == 0);
+    trace.flush();
+  }
+  TraceReader reader(path);
+  const ReplayOutcome outcome = replay(reader);
+  CHECK(outcome.first_difference == "");
+  CHECK(outcome.steps >= 8);
+}
+
+TEST_CASE("cuda backend: after a failure of the card every request knows, and the trace can be read") {
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  CHECK(std::system((self + " \"[.lost]\"").c_str()) == 0);
 }
 
 }  // namespace
