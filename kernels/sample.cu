@@ -93,11 +93,6 @@ class Row {
     }
     return x;
   }
-  __device__ float logit_at(std::int32_t at) const {
-    const float logit = __bfloat162float(slice_[at]);
-    const std::int32_t id = first_id_ + at;
-    return penalised_ && (seen_words_of_row()[id / 32] >> id % 32 & 1) ? penalised(logit) : logit;
-  }
   __device__ float penalised(float logit) const {
     return sampling::cleaned(sampling::penalized(logit, params_.repetition_penalty));
   }
@@ -323,18 +318,19 @@ class Row {
     const float greatest = sampling::value_of(top);
     const auto position = static_cast<std::uint32_t>(params_.position);
     std::uint64_t best = 0;
-    const auto score = [&](float logit, std::int32_t id) {
+    const auto score = [&](float logit, std::uint32_t word, std::int32_t id) {
       const float scaled = sampling::scaled(logit, greatest, params_.temperature);
-      if (logit < least || sampling::weight(scaled) < params_.min_p) return;
-      const std::uint64_t key = sampling::key_of(sampling::score(scaled, sampling::noise(params_.seed, position, id)), id);
+      if (logit < least || (params_.min_p > 0.0f && sampling::weight(scaled) < params_.min_p)) return;
+      const std::uint64_t key = sampling::key_of(sampling::score(scaled, word), id);
       best = larger(best, key);
       // By one lane's word for its warp, as 512 at once would queue up.
       const auto order = static_cast<std::uint32_t>(key >> 32);
       if (order == __reduce_max_sync(__activemask(), order)) atomicMax(&shared_.best_order, order);
     };
     if (threadIdx.x == 0) {
+      const std::int32_t id = sampling::id_of(top);
       shared_.best_order = 0;
-      score(greatest, sampling::id_of(top));
+      score(greatest, sampling::noise(params_.seed, position, id), id);
     }
     __syncthreads();
 
@@ -346,29 +342,36 @@ class Row {
       // Rounding y + 0.49 to the nearest never exceeds the next whole number above y.
       const float offset = sampling::logit_of(best_order) * kPerLn2 - 1.0f + 0.49f;
       const auto zeros_for = [&](float logit) { return fmaf(logit - greatest, slope, offset); };
+      const auto has_zeros_for = [&](float logit, std::uint32_t word) {
+        // Adding 1.5 x 2^23 rounds to an integer, which then stands in the low bits. No word has 33.
+        const float zeros = fminf(zeros_for(logit), 33.0f) + 12582912.0f;
+        return __clz(static_cast<int>(word)) >= __float_as_int(zeros) - 0x4b400000;
+      };
       float most = x.value[0];
       for (int i = 1; i < kVector; ++i) most = fmaxf(most, x.value[i]);
       if (most < least || zeros_for(most) > 32.5f) return;
 
       const std::int32_t first = first_id_ + at;
       const auto group = static_cast<std::uint32_t>(first) / 4;
-      const sampling::Words noise[] = {sampling::noise4(params_.seed, position, group),
-                                       sampling::noise4(params_.seed, position, group + 1)};
-      const auto has_zeros_for = [&](float logit, std::uint32_t word) {
-        // Adding 1.5 x 2^23 rounds to an integer, which then stands in the low bits.
-        return __clz(static_cast<int>(word)) >= __float_as_int(zeros_for(logit) + 12582912.0f) - 0x4b400000;
-      };
-      std::uint32_t smallest = noise[0].word[0];
-      for (int i = 1; i < kVector; ++i) smallest = min(smallest, noise[i / 4].word[i % 4]);
+      const sampling::Words low = sampling::noise4(params_.seed, position, group);
+      const sampling::Words high = sampling::noise4(params_.seed, position, group + 1);
+      const auto word = [&](int i) { return i < 4 ? low.word[i] : high.word[i - 4]; };
+      std::uint32_t smallest = word(0);
+      for (int i = 1; i < kVector; ++i) smallest = min(smallest, word(i));
       if (!has_zeros_for(most, smallest)) return;
       std::uint32_t hopeful = 0;
-      for (int i = 0; i < kVector; ++i) {
-        // A logit of minus infinity needs infinitely many.
-        if (zeros_for(x.value[i]) <= 32.5f && has_zeros_for(x.value[i], noise[i / 4].word[i % 4])) hopeful |= 1u << i;
-      }
+      for (int i = 0; i < kVector; ++i) hopeful |= std::uint32_t{has_zeros_for(x.value[i], word(i))} << i;
       for (; hopeful != 0; hopeful &= hopeful - 1) {
-        const int i = __ffs(static_cast<int>(hopeful)) - 1;
-        score(logit_at(at + i), first + i);
+        // The first of them; an index would take all out of their registers.
+        float logit = 0;
+        std::uint32_t its_word = 0;
+        for (int i = kVector - 1; i >= 0; --i) {
+          if (hopeful >> i & 1) {
+            logit = x.value[i];
+            its_word = word(i);
+          }
+        }
+        score(logit, its_word, first + __ffs(static_cast<int>(hopeful)) - 1);
       }
     });
     return sampling::id_of(over_cluster(best, larger));
