@@ -24,6 +24,12 @@ TOKENYARD_HD std::uint32_t bits_of(float x) { return __float_as_uint(x); }
 TOKENYARD_HD float float_of(std::uint32_t bits) { return __uint_as_float(bits); }
 TOKENYARD_HD float to_float(std::uint32_t x) { return __uint2float_rn(x); }
 TOKENYARD_HD float to_float(std::uint64_t x) { return __ull2float_rn(x); }
+// One instruction; nvcc makes a product of 64-bit numbers of what the host has below.
+TOKENYARD_HD std::uint64_t product(std::uint32_t a, std::uint32_t b) {
+  std::uint64_t out;
+  asm("mul.wide.u32 %0, %1, %2;" : "=l"(out) : "r"(a), "r"(b));
+  return out;
+}
 #else
 TOKENYARD_HD float add(float a, float b) { return a + b; }
 TOKENYARD_HD float sub(float a, float b) { return a - b; }
@@ -41,6 +47,7 @@ TOKENYARD_HD float float_of(std::uint32_t bits) {
 }
 TOKENYARD_HD float to_float(std::uint32_t x) { return static_cast<float>(x); }
 TOKENYARD_HD float to_float(std::uint64_t x) { return static_cast<float>(x); }
+TOKENYARD_HD std::uint64_t product(std::uint32_t a, std::uint32_t b) { return std::uint64_t{a} * b; }
 #endif
 
 // e^x for x <= 0, relative error below 2e-7; 0 below -87 (so also for minus infinity). x > 0 and NaN: unspecified.

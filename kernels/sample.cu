@@ -31,24 +31,10 @@ struct Shared {
   std::uint64_t share_total;
   std::uint64_t above;
   std::uint32_t digit;
-  std::uint32_t best_order;  // of the block's best score so far, or a bound below it
+  std::uint32_t best_order;  // of the block's best score so far
 };
 
 __device__ std::uint64_t larger(std::uint64_t a, std::uint64_t b) { return a > b ? a : b; }
-
-// The greatest is the best; of equal ones the lowest id.
-__device__ std::uint64_t key_of(float x, std::uint32_t id) { return std::uint64_t{sampling::order_of(x)} << 32 | ~id; }
-__device__ std::int32_t id_of(std::uint64_t key) { return static_cast<std::int32_t>(~static_cast<std::uint32_t>(key)); }
-__device__ float value_of(std::uint64_t key) { return sampling::logit_of(static_cast<std::uint32_t>(key >> 32)); }
-
-// sampling::gumbel to within 1e-3.
-__device__ float rough_gumbel(std::uint32_t word) {
-  constexpr float kUnit = 2.3283064e-10f;  // 2^-32
-  const float v = (__uint2float_rn(word) + 0.5f) * kUnit;
-  const float exponential = word < 0x4a000000u ? v * (1.0f + v * (0.5f + v * (0.33333333f + v * (0.25f + v * 0.2f))))
-                                               : -__logf((__uint2float_rn(~word) + 0.5f) * kUnit);
-  return -__logf(exponential);
-}
 
 // One cluster works on one row; each of its blocks holds a slice of the logits in shared memory, so that they are read from
 // global memory once. All sums and maxima are of integers: who adds what first does not matter.
@@ -70,7 +56,7 @@ class Row {
     const std::uint64_t top = best_logit();
     std::int32_t token = -1;
     if (static_cast<std::uint32_t>(top >> 32) > sampling::kLeastOrder) {
-      token = params_.temperature == 0.0f ? id_of(top) : draw(value_of(top));
+      token = params_.temperature == 0.0f ? sampling::id_of(top) : draw(top);
     }
     if (leads()) {
       args_.tokens[row_] = token;
@@ -92,7 +78,7 @@ class Row {
   __device__ void for_each_logit(const F& f) {
     for_each_vector([&](std::int32_t at) {
       const Floats x = Raw ? load(slice_ + at) : logits_at(at);
-      for (int i = 0; i < kVector; ++i) f(x.value[i], static_cast<std::uint32_t>(first_id_ + at + i));
+      for (int i = 0; i < kVector; ++i) f(x.value[i], first_id_ + at + i);
     });
   }
 
@@ -102,10 +88,13 @@ class Row {
       const auto* const bytes = reinterpret_cast<const std::uint8_t*>(seen_words_of_row());
       const std::uint32_t seen = bytes[(first_id_ + at) / 8];
       for (int i = 0; i < kVector; ++i) {
-        if (seen >> i & 1) x.value[i] = sampling::cleaned(sampling::penalized(x.value[i], params_.repetition_penalty));
+        if (seen >> i & 1) x.value[i] = penalised(x.value[i]);
       }
     }
     return x;
+  }
+  __device__ float penalised(float logit) const {
+    return sampling::cleaned(sampling::penalized(logit, params_.repetition_penalty));
   }
 
   __device__ std::uint32_t* seen_words_of_row() const {
@@ -166,15 +155,15 @@ class Row {
         best_at = at;
       }
     });
-    std::uint32_t best_id = 0;
+    std::int32_t best_id = 0;
     if (best_at >= 0) {
       const Floats x = logits_at(best_at);
       for (int i = kVector - 1; i >= 0; --i) {
-        if (x.value[i] == best) best_id = static_cast<std::uint32_t>(first_id_ + best_at + i);
+        if (x.value[i] == best) best_id = first_id_ + best_at + i;
       }
     }
     thread_order_ = sampling::order_of(best);
-    return over_cluster(key_of(best, best_id), larger);
+    return over_cluster(sampling::key_of(best, best_id), larger);
   }
 
   // The value that `join` makes of every thread's, the same everywhere.
@@ -284,8 +273,9 @@ class Row {
     return prefix;
   }
 
-  // The token that the cuts and the noise choose. `greatest` is the greatest logit.
-  __device__ std::int32_t draw(float greatest) {
+  // The token that the cuts and the noise choose. `top` is the greatest logit's key.
+  __device__ std::int32_t draw(std::uint64_t top) {
+    const float greatest = sampling::value_of(top);
     const float temperature = params_.temperature;
     std::uint32_t threshold = sampling::kLeastOrder + 1;
     if (params_.top_k > 0) {
@@ -300,7 +290,7 @@ class Row {
                                                                 target)));
       threshold = max(threshold, find_threshold<1>(
                                      [&](const auto& visit) {
-                                       for_each_logit<false>([&](float logit, std::uint32_t) {
+                                       for_each_logit<false>([&](float logit, std::int32_t) {
                                          if (logit >= floor) visit(sampling::order_of(logit), one);
                                        });
                                      },
@@ -309,7 +299,7 @@ class Row {
     if (params_.top_p < 1.0f) {
       const float least = sampling::logit_of(threshold);
       const auto masses = [&](const auto& visit) {
-        for_each_logit<false>([&](float logit, std::uint32_t) {
+        for_each_logit<false>([&](float logit, std::int32_t) {
           if (logit < least) return;
           visit(sampling::order_of(logit), [&] { return sampling::mass(sampling::scaled(logit, greatest, temperature)); });
         });
@@ -317,72 +307,74 @@ class Row {
       const auto target = [&](std::uint64_t total) { return larger(1, sampling::share_of(total, params_.top_p)); };
       threshold = max(threshold, find_threshold<kParts>(masses, target));
     }
-    return best_score(greatest, sampling::logit_of(threshold));
+    return best_score(top, sampling::logit_of(threshold));
   }
 
-  // Gumbel-max over the logits that are at least `least`. Exact noise is dear and only one token wins, so a token is scored
-  // exactly only when nothing cheaper rules it out:
-  // - As v >= 2^-(z+1) for a word with z leading zeros, g <= ln 2 (z + 1): one instruction.
-  // - The hardware's logarithm gives the score to within kSlack / 2. Each thread keeps the token that is best by that; what
-  // comes
-  //   closer to it than kSlack is scored exactly at once.
-  __device__ std::int32_t best_score(float greatest, float least) {
-    constexpr float kSlack = 4e-3f;
-    // No score of the likeliest token is below -3.13, the least noise.
-    if (threadIdx.x == 0) shared_.best_order = sampling::order_of(-3.2f);
-    __syncthreads();
-    const auto block_best = [&] { return sampling::logit_of(*const_cast<const volatile std::uint32_t*>(&shared_.best_order)); };
-    const auto exact_key = [&](float logit, std::uint32_t word, std::uint32_t id) {
-      return key_of(sampling::score(sampling::scaled(logit, greatest, params_.temperature), word), id);
-    };
-    constexpr float kPerLn2 = 1.44269504f;
-    const float inverse = 1.0f / params_.temperature;
-    const float slope = -kPerLn2 * inverse;
+  // Gumbel-max over the logits that are at least `least`; `top` is the key of the greatest. Noise is dear and only one token
+  // wins. As v >= 2^-(z+1) for a word with z leading zeros, g <= ln 2 (z + 1). So a logit needs some number of leading zeros to
+  // reach the best score so far, eight logits at least what the greatest of them needs; few have them, and only those are
+  // scored.
+  __device__ std::int32_t best_score(std::uint64_t top, float least) {
+    const float greatest = sampling::value_of(top);
+    const auto position = static_cast<std::uint32_t>(params_.position);
     std::uint64_t best = 0;
-    float hope = sampling::logit_of(sampling::kLeastOrder);  // the rough score of the token that follows
-    float hope_logit = 0;
-    std::uint32_t hope_word = 0;
-    std::uint32_t hope_id = 0;
+    const auto score = [&](float logit, std::uint32_t word, std::int32_t id) {
+      const float scaled = sampling::scaled(logit, greatest, params_.temperature);
+      if (logit < least || (params_.min_p > 0.0f && sampling::weight(scaled) < params_.min_p)) return;
+      const std::uint64_t key = sampling::key_of(sampling::score(scaled, word), id);
+      best = larger(best, key);
+      // By one lane's word for its warp, as 512 at once would queue up.
+      const auto order = static_cast<std::uint32_t>(key >> 32);
+      if (order == __reduce_max_sync(__activemask(), order)) atomicMax(&shared_.best_order, order);
+    };
+    if (threadIdx.x == 0) {
+      const std::int32_t id = sampling::id_of(top);
+      shared_.best_order = 0;
+      score(greatest, sampling::noise(params_.seed, position, id), id);
+    }
+    __syncthreads();
+
+    constexpr float kPerLn2 = 1.44269504f;
+    const float slope = -kPerLn2 / params_.temperature;
     for_each_vector([&](std::int32_t at) {
       const Floats x = logits_at(at);
-#pragma unroll
-      for (int half = 0; half < kVector; half += 4) {
-        const float* const l = x.value + half;
-        const float most = fmaxf(fmaxf(l[0], l[1]), fmaxf(l[2], l[3]));
-        // fmaf(logit - greatest, slope, offset), rounded to an integer, is the least z that may do: rounding y + 0.49 to the
-        // nearest never exceeds the next whole number above y.
-        const float offset = (block_best() - kSlack) * kPerLn2 - 1.0f + 0.49f;
-        if (most < least || fmaf(most - greatest, slope, offset) > 32.5f) continue;
-        const std::uint32_t first = static_cast<std::uint32_t>(first_id_ + at + half);
-        const sampling::Words noise = sampling::noise4(params_.seed, static_cast<std::uint32_t>(params_.position), first / 4);
-        for (int i = 0; i < 4; ++i) {
-          // Adding 1.5 x 2^23 rounds to an integer, which then stands in the low bits.
-          const float zeros = fmaf(l[i] - greatest, slope, offset) + 12582912.0f;
-          if (__clz(static_cast<int>(noise.word[i])) < __float_as_int(zeros) - 0x4b400000 || l[i] < least) continue;
-          if (params_.min_p > 0.0f && sampling::weight(sampling::scaled(l[i], greatest, params_.temperature)) < params_.min_p) {
-            continue;
-          }
-          const float rough = fmaf(l[i] - greatest, inverse, rough_gumbel(noise.word[i]));
-          const std::uint32_t id = first + static_cast<std::uint32_t>(i);
-          if (rough > hope + kSlack) {
-            hope = rough;
-            hope_logit = l[i];
-            hope_word = noise.word[i];
-            hope_id = id;
-          } else if (rough >= hope - kSlack) {
-            best = larger(best, exact_key(l[i], noise.word[i], id));
+      const std::uint32_t best_order = *const_cast<const volatile std::uint32_t*>(&shared_.best_order);
+      // Rounding y + 0.49 to the nearest never exceeds the next whole number above y.
+      const float offset = sampling::logit_of(best_order) * kPerLn2 - 1.0f + 0.49f;
+      const auto zeros_for = [&](float logit) { return fmaf(logit - greatest, slope, offset); };
+      const auto has_zeros_for = [&](float logit, std::uint32_t word) {
+        // Adding 1.5 x 2^23 rounds to an integer, which then stands in the low bits. No word has 33.
+        const float zeros = fminf(zeros_for(logit), 33.0f) + 12582912.0f;
+        return __clz(static_cast<int>(word)) >= __float_as_int(zeros) - 0x4b400000;
+      };
+      float most = x.value[0];
+      for (int i = 1; i < kVector; ++i) most = fmaxf(most, x.value[i]);
+      if (most < least || zeros_for(most) > 32.5f) return;
+
+      const std::int32_t first = first_id_ + at;
+      const auto group = static_cast<std::uint32_t>(first) / 4;
+      const sampling::Words low = sampling::noise4(params_.seed, position, group);
+      const sampling::Words high = sampling::noise4(params_.seed, position, group + 1);
+      const auto word = [&](int i) { return i < 4 ? low.word[i] : high.word[i - 4]; };
+      std::uint32_t smallest = word(0);
+      for (int i = 1; i < kVector; ++i) smallest = min(smallest, word(i));
+      if (!has_zeros_for(most, smallest)) return;
+      std::uint32_t hopeful = 0;
+      for (int i = 0; i < kVector; ++i) hopeful |= std::uint32_t{has_zeros_for(x.value[i], word(i))} << i;
+      for (; hopeful != 0; hopeful &= hopeful - 1) {
+        // The first of them; an index would take all out of their registers.
+        float logit = 0;
+        std::uint32_t its_word = 0;
+        for (int i = kVector - 1; i >= 0; --i) {
+          if (hopeful >> i & 1) {
+            logit = x.value[i];
+            its_word = word(i);
           }
         }
-        // The block's best grows by one lane's word for its warp, as 512 at once would queue up.
-        const std::uint32_t reached = sampling::order_of(hope - kSlack);
-        if (reached == __reduce_max_sync(__activemask(), reached) && reached > shared_.best_order) {
-          atomicMax(&shared_.best_order, reached);
-        }
+        score(logit, its_word, first + __ffs(static_cast<int>(hopeful)) - 1);
       }
     });
-    __syncthreads();
-    if (hope + kSlack >= block_best()) best = larger(best, exact_key(hope_logit, hope_word, hope_id));
-    return id_of(over_cluster(best, larger));
+    return sampling::id_of(over_cluster(best, larger));
   }
 
   __device__ void report_logprobs(std::int32_t token) {
@@ -392,27 +384,27 @@ class Row {
     std::uint64_t best = 0;  // this thread's greatest of those not yet reported
     const auto rescan = [&](std::uint64_t below) {
       best = 0;
-      for_each_logit<true>([&](float logit, std::uint32_t id) {
-        const std::uint64_t key = key_of(logit, id);
-        if (key < below && static_cast<std::int32_t>(id) < args_.num_ids) best = larger(best, key);
+      for_each_logit<true>([&](float logit, std::int32_t id) {
+        const std::uint64_t key = sampling::key_of(logit, id);
+        if (key < below && id < args_.num_ids) best = larger(best, key);
       });
     };
     rescan(~std::uint64_t{0});
     std::uint64_t next = over_cluster(best, larger);
-    const float greatest = value_of(next);
+    const float greatest = sampling::value_of(next);
     const auto bits = static_cast<std::uint32_t>(raw_bits(token));
-    const std::uint64_t chosen = key_of(__uint_as_float(bits << 16), static_cast<std::uint32_t>(token));
+    const std::uint64_t chosen = sampling::key_of(__uint_as_float(bits << 16), token);
     std::uint64_t mass = 0;
     std::uint64_t ahead = 0;
-    for_each_logit<true>([&](float logit, std::uint32_t id) {
+    for_each_logit<true>([&](float logit, std::int32_t id) {
       mass += sampling::mass(sampling::scaled(logit, greatest, 1.0f));
-      ahead += key_of(logit, id) > chosen;
+      ahead += sampling::key_of(logit, id) > chosen;
     });
     const auto sum = [](std::uint64_t a, std::uint64_t b) { return a + b; };
     mass = over_cluster(mass, sum);
     ahead = over_cluster(ahead, sum);
     const auto logprob_of = [&](std::uint64_t key) {
-      return sampling::logprob(sampling::scaled(value_of(key), greatest, 1.0f), mass);
+      return sampling::logprob(sampling::scaled(sampling::value_of(key), greatest, 1.0f), mass);
     };
     if (leads()) {
       args_.logprobs[row_] = logprob_of(chosen);
@@ -424,7 +416,7 @@ class Row {
         next = over_cluster(best, larger);
       }
       if (leads()) {
-        args_.top_tokens[row_ * args_.top_capacity + i] = id_of(next);
+        args_.top_tokens[row_ * args_.top_capacity + i] = sampling::id_of(next);
         args_.top_logprobs[row_ * args_.top_capacity + i] = logprob_of(next);
       }
     }

@@ -29,6 +29,13 @@ TOKENYARD_HD std::uint32_t order_of(float logit) {
 }
 TOKENYARD_HD float logit_of(std::uint32_t order) { return exact::float_of(order >> 31 ? order & 0x7fffffffu : ~order); }
 
+// One integer for a number and the id it belongs to: the greatest is the best, of equal numbers that with the lowest id.
+TOKENYARD_HD std::uint64_t key_of(float x, std::int32_t id) {
+  return std::uint64_t{order_of(x)} << 32 | ~static_cast<std::uint32_t>(id);
+}
+TOKENYARD_HD std::int32_t id_of(std::uint64_t key) { return static_cast<std::int32_t>(~static_cast<std::uint32_t>(key)); }
+TOKENYARD_HD float value_of(std::uint64_t key) { return logit_of(static_cast<std::uint32_t>(key >> 32)); }
+
 // (logit - greatest) / temperature: at most 0.
 TOKENYARD_HD float scaled(float logit, float greatest, float temperature) {
   return exact::div(exact::sub(logit, greatest), temperature);
@@ -54,8 +61,8 @@ struct Words {
 TOKENYARD_HD Words philox(Words counter, std::uint32_t key0, std::uint32_t key1) {
   std::uint32_t* const c = counter.word;
   for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = std::uint64_t{0xD2511F53u} * c[0];
-    const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * c[2];
+    const std::uint64_t a = exact::product(0xD2511F53u, c[0]);
+    const std::uint64_t b = exact::product(0xCD9E8D57u, c[2]);
     c[0] = static_cast<std::uint32_t>(b >> 32) ^ c[1] ^ key0;
     c[1] = static_cast<std::uint32_t>(b);
     c[2] = static_cast<std::uint32_t>(a >> 32) ^ c[3] ^ key1;
@@ -69,6 +76,10 @@ TOKENYARD_HD Words philox(Words counter, std::uint32_t key0, std::uint32_t key1)
 // 32 random bits for each of the tokens 4 group .. 4 group + 3, should one stand at `position`.
 TOKENYARD_HD Words noise4(std::uint64_t seed, std::uint32_t position, std::uint32_t group) {
   return philox({{group, position, 0, 0}}, static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32));
+}
+
+TOKENYARD_HD std::uint32_t noise(std::uint64_t seed, std::uint32_t position, std::int32_t id) {
+  return noise4(seed, position, static_cast<std::uint32_t>(id) / 4).word[id % 4];
 }
 
 // A standard Gumbel variable, -ln(-ln(1 - v)), v = (word + 1/2) / 2^32; from -3.13 to 22.9. Small v, which win, keep full

@@ -1,4 +1,5 @@
-// Everything of a layer but attention, in Qwen3-0.6B's shapes. Activations of a step stay in the L2, here as in use.
+// Everything of a layer but attention, in Qwen3-0.6B's shapes: each operation's simple version, then the one in use.
+// Activations of a step stay in the L2, here as in use.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "kernels/swiglu.h"
 #include "tests/bench/kernels/bench.h"
 #include "tests/kernels/gpu/support/device.h"
+#include "tests/kernels/gpu/support/simple.h"
 
 namespace tokenyard {
 namespace {
@@ -50,8 +52,21 @@ const bool norms = bench::add("norm", [] {
     const auto weight = random_array(kHidden);
     const DeviceArray<Bf16> out(size_of(tokens, kHidden));
     const kernels::Norm args{residual.data(), branch.data(), weight.data(), 1e-6f, kHidden, out.data()};
+    bench_line("norm, with residual, simple", tokens, 12.0 * tokens * kHidden,
+               [&](Stream stream) { gpu::simple::add_and_norm(args, tokens, stream); });
     bench_line("norm, with residual", tokens, 12.0 * tokens * kHidden,
                [&](Stream stream) { kernels::add_and_norm(args, tokens, stream); });
+    // As many requests' last tokens among 2,048.
+    const DeviceArray<float> all(std::vector<float>(size_of(2048, kHidden), 0.5f));
+    const auto all_branches = random_array(size_of(2048, kHidden), 1e-3f);
+    std::vector<std::int32_t> last;
+    for (std::int32_t t = 0; t < tokens; ++t) last.push_back((t + 1) * (2048 / tokens) - 1);
+    const DeviceArray<std::int32_t> tokens_of(last);
+    const kernels::Norm gather{all.data(), all_branches.data(), weight.data(), 1e-6f, kHidden, out.data()};
+    bench_line("norm, last tokens, simple", tokens, 8.0 * tokens * kHidden,
+               [&](Stream stream) { gpu::simple::gather_and_norm(gather, tokens_of.data(), tokens, stream); });
+    bench_line("norm, last tokens", tokens, 8.0 * tokens * kHidden,
+               [&](Stream stream) { kernels::gather_and_norm(gather, tokens_of.data(), tokens, stream); });
   }
 });
 
@@ -85,12 +100,27 @@ const bool heads = bench::add("heads", [] {
     const DeviceArray<std::int32_t> device_slots(slots);
     const DeviceArray<Bf16> q(size_of(tokens, kHeads * kHeadDim));
     const DeviceArray<Bf16> cache(2 * size_of(tokens * 16, kKvHeads * kHeadDim));
-    bench_line("heads: norm, rotation, K/V write", tokens, 4.0 * tokens * all * kHeadDim, [&](Stream stream) {
-      kernels::prepare_heads(
-          {qkv.data(), nullptr, norm.data(), norm.data(), angles.data(), angles.data(), device_positions.data(),
-           device_slots.data(), q.data(), cache.data(), cache.data() + cache.size() / 2, 1e-6f, kHeads, kKvHeads, kHeadDim, 16},
-          tokens, stream);
-    });
+    const kernels::Heads args{qkv.data(),
+                              nullptr,
+                              norm.data(),
+                              norm.data(),
+                              angles.data(),
+                              angles.data(),
+                              device_positions.data(),
+                              device_slots.data(),
+                              q.data(),
+                              cache.data(),
+                              cache.data() + cache.size() / 2,
+                              1e-6f,
+                              kHeads,
+                              kKvHeads,
+                              kHeadDim,
+                              16};
+    const double bytes = 4.0 * tokens * all * kHeadDim;
+    bench_line("heads: norm, rotation, K/V write, simple", tokens, bytes,
+               [&](Stream stream) { gpu::simple::prepare_heads(args, tokens, stream); });
+    bench_line("heads: norm, rotation, K/V write", tokens, bytes,
+               [&](Stream stream) { kernels::prepare_heads(args, tokens, stream); });
   }
 });
 
@@ -98,6 +128,8 @@ const bool swiglus = bench::add("swiglu", [] {
   for (const std::int32_t tokens : kTokens) {
     const auto gate_up = random_array(size_of(tokens, 2 * kIntermediate));
     const DeviceArray<Bf16> out(size_of(tokens, kIntermediate));
+    bench_line("swiglu, simple", tokens, 6.0 * tokens * kIntermediate,
+               [&](Stream stream) { gpu::simple::swiglu(gate_up.data(), tokens, kIntermediate, out.data(), stream); });
     bench_line("swiglu", tokens, 6.0 * tokens * kIntermediate,
                [&](Stream stream) { kernels::swiglu(gate_up.data(), tokens, kIntermediate, out.data(), stream); });
   }
@@ -121,25 +153,30 @@ const bool small_gemms = bench::add("small_gemm", [] {
     const char* name;
     std::int32_t n, k;
   };
-  for (const std::int32_t tokens : {1, 8}) {
-    double sum = 0;
-    for (const Shape& s : {Shape{"qkv", 4096, 1024}, {"o", 1024, 2048}, {"gate_up", 6144, 1024}, {"down", 1024, 3072}}) {
-      const std::size_t size = size_of(s.n, s.k);
-      const int copies = static_cast<int>((256u << 20) / (2 * size)) + 1;
-      const auto weights = random_array(size * static_cast<std::size_t>(copies), 0.05f);
-      const auto x = random_array(size_of(tokens, s.k));
-      const DeviceArray<Bf16> out(size_of(tokens, s.n));
-      const double us = bench::time_us(copies, [&](Stream stream) {
-        for (int i = 0; i < copies; ++i) {
-          kernels::small_gemm(weights.data() + static_cast<std::size_t>(i) * size, x.data(), tokens, s.n, s.k, out.data(),
-                              stream);
-        }
-      });
-      sum += us;
-      bench::report(fmt::format("small_gemm {} {} x {}, {} tokens", s.name, s.n, s.k, tokens), us,
-                    2.0 * static_cast<double>(size));
+  for (const bool simply : {true, false}) {
+    const auto multiply = simply ? gpu::simple::small_gemm : kernels::small_gemm;
+    const char* const suffix = simply ? ", simple" : "";
+    for (const std::int32_t tokens : {1, 8}) {
+      double sum = 0;
+      double bytes = 0;
+      for (const Shape& s : {Shape{"qkv", 4096, 1024}, {"o", 1024, 2048}, {"gate_up", 6144, 1024}, {"down", 1024, 3072}}) {
+        const std::size_t size = size_of(s.n, s.k);
+        const int copies = static_cast<int>((256u << 20) / (2 * size)) + 1;
+        const auto weights = random_array(size * static_cast<std::size_t>(copies), 0.05f);
+        const auto x = random_array(size_of(tokens, s.k));
+        const DeviceArray<Bf16> out(size_of(tokens, s.n));
+        const double us = bench::time_us(copies, [&](Stream stream) {
+          for (int i = 0; i < copies; ++i) {
+            multiply(weights.data() + static_cast<std::size_t>(i) * size, x.data(), tokens, s.n, s.k, out.data(), stream);
+          }
+        });
+        sum += us;
+        bytes += 2.0 * static_cast<double>(size);
+        bench::report(fmt::format("small_gemm {} {} x {}, {} tokens{}", s.name, s.n, s.k, tokens, suffix), us,
+                      2.0 * static_cast<double>(size));
+      }
+      bench::report(fmt::format("small_gemm, the four of a layer, {} tokens{}", tokens, suffix), sum, bytes);
     }
-    bench::report(fmt::format("small_gemm, the four of a layer, {} tokens", tokens), sum, 0);
   }
 });
 

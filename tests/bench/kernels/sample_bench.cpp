@@ -4,6 +4,7 @@
 #include "kernels/sample.h"
 #include "tests/bench/kernels/bench.h"
 #include "tests/kernels/gpu/support/device.h"
+#include "tests/kernels/gpu/support/simple.h"
 
 namespace tokenyard {
 namespace {
@@ -57,16 +58,20 @@ const bool added = bench::add("sample", [] {
                             c.penalty != 1 ? r : -1, 0, 0, c.logprobs});
         }
         const DeviceArray<SampleRow> device_params(params);
-        const int launches = 10;
-        const double us = bench::time_us(launches, [&](Stream stream) {
-          for (int i = 0; i < launches; ++i) {
-            kernels::sample({logits.data() + static_cast<std::size_t>(i % 2) * size, device_params.data(), nullptr, seen.data(),
-                             kVocabulary, kVocabulary, kTop, tokens.data(), logprobs.data(), ranks.data(), top_tokens.data(),
-                             top_logprobs.data()},
-                            rows, stream);
-          }
-        });
-        bench::report(fmt::format("sample, {} rows, sd {}, {}", rows, spread, c.name), us, 2.0 * static_cast<double>(size));
+        const auto bench_line = [&](const char* suffix, int launches, const auto& sample) {
+          const double us = bench::time_us(launches, [&](Stream stream) {
+            for (int i = 0; i < launches; ++i) {
+              sample({logits.data() + static_cast<std::size_t>(i % 2) * size, device_params.data(), nullptr, seen.data(),
+                      kVocabulary, kVocabulary, kTop, tokens.data(), logprobs.data(), ranks.data(), top_tokens.data(),
+                      top_logprobs.data()},
+                     rows, stream);
+            }
+          });
+          bench::report(fmt::format("sample, {} rows, sd {}, {}{}", rows, spread, c.name, suffix), us,
+                        2.0 * static_cast<double>(size));
+        };
+        if (spread == 1.0f && c.logprobs < 0) bench_line(", simple", 2, gpu::simple::sample);
+        bench_line("", 10, kernels::sample);
       }
     }
   }

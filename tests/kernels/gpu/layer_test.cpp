@@ -1,4 +1,4 @@
-// Embedding, norms, heads, SwiGLU and block copies against references in double precision.
+// Embedding, norms, heads, SwiGLU, their simple versions and block copies against references in double precision.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -11,6 +11,7 @@
 #include "kernels/norm.h"
 #include "kernels/swiglu.h"
 #include "tests/kernels/gpu/support/device.h"
+#include "tests/kernels/gpu/support/simple.h"
 
 namespace tokenyard {
 namespace {
@@ -87,7 +88,7 @@ TEST_CASE("embedding gathers rows, of given and of sampled tokens") {
   }
 }
 
-TEST_CASE("norms add the branch and are the same bits alone and in a batch") {
+void check_norms(decltype(&kernels::add_and_norm) add_and_norm, decltype(&kernels::gather_and_norm) gather_and_norm) {
   Numbers numbers(2);
   for (const std::int32_t hidden : {8, 64, 264, 576, 1024, 2048, 4096, 8192}) {
     for (const bool with_branch : {false, true}) {
@@ -126,11 +127,11 @@ TEST_CASE("norms add the branch and are the same bits alone and in a batch") {
       const DeviceArray<Bf16> gathered(size_of(4, hidden));
       kernels::Norm gather = args;
       gather.out = gathered.data();
-      kernels::gather_and_norm(gather, device_tokens_of.data(), 4, nullptr);
+      gather_and_norm(gather, device_tokens_of.data(), 4, nullptr);
       gpu::synchronize();
       CHECK(same_bits(device_residual.download(), residual));
 
-      kernels::add_and_norm(args, tokens, nullptr);
+      add_and_norm(args, tokens, nullptr);
       gpu::synchronize();
       CHECK(same_bits(device_residual.download(), sums));
       const auto all = out.download();
@@ -150,7 +151,12 @@ TEST_CASE("norms add the branch and are the same bits alone and in a batch") {
   }
 }
 
-TEST_CASE("heads are biased, normed, rotated and written to their slots") {
+TEST_CASE("norms add the branch and are the same bits alone and in a batch") {
+  check_norms(kernels::add_and_norm, kernels::gather_and_norm);
+}
+TEST_CASE("the simple norms do the same") { check_norms(gpu::simple::add_and_norm, gpu::simple::gather_and_norm); }
+
+void check_heads(decltype(&kernels::prepare_heads) prepare_heads) {
   Numbers numbers(3);
   struct Shape {
     std::int32_t heads, kv_heads, head_dim, block_size;
@@ -202,7 +208,7 @@ TEST_CASE("heads are biased, normed, rotated and written to their slots") {
     const DeviceArray<Bf16> keys(cache_size);
     const DeviceArray<Bf16> values(cache_size);
     const float epsilon = 1e-6f;
-    kernels::prepare_heads(
+    prepare_heads(
         {device_qkv.data(), s.bias ? device_bias.data() : nullptr, s.norm ? device_q_norm.data() : nullptr,
          s.norm ? device_k_norm.data() : nullptr, device_cosine.data(), device_sine.data(), device_positions.data(),
          device_slots.data(), q.data(), keys.data(), values.data(), epsilon, s.heads, s.kv_heads, s.head_dim, s.block_size},
@@ -271,7 +277,10 @@ TEST_CASE("heads are biased, normed, rotated and written to their slots") {
   }
 }
 
-TEST_CASE("SwiGLU") {
+TEST_CASE("heads are biased, normed, rotated and written to their slots") { check_heads(kernels::prepare_heads); }
+TEST_CASE("the simple kernel does the same to heads") { check_heads(gpu::simple::prepare_heads); }
+
+void check_swiglu(decltype(&kernels::swiglu) swiglu) {
   Numbers numbers(4);
   for (const std::int32_t intermediate : {8, 72, 1536, 3072, 11008}) {
     const std::int32_t tokens = 11;
@@ -289,11 +298,14 @@ TEST_CASE("SwiGLU") {
     }
     const DeviceArray<Bf16> device_gate_up(gate_up);
     const DeviceArray<Bf16> out(want.size());
-    kernels::swiglu(device_gate_up.data(), tokens, intermediate, out.data(), nullptr);
+    swiglu(device_gate_up.data(), tokens, intermediate, out.data(), nullptr);
     gpu::synchronize();
     check_close(out.download(), want, 20);
   }
 }
+
+TEST_CASE("SwiGLU") { check_swiglu(kernels::swiglu); }
+TEST_CASE("the simple SwiGLU") { check_swiglu(gpu::simple::swiglu); }
 
 TEST_CASE("block copies happen as if one after the other") {
   Numbers numbers(5);

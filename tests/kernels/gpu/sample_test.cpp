@@ -9,6 +9,7 @@
 #include "backends/model/sampler.h"
 #include "catch.h"
 #include "tests/kernels/gpu/support/device.h"
+#include "tests/kernels/gpu/support/simple.h"
 
 namespace tokenyard {
 namespace {
@@ -93,7 +94,7 @@ struct Answers {
 constexpr std::int32_t kTop = 25;
 
 // `padded` rows more than there are, as in a graph for a larger batch.
-Answers on_gpu(const Problem& problem, std::int32_t padded = 0) {
+Answers on_gpu(const Problem& problem, std::int32_t padded = 0, decltype(&kernels::sample) sample = kernels::sample) {
   const auto rows = static_cast<std::int32_t>(problem.requests.size());
   const auto all = static_cast<std::size_t>(rows + padded);
   std::vector<SampleRow> params(all, SampleRow{0, -1, 0, 0, 1, 0, 1, -1, 0, 0, -1});
@@ -131,9 +132,9 @@ Answers on_gpu(const Problem& problem, std::int32_t padded = 0) {
   const DeviceArray<float> top_logprobs(all * kTop);
   kernels::mark_seen(seen.data(), problem.stride, device_occurrences.data(), static_cast<std::int32_t>(occurrences.size()),
                      nullptr);
-  kernels::sample({logits.data(), device_params.data(), device_masked.data(), seen.data(), problem.stride, problem.num_ids,
-                   kTop, tokens.data(), logprobs.data(), ranks.data(), top_tokens.data(), top_logprobs.data()},
-                  rows + padded, nullptr);
+  sample({logits.data(), device_params.data(), device_masked.data(), seen.data(), problem.stride, problem.num_ids, kTop,
+          tokens.data(), logprobs.data(), ranks.data(), top_tokens.data(), top_logprobs.data()},
+         rows + padded, nullptr);
   gpu::synchronize();
   return {tokens.download(),     logprobs.download(),     ranks.download(),
           top_tokens.download(), top_logprobs.download(), seen.download()};
@@ -184,6 +185,16 @@ TEST_CASE("sampling on the GPU equals sampling on the CPU over the vocabularies 
       const Problem problem = random_problem(random, rows, stride, num_ids);
       check_against_cpu(problem, on_gpu(problem));
     }
+  }
+}
+
+TEST_CASE("the simple sampling equals the CPU's, whatever the parameters") {
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 60; ++round) {
+    const std::int32_t stride = 8 * uniform(random, 1, round % 4 == 0 ? 2500 : 300);
+    Problem problem = random_problem(random, uniform(random, 1, 20), stride, std::max(4, stride - uniform(random, 0, 4)));
+    for (Request& request : problem.requests) request.spec.sampling.logprobs = -1;
+    check_against_cpu(problem, on_gpu(problem, 2, gpu::simple::sample));
   }
 }
 

@@ -2,19 +2,10 @@
 #include <cuda_runtime.h>
 
 #include "tests/kernels/gpu/support/attention_problem.h"
+#include "tests/kernels/gpu/support/over_block.cuh"
 
 namespace tokenyard::gpu {
 namespace {
-
-// The result of `combine` over all threads, in shared memory of one number a thread.
-template <class Combine>
-__device__ float over_block(float x, float* shared, Combine combine) {
-  __syncthreads();
-  shared[threadIdx.x] = x;
-  __syncthreads();
-  for (unsigned i = 0; i < blockDim.x; ++i) x = combine(x, shared[i]);
-  return x;
-}
 
 // One block a (query head, token), one thread a dimension. Scores of the whole context lie in shared memory.
 __global__ void simple_attention(const Bf16* q, const Bf16* kv, kernels::KvShape s, int layer, int group,
