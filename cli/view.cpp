@@ -173,7 +173,10 @@ void set_up(App& app, const Options& options) {
     return first.clock->place(parse_when(text, *first.model, option));
   };
   if (!options.range.empty()) show_range(app, place("--range", options.range[0]), place("--range", options.range[1]));
-  if (!options.at.empty()) move_cursor(app, place("--at", options.at));
+  if (!options.at.empty()) {
+    move_cursor(app, place("--at", options.at));
+    app.reveal = true;
+  }
 }
 
 int view(const Options& options) {

@@ -135,6 +135,7 @@ class Screen {
     rects_ = 0;
     spent_ = 0;
     const Slo slo;
+    const Latency* const latencies[] = {&latency};
     add(0, [&] { return overview(frame, {0, 0, 1920, 60}, extent.begin, extent.end); });
     add(1, [&] { return ruler(frame, {0, 60, 1400, 80}); });
     add(2, [&] { return lanes(frame, {0, 80, 1400, 700}, options); });
@@ -143,8 +144,8 @@ class Screen {
     add(5, [&] { return counters(frame, {0, 900, 1400, 1080}); });
     add(6, [&] { return block_map(frame, {1400, 60, 1920, 500}, moment); });
     add(7, [&] { return block_table(frame, {1400, 500, 1920, 600}, moment, 0); });
-    add(8, [&] { return prefix_cache(frame, {1400, 600, 1920, 750}, moment, tree); });
-    add(9, [&] { return latency_cdf(*frame.style, {1400, 750, 1920, 950}, {&latency, 1}, LatencyKind::ttft, slo); });
+    add(8, [&] { return prefix_cache(frame, {1400, 600, 1920, 750}, moment, tree, 0); });
+    add(9, [&] { return latency_cdf(*frame.style, {1400, 750, 1920, 950}, latencies, LatencyKind::ttft, slo); });
     add(10, [&] { return why(frame, {1400, 950, 1920, 1080}, sentences, 0); });
     return rects_;
   }

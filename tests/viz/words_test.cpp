@@ -140,7 +140,7 @@ TEST_CASE("Why a step was as it was", "[viz]") {
   CHECK(block_in_words(*model, seeker.seek(1), 1) ==
         "block 1: shared by 2 requests, can be found\nholds block 0 of a\nhanded out in step 0, last touched in step 0");
   CHECK(request_in_words(*model, 1) ==
-        "b: length\n6 prompt tokens, 3 tokens made of at most 3\nsent 50 ns\n4 tokens found in the prefix cache\npreempted 1 "
+        "b: length\n6 prompt tokens, 3 tokens made of at most 3\nsent at 50 ns\n4 tokens found in the prefix cache\npreempted 1 "
         "time\n"
         "TTFT 150 ns, TPOT 200 ns, end to end 550 ns");
   const std::string text = describe(*model, seeker.seek(1), 1, {});

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ class Screen {
   void columns(Box box);
   void column(Box box, const std::vector<Panel>& panels, std::size_t trace);
   void panel(Panel panel, std::size_t trace, Box box);
+  void choose_panel(int by);
+  void explain(const PanelInfo& info, Box box) const;
   Picture picture_of(Panel panel, std::size_t trace, Box box);
   void timeline_mouse(Panel panel, std::size_t trace, Box box);
   void list_mouse(Panel panel, std::size_t trace, Box box);
@@ -52,6 +55,7 @@ class Screen {
   void details(Box box);
   void lesson(Box box);
   float lesson_height() const;
+  float status_height() const;
   void status(Box box);
   void help();
   void search_box();
@@ -62,7 +66,11 @@ class Screen {
   void show_tip(const Ref& ref, std::size_t trace) const;
   Frame frame_of(std::size_t trace) const;
   bool is_highlighted(Panel panel) const;
+  std::vector<const TraceModel*> models() const;
+  std::vector<Meaning> meanings() const;
   std::vector<Panel> shown_of(bool in_trace_column) const;
+  float least_height(Panel panel) const;
+  float share_of(Panel panel) const;
 
   App& app_;
   Style style_;
@@ -74,6 +82,11 @@ class Screen {
   std::map<std::string, Box> controls_;
   std::optional<Axis> pointed_;  // the axis under the pointer in this frame
   std::optional<Panel> under_pointer_;
+  std::vector<Panel> panels_;  // drawn in this frame, each once
+  float right_share_ = 0;      // of the columns' width, in it
+  bool explain_ = false;       // the panel that was just chosen
+  float details_scroll_ = 0;
+  std::set<Panel> unexplained_, explained_below_;  // panels without room for their legend, in this frame and the one before
 
   // A mouse button held down.
   struct Drag {

@@ -23,10 +23,11 @@ struct Named {
   const char* name;
 };
 constexpr Named kNamed[] = {
-    {GLFW_KEY_LEFT, "Left"},   {GLFW_KEY_RIGHT, "Right"},    {GLFW_KEY_UP, "Up"},          {GLFW_KEY_DOWN, "Down"},
-    {GLFW_KEY_HOME, "Home"},   {GLFW_KEY_END, "End"},        {GLFW_KEY_PAGE_UP, "PageUp"}, {GLFW_KEY_PAGE_DOWN, "PageDown"},
-    {GLFW_KEY_ENTER, "Enter"}, {GLFW_KEY_KP_ENTER, "Enter"}, {GLFW_KEY_ESCAPE, "Escape"},  {GLFW_KEY_TAB, "Tab"},
-    {GLFW_KEY_F1, "F1"},
+    {GLFW_KEY_LEFT, "Left"},      {GLFW_KEY_RIGHT, "Right"},         {GLFW_KEY_UP, "Up"},
+    {GLFW_KEY_DOWN, "Down"},      {GLFW_KEY_HOME, "Home"},           {GLFW_KEY_END, "End"},
+    {GLFW_KEY_PAGE_UP, "PageUp"}, {GLFW_KEY_PAGE_DOWN, "PageDown"},  {GLFW_KEY_ENTER, "Enter"},
+    {GLFW_KEY_KP_ENTER, "Enter"}, {GLFW_KEY_ESCAPE, "Escape"},       {GLFW_KEY_TAB, "Tab"},
+    {GLFW_KEY_F1, "F1"},          {GLFW_KEY_BACKSPACE, "Backspace"},
 };
 
 std::string last_error;  // of GLFW

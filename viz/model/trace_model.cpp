@@ -86,6 +86,17 @@ StepSum TraceModel::sum_steps(std::int32_t first, std::int32_t end) const {
                         [&](std::size_t i) { return sum_of(steps_[i], static_cast<std::int32_t>(i)); });
 }
 
+void TraceModel::note_parts(const StepParts& p, TimeNs duration) {
+  unsigned bit = 1;
+  TimeNs left = duration;
+  for (const TimeNs part : {p.gemm, p.attention, p.elementwise, p.head, p.communication, p.host}) {
+    if (part > 0) parts_ |= static_cast<std::uint8_t>(bit);
+    left -= std::min(part, left);
+    bit <<= 1;
+  }
+  if (left > 0) parts_ |= static_cast<std::uint8_t>(bit);
+}
+
 std::int32_t TraceModel::step_at(TimeNs at) const {
   return static_cast<std::int32_t>(std::upper_bound(starts_.begin(), starts_.end(), at) - starts_.begin()) - 1;
 }
@@ -159,6 +170,7 @@ struct ModelBuilder::Work {
     const std::size_t count = out.size();
     out.push_back(0);
     for (std::size_t i = 0; i < ids.size(); ++i) {
+      seeker->fetch(ids[i]);
       const bool follows = i > 0 && ids[i] == ids[i - 1] + 1;
       if (!follows) {
         out.push_back(ids[i]);
@@ -192,6 +204,7 @@ struct ModelBuilder::Work {
     Request& r = request(number);
     close(r, at);
     r.spans.emplace_back(at, step, phase, computed);
+    model->phases_ |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(phase));
     ++model->num_spans_;
   }
 
@@ -496,6 +509,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
   step.end = record.end;
   step.duration = record.duration;
   step.parts = record.parts;
+  m.note_parts(record.parts, record.duration);
   step.prefill_only = record.prefill_only;
   step.running = static_cast<std::int32_t>(w.running.size());
   step.waiting = waiting;

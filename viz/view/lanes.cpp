@@ -256,7 +256,7 @@ struct Rows {
 Rows rows_of(const Frame& frame, const LaneOptions& options) {
   const Style& style = *frame.style;
   Rows rows{options.row > 0 ? options.row : 1.25f * style.em, 0, options.view == LaneView::density};
-  if (rows.height < style.fold * style.scale) rows.dense = true;
+  if (rows.height < style.fold) rows.dense = true;
   rows.count = options.view == LaneView::seats ? static_cast<std::int32_t>(frame.model->seats().size())
                : options.order.empty()         ? frame.model->num_requests()
                                                : static_cast<std::int32_t>(options.order.size());
@@ -411,7 +411,7 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
     return options.order.empty() ? row : options.order[static_cast<std::size_t>(row)];
   };
   // With the narrow fold, lanes could have so many cells; where they do have many spans, one that keeps the budget for sure.
-  float fold = style.fold * style.scale;
+  float fold = style.fold;
   std::size_t spans = 0;
   for (std::int32_t row = first; row < end; ++row) {
     spans += options.view == LaneView::seats ? spans_on(frame, projector, row, static_cast<std::size_t>(width / (4 * fold)))
@@ -449,14 +449,6 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
     out.rects.resize(before);
     fold *= 2;
   }
-  if (options.ghost) {
-    for (std::size_t i = before; i < out.rects.size(); ++i) {
-      out.rects[i].pattern = Pattern::hollow;
-      out.rects[i].ref = {};
-      out.rects[i].letter = 0;
-    }
-    return out;
-  }
   const float pad = 4 * style.scale;
   for (std::int32_t row = first; row < end && rows.height >= style.em; ++row) {
     const Box own = row_box(row);
@@ -464,7 +456,7 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
         options.view == LaneView::seats ? fmt::format("seat {}", row) : frame.model->request(request_of(row)).id;
     const bool selected = options.view != LaneView::seats && request_of(row) == frame.request;
     if (own.height() < style.em) continue;
-    add_text(style, area.x0 + pad, own.y0 + (own.height() - style.em) / 2, gutter(style) - 2 * pad, name,
+    add_text(style, area.x0 + pad, own.y0 + (own.height() - style.em) / 2, gutter(style, box.width()) - 2 * pad, name,
              selected ? Tone::highlight : Tone::text, out);
   }
   cursor_line(frame, projector, box, out);

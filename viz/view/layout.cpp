@@ -69,7 +69,7 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
   // A bar has up to seven rectangles.
   const float width = projector.x1() - projector.x0();
   const float most = static_cast<float>(std::max(frame.budget, 100)) / 7;
-  const float fold = std::max(frame.style->fold * frame.style->scale, width / most);
+  const float fold = std::max(frame.style->fold, width / most);
   const auto columns = static_cast<std::int32_t>(width / fold);
   if (end - first <= columns) {
     for (std::int32_t s = first; s < end; ++s) {
@@ -134,15 +134,45 @@ void add_text(const Style& style, float x, float y, float room, std::string_view
   if (!shown.empty()) out.labels.push_back({x, y, std::move(shown), tone});
 }
 
+void add_text_on(const Rect& rect, const Style& style, float x, float y, float room, std::string_view text, Picture& out) {
+  const std::size_t before = out.labels.size();
+  add_text(style, x, y, room, text, Tone::text, out);
+  if (out.labels.size() == before) return;
+  out.labels.back().on = rect.tone;
+  out.labels.back().hue = rect.hue;
+  out.labels.back().strength = rect.strength;
+}
+
+std::vector<std::string> wrapped(const Style& style, std::string_view text, float room) {
+  std::vector<std::string> lines;
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t space = text.find(' ');
+    const std::string_view word = text.substr(0, space);
+    text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
+    std::string longer = line.empty() ? std::string(word) : line + " " + std::string(word);
+    if (!line.empty() && style.width(longer) > room) {
+      lines.push_back(std::move(line));
+      line = word;
+    } else {
+      line = std::move(longer);
+    }
+  }
+  lines.push_back(std::move(line));
+  return lines;
+}
+
 void side_label(const Frame& frame, Box box, const std::string& name, const std::vector<std::string>& more, Picture& out) {
   const Style& style = *frame.style;
   const float pad = 4 * style.scale;
-  const float room = std::min(gutter(style), box.width() / 2) - 2 * pad;
+  const float room = gutter(style, box.width()) - 2 * pad;
   float y = box.y0 + 1;
   add_text(style, box.x0 + pad, y, room, name, Tone::text, out);
-  for (const std::string& line : more) {
-    y += style.em * 1.15f;
-    add_text(style, box.x0 + pad, y, room, line, Tone::dim, out);
+  for (const std::string& words : more) {
+    for (const std::string& line : wrapped(style, words, room)) {
+      y += style.em * 1.15f;
+      add_text(style, box.x0 + pad, y, room, line, Tone::dim, out);
+    }
   }
 }
 
@@ -173,11 +203,13 @@ void add_line(Picture& out, Line line) {
   out.lines.push_back(std::move(line));
 }
 
-float gutter(const Style& style) { return 9 * style.em; }
+float gutter(const Style& style, float width) {
+  return std::min(std::clamp(0.28f * width, 6 * style.em, 9 * style.em), width / 2);
+}
 
 Axis panel_axis(const Frame& frame, Box box) {
   Axis axis = frame.axis;
-  axis.x0 = box.x0 + std::min(gutter(*frame.style), box.width() / 2);
+  axis.x0 = box.x0 + gutter(*frame.style, box.width());
   axis.x1 = std::max(box.x1, axis.x0 + 1);
   return axis;
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "viz/view/panels.h"
@@ -47,9 +48,13 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector);
 void mark_strip(const Frame& frame, const Projector& projector, float y, float height, Picture& out);
 
 void cursor_line(const Frame& frame, const Projector& projector, Box box, Picture& out);
+// In lines that fit, at spaces where it can be.
+std::vector<std::string> wrapped(const Style& style, std::string_view text, float room);
 // A name at the left, in the gutter; further lines below it, dim.
 void side_label(const Frame& frame, Box box, const std::string& name, const std::vector<std::string>& more, Picture& out);
 void add_text(const Style& style, float x, float y, float room, std::string_view text, Tone tone, Picture& out);
+// Likewise, on a filled rectangle.
+void add_text_on(const Rect& rect, const Style& style, float x, float y, float room, std::string_view text, Picture& out);
 Picture panel(Box box);
 Box cut(Box box, const Box& by);
 // Add what of it lies within the picture's box.
