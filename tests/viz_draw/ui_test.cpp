@@ -261,6 +261,54 @@ TEST_CASE_METHOD(OneRun, "The latest wish wins over the one that runs") {
   CHECK(app.side().model == before);
 }
 
+TEST_CASE_METHOD(OneRun, "Panels are chosen, resized, scrolled and shown alone without a mouse") {
+  select(app, "54");
+  Rig rig(app);
+  std::set<Panel> met;
+  for (int i = 0; i < kPanels; ++i) {
+    rig.type('r');
+    REQUIRE(app.chosen);
+    met.insert(*app.chosen);
+  }
+  for (const Drawn& drawn : rig.screen.drawn()) CHECK(met.contains(drawn.panel));
+
+  app.chosen = Panel::why;
+  const float tall = rig.picture(Panel::why).box.height();
+  rig.key("Down", false, true);
+  CHECK(rig.picture(Panel::why).box.height() > tall + 5);
+  rig.key("Up", false, true);
+  rig.key("Up", false, true);
+  CHECK(rig.picture(Panel::why).box.height() < tall);
+  const float wide = rig.picture(Panel::why).box.width();
+  rig.key("Left", false, true);
+  CHECK(rig.picture(Panel::why).box.width() > wide + 5);
+  rig.key("Right", false, true);
+  CHECK(rig.picture(Panel::why).box.width() == Approx(wide).margin(1));
+
+  REQUIRE(rig.picture(Panel::why).content_height > rig.picture(Panel::why).box.height());
+  float& scroll = app.side().scroll[static_cast<std::size_t>(Panel::why)];
+  for (int i = 0; i < 20; ++i) rig.key("PageDown");
+  CHECK(scroll == Approx(rig.picture(Panel::why).content_height - rig.picture(Panel::why).box.height()).margin(1));
+  for (int i = 0; i < 20; ++i) rig.key("PageUp");
+  CHECK(scroll == 0);
+
+  rig.type('z');
+  CHECK(app.alone == Panel::why);
+  CHECK(rig.picture(Panel::why).box.width() > 1200);
+  rig.key("Escape");
+  CHECK_FALSE(app.alone);
+  CHECK_FALSE(app.chosen);
+  CHECK(app.selected == "54");
+}
+
+TEST_CASE_METHOD(OneRun, "What a command has said makes way for the next one") {
+  Rig rig(app);
+  rig.type('m');
+  CHECK_THAT(app.message, has_text("range begins"));
+  rig.key("Right");
+  CHECK(app.message.empty());
+}
+
 TEST_CASE_METHOD(TwoRuns, "Two runs share cursor and visible time, and are selected in together") {
   Rig rig(app);
   REQUIRE(rig.screen.find(Panel::requests, 1) != nullptr);
@@ -279,7 +327,10 @@ TEST_CASE_METHOD(TwoRuns, "The first difference is gone to, without files left b
   rig.key("End");
   rig.click(rig.control("First difference"));
   CHECK(app.cursor < app.extent.end);
-  CHECK_THAT(app.message, has_text("part after"));
+  CHECK_THAT(app.difference, has_text("of static at"));
+  CHECK_THAT(app.difference, has_text("of continuous at"));
+  rig.key("Escape");
+  CHECK(app.difference.empty());
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path())) {
     CHECK(entry.path().filename().string().find("tokenyard-" + std::to_string(getpid())) == std::string::npos);
   }

@@ -225,7 +225,12 @@ void go_to_first_difference(App& app) {
     }
     const Side& there = difference.step < app.sides[0]->model->num_steps() ? *app.sides[0] : *app.sides[other];
     jump(app, there.clock->place(there.model->step(difference.step).start));
-    app.message = difference.text.substr(0, difference.text.find('\n'));
+    app.difference = difference.text;
+    for (const auto& [path, side] : {std::pair{a.path(), app.sides[0].get()}, {b.path(), app.sides[other].get()}}) {
+      for (std::size_t at = 0; (at = app.difference.find(path, at)) != std::string::npos; at += side->name.size()) {
+        app.difference.replace(at, path.size(), side->name);
+      }
+    }
   } catch (const InputError& error) {
     app.message = error.what();
   }
@@ -251,7 +256,8 @@ void save_perfetto(App& app) {
     std::vector<TraceReader*> borrowed;
     for (std::size_t i = 0; i < app.sides.size(); ++i) {
       files.push_back(std::make_unique<OnDisk>(*app.sides[i], i));
-      readers.push_back(std::make_unique<TraceReader>(files.back()->path()));
+      auto file = std::make_unique<std::ifstream>(files.back()->path(), std::ios::binary);
+      readers.push_back(std::make_unique<TraceReader>(std::move(file), app.sides[i]->name));
       borrowed.push_back(readers.back().get());
     }
     const std::string name = free_name("", ".perfetto.json");
@@ -494,9 +500,10 @@ void apply(App& app, Command command) {
     }
     case Command::next_trace: app.active = (app.active + 1) % app.sides.size(); break;
     case Command::clear:
-      if (app.help_open || app.search_open || app.alone || app.chosen || !app.banner.empty()) {
+      if (app.help_open || app.search_open || app.alone || app.chosen || !app.banner.empty() || !app.difference.empty()) {
         app.help_open = app.search_open = false;
         app.banner.clear();
+        app.difference.clear();
         app.chosen.reset();
         app.alone.reset();
         break;

@@ -97,6 +97,7 @@ struct App {
   bool quit = false;
   std::string message;         // in the status line
   std::string banner;          // what is wrong with a trace, until it is closed
+  std::string difference;      // the first one in words, until it is closed
   std::string picture_wanted;  // path: the host writes one after this frame
 
   Side& side() { return *sides[active]; }

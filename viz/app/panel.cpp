@@ -30,7 +30,7 @@ constexpr std::array<PanelInfo, kPanels> kInfo = {{
     {"why", "Why?", "What the scheduler decided in this step, and with which numbers.", false, 5, 1.8F},
     {"compare", "Comparison", "The runs' results beside each other; changes are against the first.", false, 14, 2},
     {"details", "Selection", "The selected request and range in words.", false, 4, 1.4F},
-    {"what-if", "What if?", "Move a slider and the scenario runs again.", false, 9, 1.6F},
+    {"what-if", "What if?", "Move a slider and the scenario runs again.", false, 13, 1.6F},
 }};
 
 }  // namespace

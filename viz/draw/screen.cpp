@@ -59,6 +59,8 @@ void Screen::use_style() {
   style.Colors[ImGuiCol_TextDisabled] = color4(app_.theme, Tone::dim);
   style.Colors[ImGuiCol_WindowBg] = color4(app_.theme, Tone::ground);
   style.Colors[ImGuiCol_PopupBg] = color4(app_.theme, Tone::ground);
+  style.Colors[ImGuiCol_ModalWindowDimBg] = color4(app_.theme, Tone::ground);
+  style.Colors[ImGuiCol_ModalWindowDimBg].w = 0.88F;
   style.Colors[ImGuiCol_ChildBg] = {0, 0, 0, 0};
   style.Colors[ImGuiCol_Border] = color4(app_.theme, Tone::dim);
   style.Colors[ImGuiCol_Button] = color4(app_.theme, Tone::grid);
@@ -323,6 +325,14 @@ void Screen::column(Box box, const std::vector<Panel>& panels, std::size_t trace
   }
 }
 
+// The axis' numbers; returns where what it belongs to begins.
+float Screen::ruler_above(Box box, std::size_t trace) {
+  const float height = std::round(style_.em * 1.5F), pad = std::round(4 * app_.scale);
+  const Picture numbers = ruler(frame_of(trace), {box.x0 + pad, box.y0, box.x1 - pad, box.y0 + height});
+  paint(*ImGui::GetWindowDrawList(), numbers, app_.theme, style_);
+  return box.y0 + height;
+}
+
 void Screen::columns(Box box) {
   if (app_.alone) {
     const bool of_trace = info_of(*app_.alone).timeline || *app_.alone == Panel::blocks;
@@ -331,7 +341,9 @@ void Screen::columns(Box box) {
     const float wide = (box.width() - gap * static_cast<float>(count - 1)) / static_cast<float>(count);
     for (std::size_t i = 0; i < count; ++i) {
       const float left = box.x0 + std::round((wide + gap) * static_cast<float>(i));
-      panel(*app_.alone, of_trace ? i : app_.active, {left, box.y0, std::round(left + wide), box.y1});
+      Box own = {left, box.y0, std::round(left + wide), box.y1};
+      if (info_of(*app_.alone).timeline) own.y0 = ruler_above(own, i);
+      panel(*app_.alone, of_trace ? i : app_.active, own);
     }
     return;
   }
@@ -352,10 +364,7 @@ void Screen::columns(Box box) {
     const float wide = (left_width - gap * static_cast<float>(count - 1)) / static_cast<float>(count);
     const float left = box.x0 + std::round((wide + gap) * static_cast<float>(i));
     const Box whole = {left, box.y0, std::round(left + wide), box.y1};
-    const float ruler_height = std::round(style_.em * 1.5F), pad = std::round(4 * app_.scale);
-    const Picture numbers = ruler(frame_of(i), {whole.x0 + pad, whole.y0, whole.x1 - pad, whole.y0 + ruler_height});
-    paint(*ImGui::GetWindowDrawList(), numbers, app_.theme, style_);
-    column({whole.x0, whole.y0 + ruler_height, whole.x1, whole.y1}, in_column, i);
+    column({whole.x0, ruler_above(whole, i), whole.x1, whole.y1}, in_column, i);
   }
   right_share_ = right / box.width();
   if (right <= 0) return;
@@ -428,6 +437,16 @@ std::vector<Meaning> Screen::meanings() const {
   return out;
 }
 
+// Of the marked range. Its sums are over all steps in it: they are made anew only when something has changed.
+const std::string& Screen::range_words() {
+  const Side& side = app_.side();
+  const auto [from, to] = range_of(app_, side);
+  const RangeKey now = {side.model, side.model->num_steps(), from, to};
+  if (range_key_ != now) range_words_ = range_in_words(sum(*side.model, from, to));
+  range_key_ = now;
+  return range_words_;
+}
+
 float Screen::status_height() const {
   const float needed = legend(style_, {style_.em * 0.5F, 0, width_ - style_.em * 0.5F, 0}, meanings()).content_height;
   constexpr float kMostLines = 4;
@@ -438,8 +457,7 @@ void Screen::status(Box box) {
   const Box inner = {box.x0 + style_.em * 0.5F, box.y0 + std::round(style_.em * 0.1F), box.x1 - style_.em * 0.5F, box.y1};
   std::string text = app_.message;
   if (text.empty() && has_range(app_)) {
-    const auto [from, to] = range_of(app_, app_.side());
-    text = range_in_words(sum(*app_.side().model, from, to));
+    text = range_words();
     for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) text.replace(at, 1, "; ");
   }
   ImDrawList& list = *ImGui::GetWindowDrawList();
@@ -518,29 +536,58 @@ void Screen::search_box() {
   ImGui::PopStyleVar();
 }
 
-// What is wrong with a trace, over everything until somebody has read it.
+// What is wrong with a trace, over everything until somebody has read it; what could be read is looked at after that.
 void Screen::banner() {
-  if (app_.banner.empty()) return;
+  constexpr const char* kName = "Trouble";
+  if (app_.banner.empty() && !ImGui::IsPopupOpen(kName)) return;
+  if (!ImGui::IsPopupOpen(kName)) ImGui::OpenPopup(kName);
   ImGui::SetNextWindowPos({width_ / 2, height_ / 2}, ImGuiCond_Always, {0.5F, 0.5F});
   ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 2);
+  ImGui::PushStyleVar(ImGuiStyleVar_PopupBorderSize, 2);
   ImGui::PushStyleColor(ImGuiCol_Border, color4(app_.theme, Tone::mark_failed));
-  ImGui::Begin("Trouble", nullptr,
-               ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings);
-  ImGui::PushTextWrapPos(style_.em * 44);
-  ImGui::TextUnformatted(app_.banner.c_str());
-  ImGui::PopTextWrapPos();
-  const bool growing = std::any_of(app_.sides.begin(), app_.sides.end(),
-                                   [](const auto& side) { return side->trace && side->trace->unfinished(); });
-  if (button("Show what could be read", "Everything before that place (Escape)")) app_.banner.clear();
-  if (growing) {
+  if (ImGui::BeginPopupModal(
+          kName, nullptr,
+          ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings)) {
+    ImGui::PushTextWrapPos(style_.em * 44);
+    ImGui::TextUnformatted(app_.banner.c_str());
+    ImGui::PopTextWrapPos();
+    const bool growing = std::any_of(app_.sides.begin(), app_.sides.end(),
+                                     [](const auto& side) { return side->trace && side->trace->unfinished(); });
+    if (button("Show what could be read", "Everything before that place (Escape)")) app_.banner.clear();
+    if (growing) {
+      ImGui::SameLine();
+      if (button("Follow", "A run that still writes: show what comes (U)")) follow(app_);
+    }
     ImGui::SameLine();
-    if (button("Follow", "A run that still writes: show what comes (U)")) follow(app_);
+    if (button("Quit", "Ctrl+Q")) app_.quit = true;
+    if (app_.banner.empty()) ImGui::CloseCurrentPopup();
+    ImGui::EndPopup();
   }
-  ImGui::SameLine();
-  if (button("Quit", "Ctrl+Q")) app_.quit = true;
-  ImGui::End();
   ImGui::PopStyleColor();
+  ImGui::PopStyleVar(2);
+}
+
+// Over the lower panels: what the cursor has jumped to is seen above.
+void Screen::difference(float bottom) {
+  if (app_.difference.empty()) return;
+  constexpr std::ptrdiff_t kMostLines = 14;
+  std::size_t end = 0;
+  for (std::ptrdiff_t line = 0; line < kMostLines && end != std::string::npos; ++line)
+    end = app_.difference.find('\n', end + 1);
+  std::string text = app_.difference.substr(0, end);
+  if (end != std::string::npos && end + 1 < app_.difference.size()) text += "\n... tokenyard diff says the rest";
+  bool open = true;
+  ImGui::SetNextWindowPos({width_ / 2, bottom - style_.em}, ImGuiCond_Always, {0.5F, 1});
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
+  ImGui::Begin("First difference (Escape closes)", &open,
+               ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoCollapse | ImGuiWindowFlags_NoSavedSettings |
+                   ImGuiWindowFlags_NoMove);
+  ImGui::PushTextWrapPos(std::min(width_ * 0.9F, style_.em * 60));
+  ImGui::TextUnformatted(text.c_str());
+  ImGui::PopTextWrapPos();
+  ImGui::End();
   ImGui::PopStyleVar();
+  if (!open) app_.difference.clear();
 }
 
 void Screen::on_key(const KeyPress& press) {
@@ -552,7 +599,9 @@ void Screen::on_key(const KeyPress& press) {
   if (app_.search_open && press.name != "Escape" && !press.ctrl) return;  // typed into the box
   const std::optional<Command> command = command_for(press, app_.lesson.has_value());
   explain_ = false;
-  if (command) carry_out(*command);
+  if (!command) return;
+  app_.message.clear();  // of what came before
+  carry_out(*command);
 }
 
 // The commands that need to know where the pointer is or have a clipboard; the others are the application's.
@@ -565,7 +614,7 @@ void Screen::carry_out(Command command) {
     case Command::panel_shorter:
       if (app_.chosen) {
         float& share = app_.share[static_cast<std::size_t>(*app_.chosen)];
-        share = std::clamp(share_of(*app_.chosen) * (command == Command::panel_taller ? 1.25F : 0.8F), 0.02F, 50.0F);
+        share = std::clamp(share_of(*app_.chosen) * (command == Command::panel_taller ? 1.5F : 2 / 3.0F), 0.02F, 50.0F);
       } else {
         app_.message = "choose a panel first: R";
       }
@@ -616,6 +665,7 @@ void Screen::draw(float width, float height) {
   ImGui::Begin("viewer", nullptr,
                ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoSavedSettings |
                    ImGuiWindowFlags_NoBringToFrontOnFocus | ImGuiWindowFlags_NoScrollWithMouse);
+  if (ImGui::IsMouseClicked(0)) app_.message.clear();
   toolbar();
   float top = ImGui::GetFrameHeight() + 2 * ImGui::GetStyle().WindowPadding.y;
   top = overview_strip(std::round(top));
@@ -632,6 +682,7 @@ void Screen::draw(float width, float height) {
   ImGui::End();
   help();
   search_box();
+  difference(bottom);
   banner();
   app_.reveal = false;
 }

@@ -55,11 +55,14 @@ class Screen {
   void details(Box box);
   void lesson(Box box);
   float lesson_height() const;
+  float ruler_above(Box box, std::size_t trace);
+  const std::string& range_words();
   float status_height() const;
   void status(Box box);
   void help();
   void search_box();
   void banner();
+  void difference(float bottom);
   bool button(const char* name, const char* tip);
   void remember(const char* name);
   void act_on(const Ref& ref, std::size_t trace);
@@ -87,6 +90,15 @@ class Screen {
   bool explain_ = false;       // the panel that was just chosen
   float details_scroll_ = 0;
   std::set<Panel> unexplained_, explained_below_;  // panels without room for their legend, in this frame and the one before
+
+  struct RangeKey {
+    const TraceModel* model = nullptr;
+    std::int32_t steps = 0;
+    TimeNs from = 0, to = 0;
+    friend bool operator==(const RangeKey&, const RangeKey&) = default;
+  };
+  RangeKey range_key_;
+  std::string range_words_;
 
   // A mouse button held down.
   struct Drag {

@@ -393,8 +393,7 @@ void Screen::details(Box box) {
   std::string text;
   if (side.selected >= 0) text = request_in_words(*side.model, side.selected);
   if (has_range(app_)) {
-    const auto [from, to] = range_of(app_, side);
-    text += (text.empty() ? "" : "\n\n") + range_in_words(sum(*side.model, from, to));
+    text += (text.empty() ? "" : "\n\n") + range_words();
   }
   if (text.empty()) text = "Click a request, or drag over a time.";
   ImGui::SetCursorScreenPos({box.x0, box.y0});

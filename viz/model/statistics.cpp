@@ -68,7 +68,7 @@ RangeSum sum(const TraceModel& model, TimeNs from, TimeNs to) {
   out.end_step = std::max(out.first_step, first_from(to));
   for (std::int32_t i = out.first_step; i < out.end_step; ++i) {
     const Step& s = model.step(i);
-    out.busy += s.duration;
+    out.busy += std::min(s.duration, to - s.start);
     out.parts.gemm += s.parts.gemm;
     out.parts.attention += s.parts.attention;
     out.parts.elementwise += s.parts.elementwise;
@@ -81,6 +81,11 @@ RangeSum sum(const TraceModel& model, TimeNs from, TimeNs to) {
     out.rows += s.rows();
     out.hit_tokens += s.hit_tokens;
     out.longest_step = std::max(out.longest_step, s.duration);
+  }
+  // And of the step that runs at its begin.
+  if (out.first_step > 0) {
+    const Step& s = model.step(out.first_step - 1);
+    out.busy += std::clamp<TimeNs>(s.start + s.duration - from, 0, std::max<TimeNs>(0, to - from));
   }
   for (int mark = 0; mark < kMarks; ++mark) {
     const auto times = model.times(static_cast<Mark>(mark));

@@ -30,7 +30,7 @@ std::optional<TimeNs> ttft_of(const Request& request);
 std::optional<TimeNs> tpot_of(const Request& request);  // with two tokens or more
 std::optional<TimeNs> e2el_of(const Request& request);
 
-// Sums over the steps that begin in [from, to) and what fell in that time.
+// Sums over the steps that begin in [from, to) and what fell in that time. `busy` is of the time itself: how long steps ran.
 struct RangeSum {
   TimeNs from = 0;
   TimeNs to = 0;

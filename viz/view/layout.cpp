@@ -7,7 +7,12 @@
 namespace tokenyard::viz {
 
 Projector::Projector(const Frame& frame, const Axis& axis)
-    : x0_(axis.x0), x1_(axis.x1), begin_(frame.clock->time(axis.begin)), end_(frame.clock->time(axis.end)) {
+    : x0_(axis.x0),
+      x1_(axis.x1),
+      end_x_(static_cast<float>(
+          std::clamp(axis.x(frame.clock->end()), static_cast<double>(axis.x0), static_cast<double>(axis.x1)))),
+      begin_(frame.clock->time(axis.begin)),
+      end_(frame.clock->time(axis.end)) {
   if (frame.clock->linear()) {
     pixels_per_ns_ = 1 / axis.places_per_pixel();
     return;
@@ -19,7 +24,7 @@ float Projector::x(TimeNs time) const {
   if (time < begin_) return x0_ - 1;
   if (time > end_) return x1_ + 1;
   if (times_.empty()) return x0_ + static_cast<float>(static_cast<double>(time - begin_) * pixels_per_ns_);
-  if (time != last_time_) last_x_ = tabled(time);
+  if (time != last_time_) last_x_ = std::min(tabled(time), end_x_);
   last_time_ = time;
   return last_x_;
 }
@@ -88,7 +93,10 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
     constexpr std::int32_t fan = Pyramid<StepSum>::kFan;
     if (next < end && next - first >= 4 * fan) next -= next % fan;
     if (next == first) continue;
-    out.push_back({x0, std::min(x0 + fold, projector.x1()), first, next, model.sum_steps(first, next)});
+    // The last of them may go on beyond its column, until the next one begins.
+    if (!out.empty()) out.back().x1 = std::min(out.back().x1, x0);
+    const float x1 = std::max(x0 + fold, projector.x(model.step(next - 1).end));
+    out.push_back({x0, std::min(x1, projector.x1()), first, next, model.sum_steps(first, next)});
     first = next;
   }
   return out;

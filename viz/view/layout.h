@@ -27,6 +27,7 @@ class Projector {
   float tabled(TimeNs time) const;
 
   float x0_, x1_;
+  float end_x_;  // of the run's end: right of it time stands still where the axis is none of time
   TimeNs begin_, end_;
   double pixels_per_ns_ = 0;
   std::vector<TimeNs> times_;  // at x0, x0 + 1, ...; empty: linear
