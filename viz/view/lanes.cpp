@@ -74,6 +74,10 @@ class LanePen {
         if (width < fold_) return small(sum, std::max(x0, projector_.x0()));
         const bool whole = s.begin >= projector_.begin() && end <= projector_.end();
         if (whole && width < 4 * fold_) return in_two(s, sum, x0, x1);
+        if (whole && is_plain(s, sum)) {
+          const float middle = projector_.x(s.begin + static_cast<TimeNs>(sum.busy[static_cast<std::size_t>(Phase::prefill)]));
+          if (middle - x0 < fold_) return two(s, sum, Phase::decode, x0, std::max(middle, x0 + fold_), x1);
+        }
       }
       flush();
       const auto last = s.end == kNever ? static_cast<std::int32_t>(r.spans.size()) : s.end_span;
@@ -98,14 +102,25 @@ class LanePen {
  private:
   // A sitting a few pixels wide: its prefill, with which it begins, and what it did longest after that.
   void in_two(const Sitting& s, LaneNode sum, float x0, float x1) {
-    flush();
     float& prefill = sum.busy[static_cast<std::size_t>(Phase::prefill)];
     const auto all = static_cast<float>(std::max<TimeNs>(1, sum.end - sum.begin));
     const float middle = x0 + (x1 - x0) * std::min(1.0f, std::exchange(prefill, 0.0f) / all);
-    const Phase rest = sum.longest();
+    two(s, sum, sum.longest(), x0, middle, x1);
+  }
+
+  // A prefill and a decode, of which no more need be known than their sum tells.
+  static bool is_plain(const Sitting& s, const LaneNode& sum) {
+    return s.end_span - s.first_span == 2 && sum.busy[static_cast<std::size_t>(Phase::prefill)] > 0 &&
+           sum.busy[static_cast<std::size_t>(Phase::decode)] > 0;
+  }
+
+  void two(const Sitting& s, const LaneNode& sum, Phase rest, float x0, float middle, float x1) {
+    flush();
     const Ref ref{Ref::Kind::span, frame_.trace, s.request, s.first_span, s.end_span - s.first_span};
+    const char letter = x1 - middle >= frame_.style->em ? kLetters[static_cast<std::size_t>(rest)] : char{0};
     add_rect(out_, {{x0, y0_, middle, y1_}, Tone::prefill, Pattern::solid, 0, 255, 0, ref});
-    add_rect(out_, {{middle, y0_, x1, y1_}, tone_of(static_cast<int>(rest), Tone::queued), pattern_of(rest), 0, 255, 0, ref});
+    add_rect(out_,
+             {{middle, y0_, x1, y1_}, tone_of(static_cast<int>(rest), Tone::queued), pattern_of(rest), 0, 255, letter, ref});
     tick(sum.marks, x1, s.request);
   }
 
@@ -278,7 +293,11 @@ std::size_t spans_on(const Frame& frame, const Projector& projector, std::int32_
   const auto count = static_cast<std::size_t>(end - first);
   if (count > most_sittings) return 2 * count;
   std::size_t spans = 0;
-  for (; first != end; ++first) spans += spans_in(frame, projector, first->request);
+  for (; first != end; ++first) {
+    // Of one that lies within the visible time, all.
+    const bool whole = first->begin >= projector.begin() && first->end <= projector.end();
+    spans += whole ? static_cast<std::size_t>(first->end_span - first->first_span) : spans_in(frame, projector, first->request);
+  }
   return spans;
 }
 
@@ -398,9 +417,9 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
   const auto first = std::clamp(static_cast<std::int32_t>(options.scroll / rows.height), 0, rows.count);
   const auto end = std::min(rows.count, first + static_cast<std::int32_t>(area.height() / rows.height) + 2);
   const std::size_t before = out.rects.size();
-  out.rects.reserve(before + static_cast<std::size_t>(std::max(frame.budget, 100)));
   // The main panel may be the richest one.
   const auto budget = static_cast<std::size_t>(std::max(frame.budget, 100)) * 5 / 2;
+  out.rects.reserve(before + budget);
   const float gap = rows.height >= 6 ? std::max(1.0f, rows.height * 0.12f) : 0;
   const float width = std::max(1.0f, axis.x1 - axis.x0);
   const auto row_box = [&](std::int32_t row) {

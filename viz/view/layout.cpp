@@ -18,6 +18,12 @@ Projector::Projector(const Frame& frame, const Axis& axis)
     return;
   }
   for (float at = x0_; at <= x1_; at += 1) times_.push_back(frame.clock->time(axis.place(static_cast<double>(at))));
+  // As many slots of equal time as there are pixels.
+  slots_per_ns_ = static_cast<double>(times_.size()) / (static_cast<double>(std::max<TimeNs>(1, end_ - begin_)) + 1);
+  slots_.resize(slot(std::max(begin_, end_)) + 2, static_cast<std::int32_t>(times_.size()));
+  for (std::size_t i = times_.size(); i-- > 0;)
+    slots_[slot(std::clamp(times_[i], begin_, end_))] = static_cast<std::int32_t>(i);
+  for (std::size_t i = slots_.size() - 1; i-- > 0;) slots_[i] = std::min(slots_[i], slots_[i + 1]);
 }
 
 float Projector::x(TimeNs time) const {
@@ -29,29 +35,19 @@ float Projector::x(TimeNs time) const {
   return last_x_;
 }
 
+std::size_t Projector::slot(TimeNs time) const {
+  return static_cast<std::size_t>(static_cast<double>(time - begin_) * slots_per_ns_);
+}
+
 float Projector::tabled(TimeNs time) const {
-  // Near the last one, or else near where it were if all steps were equally long.
-  const auto count = std::ssize(times_);
-  const auto within = [&](std::ptrdiff_t i) {
-    return (i == 0 || times_[static_cast<std::size_t>(i) - 1] <= time) &&
-           (i == count || time < times_[static_cast<std::size_t>(i)]);
-  };
-  std::ptrdiff_t found = last_;
-  if (!within(found)) {
-    const double share = static_cast<double>(time - begin_) / static_cast<double>(std::max<TimeNs>(1, end_ - begin_));
-    const auto guess = static_cast<std::ptrdiff_t>(share * static_cast<double>(count - 1));
-    constexpr std::ptrdiff_t around = 3;
-    const std::ptrdiff_t least = std::max<std::ptrdiff_t>(0, guess - around);
-    const std::ptrdiff_t most = std::min(count, guess + around);
-    for (found = least; found < most && !within(found);) ++found;
-    if (!within(found)) found = std::upper_bound(times_.begin(), times_.end(), time) - times_.begin();
-  }
-  last_ = found;
-  const auto after = times_.begin() + found;
+  // The first one after `time`: its slot says where about.
+  const std::size_t at = slot(time);
+  const auto from = times_.begin() + slots_[at], to = times_.begin() + slots_[at + 1];
+  const auto after = std::upper_bound(from, to, time);
   if (after == times_.begin()) return x0_;
   if (after == times_.end()) return x1_;
-  const auto from = static_cast<double>(*std::prev(after));
-  const double share = (static_cast<double>(time) - from) / (static_cast<double>(*after) - from);
+  const auto before = static_cast<double>(*std::prev(after));
+  const double share = (static_cast<double>(time) - before) / (static_cast<double>(*after) - before);
   return x0_ + static_cast<float>(static_cast<double>(after - times_.begin() - 1) + share);
 }
 
@@ -61,6 +57,13 @@ TimeNs Projector::time(float at) const {
   return times_[std::min(times_.size() - 1, static_cast<std::size_t>(std::max(0.0, from)))];
 }
 
+std::pair<std::int32_t, std::int32_t> visible_steps(const TraceModel& model, TimeNs begin, TimeNs end) {
+  const auto starts = model.starts();
+  auto first = static_cast<std::int32_t>(std::lower_bound(starts.begin(), starts.end(), begin) - starts.begin());
+  if (first > 0 && model.step(first - 1).end > begin) --first;
+  return {first, static_cast<std::int32_t>(std::upper_bound(starts.begin(), starts.end(), end) - starts.begin())};
+}
+
 std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
   std::vector<Bar> out;
   const TraceModel& model = *frame.model;
@@ -68,9 +71,7 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
   const auto from = [&](TimeNs at) {
     return static_cast<std::int32_t>(std::lower_bound(starts.begin(), starts.end(), at) - starts.begin());
   };
-  std::int32_t first = from(projector.begin());
-  if (first > 0 && model.step(first - 1).end > projector.begin()) --first;
-  const std::int32_t end = projector.end() == kNever ? model.num_steps() : from(projector.end() + 1);
+  auto [first, end] = visible_steps(model, projector.begin(), projector.end());
   // A bar has up to seven rectangles.
   const float width = projector.x1() - projector.x0();
   const float most = static_cast<float>(std::max(frame.budget, 100)) / 7;

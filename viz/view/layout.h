@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "viz/view/panels.h"
@@ -25,14 +26,16 @@ class Projector {
 
  private:
   float tabled(TimeNs time) const;
+  std::size_t slot(TimeNs time) const;  // REQUIRES: within the visible times
 
   float x0_, x1_;
   float end_x_;  // of the run's end: right of it time stands still where the axis is none of time
   TimeNs begin_, end_;
   double pixels_per_ns_ = 0;
   std::vector<TimeNs> times_;  // at x0, x0 + 1, ...; empty: linear
+  double slots_per_ns_ = 0;
+  std::vector<std::int32_t> slots_;  // index of the first of times_ that lies in that slot or a later one
   // Most are asked for in order, and an end is the next one's begin.
-  mutable std::ptrdiff_t last_ = 0;  // in times_
   mutable TimeNs last_time_ = kNever;
   mutable float last_x_ = 0;
 };
@@ -44,6 +47,8 @@ struct Bar {
   StepSum sum;
 };
 std::vector<Bar> bars(const Frame& frame, const Projector& projector);
+// The steps of all bars: first to one past the last.
+std::pair<std::int32_t, std::int32_t> visible_steps(const TraceModel& model, TimeNs begin, TimeNs end);
 
 // A tick for every kind of mark in every column in which one falls. The ticks are `height` high, from y on.
 void mark_strip(const Frame& frame, const Projector& projector, float y, float height, Picture& out);

@@ -36,14 +36,6 @@ void limit_line(float y, float x0, float x1, Tone tone, float width, Picture& ou
   add_line(out, {{{x0, y}, {x1, y}}, tone, width, true});
 }
 
-// The budget is shown unless the steps would be too small to be told apart beside it.
-std::int64_t most_tokens(const Frame& frame, const std::vector<Bar>& all) {
-  std::int64_t most = 0;
-  for (const Bar& bar : all) most = std::max(most, bar.sum.most_positions);
-  const std::int64_t budget = frame.model->header().engine.max_num_batched_tokens;
-  return most * 8 >= budget ? std::max(most, budget) : most;
-}
-
 }  // namespace
 
 Picture overview(const Frame& frame, Box box, Place least, Place most) {
@@ -101,20 +93,22 @@ Picture ruler(const Frame& frame, Box box) {
   return out;
 }
 
-TimeNs longest_step(const Frame& frame) {
-  Axis axis = frame.axis;
-  axis.x1 = std::max(axis.x1, axis.x0 + 1);
-  const Projector projector(frame, axis);
-  TimeNs longest = 0;
-  for (const Bar& bar : bars(frame, projector)) longest = std::max(longest, bar.sum.longest_ns);
-  return longest;
+namespace {
+
+StepSum visible_sum(const Frame& frame) {
+  const auto [first, end] = visible_steps(*frame.model, frame.clock->time(frame.axis.begin), frame.clock->time(frame.axis.end));
+  return frame.model->sum_steps(first, end);
 }
 
+}  // namespace
+
+TimeNs longest_step(const Frame& frame) { return visible_sum(frame).longest_ns; }
+
 std::int64_t most_tokens(const Frame& frame) {
-  Axis axis = frame.axis;
-  axis.x1 = std::max(axis.x1, axis.x0 + 1);
-  const Projector projector(frame, axis);
-  return most_tokens(frame, bars(frame, projector));
+  const std::int64_t most = visible_sum(frame).most_positions;
+  const std::int64_t budget = frame.model->header().engine.max_num_batched_tokens;
+  // The budget is shown unless the steps would be too small to be told apart beside it.
+  return most * 8 >= budget ? std::max(most, budget) : most;
 }
 
 Picture batch_latency(const Frame& frame, Box box, TimeNs longest) {
@@ -122,9 +116,7 @@ Picture batch_latency(const Frame& frame, Box box, TimeNs longest) {
   const Axis axis = panel_axis(frame, box);
   const Projector projector(frame, axis);
   const std::vector<Bar> all = bars(frame, projector);
-  if (longest <= 0) {
-    for (const Bar& bar : all) longest = std::max(longest, bar.sum.longest_ns);
-  }
+  if (longest <= 0) longest = longest_step(frame);
   const float base = box.y1 - 1;
   const float height = box.height() - 2;
   for (const Bar& bar : all) {
@@ -159,7 +151,7 @@ Picture batch_composition(const Frame& frame, Box box, std::int64_t most) {
   const Projector projector(frame, axis);
   const EngineConfig& config = frame.model->header().engine;
   const std::vector<Bar> all = bars(frame, projector);
-  if (most <= 0) most = most_tokens(frame, all);
+  if (most <= 0) most = most_tokens(frame);
   const float base = box.y1 - 1;
   const float height = box.height() - 2;
   Stairs rows;
