@@ -393,6 +393,7 @@ void refresh(App& app, Side& side) {
   side.latency = latency_of(*side.model, app.slo);
   side.verdict = verdict_of(*side.model, side.latency);
   side.order = ordered(*side.model, app.order);
+  side.bars.clear();
   side.step = -2;
   side.sentences.clear();
   remake_clocks(app);

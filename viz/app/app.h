@@ -48,6 +48,7 @@ struct Side {
   std::vector<PrefixNode> tree;     // there
   std::vector<Sentence> sentences;  // there
   std::array<float, kPanels> scroll{};
+  mutable BarCache bars;  // of what was laid out latest
 
   const Moment& moment() const { return seeker->moment(); }
 };

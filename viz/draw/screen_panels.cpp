@@ -56,6 +56,7 @@ Frame Screen::frame_of(std::size_t trace) const {
   frame.step = side.step;
   frame.trace = static_cast<std::uint8_t>(trace);
   frame.style = &style_;
+  frame.bars = &side.bars;
   frame.budget = kBudget / static_cast<std::int32_t>(app_.sides.size());
   return frame;
 }

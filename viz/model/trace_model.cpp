@@ -157,6 +157,7 @@ struct ModelBuilder::Work {
   // Of the step that is being taken; kept for their memory.
   std::vector<std::int32_t> running;
   std::vector<std::pair<std::int32_t, std::vector<BlockId>>> leaving;
+  std::vector<std::pair<std::int32_t, std::int32_t>> published;
 
   Request& request(std::int32_t number) { return model->requests_[static_cast<std::size_t>(number)]; }
   Live& of(std::int32_t number) { return live[static_cast<std::size_t>(number)]; }
@@ -170,7 +171,6 @@ struct ModelBuilder::Work {
     const std::size_t count = out.size();
     out.push_back(0);
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      seeker->fetch(ids[i]);
       const bool follows = i > 0 && ids[i] == ids[i - 1] + 1;
       if (!follows) {
         out.push_back(ids[i]);
@@ -181,6 +181,23 @@ struct ModelBuilder::Work {
       }
     }
     out[count] = static_cast<std::int32_t>(out.size() - count - 1);
+  }
+
+  // Blocks are taken and given back in no order, and a pool is larger than the caches near a core: what the step will touch is
+  // on its way while other things are done.
+  void fetch(const StepRecord& record) const {
+    const auto blocks = state->blocks();
+    const auto one = [&](BlockId id) {
+      if (id < 0 || id >= std::ssize(blocks)) return;  // nobody has checked it yet
+      __builtin_prefetch(&blocks[static_cast<std::size_t>(id)], 1);
+      seeker->fetch(id);
+    };
+    std::for_each(record.block_ids.begin(), record.block_ids.end(), one);
+    for (const StepRecord::Finish& f : record.finished) {
+      if (f.request < 0 || f.request >= model->num_requests()) continue;
+      const auto& table = state->request(f.request).blocks;
+      std::for_each(table.begin(), table.end(), one);
+    }
   }
 
   void mark(const Event& event) {
@@ -484,15 +501,16 @@ void ModelBuilder::on_step(const StepRecord& record) {
   TraceState& s = *w.state;
   const auto findable = s.rules().findable;
 
+  w.fetch(record);
   // Everything is read off the state before the model changes: a record that does not fit leaves no trace in it.
   s.begin(record);
   w.running.assign(s.running().begin(), s.running().end());
   const MemoryUse memory = w.memory();
   const std::int32_t waiting = s.num_waiting();
   const std::int32_t used_blocks = s.num_usable() - s.num_free();
-  std::vector<std::pair<std::int32_t, std::int32_t>> published;
+  w.published.clear();
   if (findable == BlockRules::Findable::when_scheduled) {
-    for (const TraceState::Row& row : s.rows()) published.emplace_back(row.request, s.request(row.request).num_registered);
+    for (const TraceState::Row& row : s.rows()) w.published.emplace_back(row.request, s.request(row.request).num_registered);
   }
   w.leaving.clear();
   if (findable == BlockRules::Findable::after_step) {
@@ -529,7 +547,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
   w.log(BlockOp::step, {index});
   w.take_refusals(record, index);
   w.take_decisions(record, index);
-  for (const auto& [number, registered] : published) {
+  for (const auto& [number, registered] : w.published) {
     std::int32_t& known = w.of(number).registered;
     if (registered > known) w.log(BlockOp::publish, {number, known, registered});
     known = std::max(known, registered);

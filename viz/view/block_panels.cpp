@@ -183,10 +183,11 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment, std::int32_
 }  // namespace
 
 Picture block_map(const Frame& frame, Box box, const Moment& moment) {
-  // Most cells are one rectangle; where many are more, there are fewer cells.
+  // A block is mostly one rectangle, several blocks are two or three; where there are more, there are fewer cells.
   const std::int32_t budget = std::max(100, frame.budget);
-  Picture out = block_map(frame, box, moment, budget);
-  for (std::int32_t cells = budget / 2; std::ssize(out.rects) > budget; cells /= 2) out = block_map(frame, box, moment, cells);
+  std::int32_t cells = std::ssize(moment.blocks) <= budget ? budget : budget / 2;
+  Picture out = block_map(frame, box, moment, cells);
+  while (std::ssize(out.rects) > budget) out = block_map(frame, box, moment, cells /= 2);
   return out;
 }
 

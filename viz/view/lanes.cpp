@@ -170,14 +170,13 @@ class LanePen {
     const float x0 = std::max(from_x, projector_.x0());
     const float x1 = std::min(to_x, projector_.x1());
     if (to_x - from_x < fold_) {
-      LaneNode node;
-      node.begin = span.begin;
-      node.end = end;
-      node.count = 1;
-      node.busy[static_cast<std::size_t>(span.phase())] = static_cast<float>(std::max<TimeNs>(1, end - span.begin));
-      if (span.phase() == Phase::preempted) node.marks = bit(Mark::preempted);
       span_ = index;
-      small(node, x0);
+      gather(x0);
+      if (sum_.count == 0) sum_.begin = span.begin;
+      sum_.end = end;
+      sum_.busy[static_cast<std::size_t>(span.phase())] += static_cast<float>(std::max<TimeNs>(1, end - span.begin));
+      ++sum_.count;
+      if (span.phase() == Phase::preempted) sum_.marks |= bit(Mark::preempted);
       return;
     }
     flush();
@@ -204,6 +203,12 @@ class LanePen {
   }
 
   void small(const LaneNode& node, float x) {
+    gather(x);
+    sum_.add(node);
+  }
+
+  // Into the column of `x`, which begins with this if it is another one than before.
+  void gather(float x) {
     const float column = std::floor((x - projector_.x0()) / fold_);
     if (open_ && column != column_) flush();
     if (!open_) {
@@ -212,7 +217,6 @@ class LanePen {
       sum_ = {};
       ref_ = {Ref::Kind::span, frame_.trace, request_, span_, 0};
     }
-    sum_.add(node);
   }
 
   void flush() {

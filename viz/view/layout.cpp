@@ -9,6 +9,8 @@ namespace tokenyard::viz {
 Projector::Projector(const Frame& frame, const Axis& axis)
     : x0_(axis.x0),
       x1_(axis.x1),
+      from_(axis.begin),
+      to_(axis.end),
       end_x_(static_cast<float>(
           std::clamp(axis.x(frame.clock->end()), static_cast<double>(axis.x0), static_cast<double>(axis.x1)))),
       begin_(frame.clock->time(axis.begin)),
@@ -64,7 +66,9 @@ std::pair<std::int32_t, std::int32_t> visible_steps(const TraceModel& model, Tim
   return {first, static_cast<std::int32_t>(std::upper_bound(starts.begin(), starts.end(), end) - starts.begin())};
 }
 
-std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
+namespace {
+
+std::vector<Bar> make_bars(const Frame& frame, const Projector& projector, float fold) {
   std::vector<Bar> out;
   const TraceModel& model = *frame.model;
   const auto starts = model.starts();
@@ -72,10 +76,7 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
     return static_cast<std::int32_t>(std::lower_bound(starts.begin(), starts.end(), at) - starts.begin());
   };
   auto [first, end] = visible_steps(model, projector.begin(), projector.end());
-  // A bar has up to seven rectangles.
   const float width = projector.x1() - projector.x0();
-  const float most = static_cast<float>(std::max(frame.budget, 100)) / 7;
-  const float fold = std::max(frame.style->fold, width / most);
   const auto columns = static_cast<std::int32_t>(width / fold);
   if (end - first <= columns) {
     for (std::int32_t s = first; s < end; ++s) {
@@ -100,6 +101,22 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
     out.push_back({x0, std::min(x1, projector.x1()), first, next, model.sum_steps(first, next)});
     first = next;
   }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
+  // A bar has up to seven rectangles.
+  const float most = static_cast<float>(std::max(frame.budget, 100)) / 7;
+  const float fold = std::max(frame.style->fold, (projector.x1() - projector.x0()) / most);
+  if (frame.bars == nullptr) return make_bars(frame, projector, fold);
+  const BarCache::Key key = {
+      frame.model,      frame.model->num_steps(), frame.clock->align(), projector.begin(), projector.end(),
+      projector.from(), projector.to(),           projector.x0(),       projector.x1(),    fold};
+  if (const std::vector<Bar>* known = frame.bars->find(key)) return *known;
+  std::vector<Bar> out = make_bars(frame, projector, fold);
+  frame.bars->keep(key, out);
   return out;
 }
 

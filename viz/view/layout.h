@@ -21,6 +21,8 @@ class Projector {
   TimeNs time(float x) const;
   TimeNs begin() const { return begin_; }  // visible times
   TimeNs end() const { return end_; }
+  Place from() const { return from_; }  // on the axis
+  Place to() const { return to_; }
   float x0() const { return x0_; }
   float x1() const { return x1_; }
 
@@ -29,6 +31,7 @@ class Projector {
   std::size_t slot(TimeNs time) const;  // REQUIRES: within the visible times
 
   float x0_, x1_;
+  Place from_, to_;
   float end_x_;  // of the run's end: right of it time stands still where the axis is none of time
   TimeNs begin_, end_;
   double pixels_per_ns_ = 0;
@@ -40,12 +43,6 @@ class Projector {
   mutable float last_x_ = 0;
 };
 
-// A step, or several where they are narrower than the fold.
-struct Bar {
-  float x0, x1;
-  std::int32_t first, end;  // steps
-  StepSum sum;
-};
 std::vector<Bar> bars(const Frame& frame, const Projector& projector);
 // The steps of all bars: first to one past the last.
 std::pair<std::int32_t, std::int32_t> visible_steps(const TraceModel& model, TimeNs begin, TimeNs end);

@@ -2,6 +2,7 @@
 // budget, whatever the trace holds, and no mark of the visible time is left out.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -19,6 +20,47 @@ namespace tokenyard::viz {
 // All panels of a trace together stay below 25,000 rectangles with it; compared traces share it.
 inline constexpr std::int32_t kBudget = 3200;
 
+// A step, or several where they are narrower than the fold.
+struct Bar {
+  float x0, x1;
+  std::int32_t first, end;  // steps
+  StepSum sum;
+};
+
+// The bars of a trace's latest panels: panels with the same axis share them, and while only the cursor moves they stay.
+class BarCache {
+ public:
+  struct Key {
+    const TraceModel* model = nullptr;
+    std::int32_t steps = 0;
+    Align align{};
+    TimeNs begin = 0, end = 0;  // visible
+    Place axis_begin = 0, axis_end = 0;
+    float x0 = 0, x1 = 0;
+    float fold = 0;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  const std::vector<Bar>* find(const Key& key) const {
+    for (const Entry& entry : entries_) {
+      if (entry.key == key) return &entry.bars;
+    }
+    return nullptr;
+  }
+  void keep(const Key& key, const std::vector<Bar>& bars) {
+    entries_[oldest_] = {key, bars};
+    oldest_ = 1 - oldest_;
+  }
+  void clear() { entries_.fill({}); }
+
+ private:
+  struct Entry {
+    Key key;
+    std::vector<Bar> bars;
+  };
+  std::array<Entry, 2> entries_;  // of the whole run above, and of what is visible of it
+  std::size_t oldest_ = 0;
+};
+
 // What all panels of one trace have in common.
 struct Frame {
   const TraceModel* model;
@@ -29,6 +71,7 @@ struct Frame {
   std::int32_t step = -1;     // the current one
   std::uint8_t trace = 0;     // index among the compared ones
   const Style* style;
+  BarCache* bars = nullptr;       // may be left out
   std::int32_t budget = kBudget;  // rectangles for a panel; lanes may have 2.5 times as many, a strip of marks half of it more
 };
 
