@@ -443,6 +443,14 @@ void ModelBuilder::Work::take_tokens(const StepRecord& record) {
 ModelBuilder::ModelBuilder(std::string name) : work_(std::make_unique<Work>()) { work_->model->name_ = std::move(name); }
 ModelBuilder::~ModelBuilder() = default;
 
+void ModelBuilder::expect(std::uint64_t bytes) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 30, kBytesPerStep = 192, kBytesPerWord = 7;
+  const auto steps = static_cast<std::size_t>(std::min(bytes, kMost) / kBytesPerStep);
+  work_->model->steps_.reserve(steps);
+  work_->model->starts_.reserve(steps);
+  work_->model->log_.reserve(static_cast<std::size_t>(std::min(bytes, kMost) / kBytesPerWord));
+}
+
 const TraceModel& ModelBuilder::model() const { return *work_->model; }
 
 std::shared_ptr<const TraceModel> ModelBuilder::take() { return std::move(work_->model); }
@@ -557,7 +565,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
   w.take_tokens(record);
   w.seeker->replay(m.log_.size());
   step.cached_blocks = w.seeker->moment().cached_blocks;
-  if (m.log_.size() - w.last_keyframe > std::max<std::uint64_t>(1 << 14, 4 * static_cast<std::uint64_t>(s.blocks().size()))) {
+  if (m.log_.size() - w.last_keyframe > std::max<std::uint64_t>(1 << 14, 3 * static_cast<std::uint64_t>(s.blocks().size()))) {
     m.keyframes_.push_back(std::make_shared<TraceModel::Keyframe>(TraceModel::Keyframe{w.seeker->moment(), m.log_.size()}));
     w.last_keyframe = m.log_.size();
   }

@@ -236,6 +236,8 @@ class ModelBuilder final : public TraceSink {
  public:
   explicit ModelBuilder(std::string name);
   ~ModelBuilder() override;
+  // The records to come are a file of about so many bytes: room is made at once, as many traces need it.
+  void expect(std::uint64_t bytes);
   void on_header(const TraceHeader&) override;
   void on_join(const JoinRecord&) override;
   void on_step(const StepRecord&) override;
