@@ -361,6 +361,25 @@ TEST_CASE_METHOD(TwoRuns, "Nothing is drawn outside of the window, whatever its 
   }
 }
 
+TEST_CASE("A frame keeps its budget of rectangles, with one run and with four") {
+  App app;
+  for (const char* variant : {"engine.num_blocks=601", "engine.num_blocks=2000", "engine.policy=nano_vllm", "rate_scale=2"}) {
+    add_side(app, open_scenario(scenario_file("system-prompt-storm"), {variant}, variant));
+    for (const LaneView view : {LaneView::requests, LaneView::seats, LaneView::density}) {
+      app.lanes = view;
+      set_panels(app, {Panel::requests, Panel::steps, Panel::batch, Panel::counters, Panel::blocks, Panel::table, Panel::prefix,
+                       Panel::latency, Panel::why, Panel::compare});
+      move_cursor(app, app.extent.end / 4);
+      Rig rig(app, 3840, 2160);
+      std::size_t rects = 0;
+      for (const Drawn& drawn : rig.screen.drawn()) rects += drawn.picture.rects.size();
+      for (std::size_t i = 0; i < app.sides.size(); ++i) rects += rig.screen.overview_of(i).rects.size();
+      CHECK(rects > 1000);
+      CHECK(rects <= 25'000);
+    }
+  }
+}
+
 TEST_CASE("A trace that is cut off is told, shown on request, and followed as it grows") {
   const std::filesystem::path folder = std::filesystem::temp_directory_path() / ("tokenyard-grow-" + std::to_string(getpid()));
   std::filesystem::create_directory(folder);
