@@ -85,7 +85,7 @@ bool is_trace(const std::string& input) {
   return first.find("\"tokenyard_trace\"") != std::string::npos;
 }
 
-// Nothing of a trace can be shown.
+// A trace is there, but nothing of it can be shown.
 struct Unreadable : InputError {
   using InputError::InputError;
 };
@@ -94,6 +94,8 @@ std::unique_ptr<Side> open_trace_file(const std::string& path) {
   try {
     return open_trace(path);
   } catch (const InputError& error) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored)) throw;
     throw Unreadable(error.what());
   }
 }
@@ -254,7 +256,11 @@ int view(const Options& options) {
   run_window(app, window);
   return 0;
 #else
+#ifdef TOKENYARD_HAVE_PICTURES
   throw InputError("this tokenyard was built without GLFW and opens no window; use --shot picture.png or --describe");
+#else
+  throw InputError("this tokenyard was built without Dear ImGui and opens no window; --describe gives text");
+#endif
 #endif
 }
 

@@ -301,6 +301,18 @@ TEST_CASE_METHOD(OneRun, "Panels are chosen, resized, scrolled and shown alone w
   CHECK(app.selected == "54");
 }
 
+TEST_CASE_METHOD(OneRun, "Escape closes the menu, and only that") {
+  select(app, "54");
+  Rig rig(app);
+  rig.click(rig.control("Menu"));
+  rig.frames(1);
+  REQUIRE(rig.screen.controls().contains("Panels"));
+  rig.key("Escape");
+  rig.frames(1);
+  CHECK_FALSE(rig.screen.controls().contains("Panels"));
+  CHECK(app.selected == "54");
+}
+
 TEST_CASE_METHOD(OneRun, "What a command has said makes way for the next one") {
   Rig rig(app);
   rig.type('m');

@@ -158,8 +158,15 @@ void Screen::decide_panels(float height) {
   }
 }
 
+// Between the begin and the end of the menu or a list.
+void Screen::in_popup() {
+  popup_open_ = true;
+  if (close_popup_) ImGui::CloseCurrentPopup();
+}
+
 void Screen::menu() {
   if (!ImGui::BeginPopup("menu")) return;
+  in_popup();
   const char* group = nullptr;
   bool open = false;
   for (const Binding& binding : bindings()) {
@@ -223,6 +230,7 @@ void Screen::toolbar() {
       ImGui::SetNextItemWidth(9 * style_.em);
       const std::string shown = std::string("by ") + name_of(app_.align);
       if (ImGui::BeginCombo("##align", shown.c_str())) {
+        in_popup();
         for (int i = 0; i < kAligns; ++i) {
           if (ImGui::Selectable(name_of(static_cast<Align>(i)), i == static_cast<int>(app_.align)))
             set_align(app_, static_cast<Align>(i));
@@ -238,6 +246,7 @@ void Screen::toolbar() {
     ImGui::SetNextItemWidth(10 * style_.em);
     const std::string shown = std::string("sort: ") + name_of(app_.order);
     if (ImGui::BeginCombo("##order", shown.c_str())) {
+      in_popup();
       for (int i = 0; i < kLaneOrders; ++i) {
         if (ImGui::Selectable(name_of(static_cast<LaneOrder>(i)), i == static_cast<int>(app_.order)))
           set_order(app_, static_cast<LaneOrder>(i));
@@ -597,6 +606,10 @@ void Screen::on_key(const KeyPress& press) {
     return;
   }
   if (app_.search_open && press.name != "Escape" && !press.ctrl) return;  // typed into the box
+  if (popup_open_ && press.name == "Escape") {
+    close_popup_ = true;
+    return;
+  }
   const std::optional<Command> command = command_for(press, app_.lesson.has_value());
   explain_ = false;
   if (!command) return;
@@ -666,7 +679,9 @@ void Screen::draw(float width, float height) {
                ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoSavedSettings |
                    ImGuiWindowFlags_NoBringToFrontOnFocus | ImGuiWindowFlags_NoScrollWithMouse);
   if (ImGui::IsMouseClicked(0)) app_.message.clear();
+  popup_open_ = false;
   toolbar();
+  close_popup_ = false;
   float top = ImGui::GetFrameHeight() + 2 * ImGui::GetStyle().WindowPadding.y;
   top = overview_strip(std::round(top));
   float bottom = height - status_height();

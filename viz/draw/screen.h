@@ -40,6 +40,7 @@ class Screen {
   void decide_panels(float columns_height);
   void toolbar();
   void menu();
+  void in_popup();
   float overview_strip(float top);
   void columns(Box box);
   void column(Box box, const std::vector<Panel>& panels, std::size_t trace);
@@ -88,6 +89,8 @@ class Screen {
   std::vector<Panel> panels_;  // drawn in this frame, each once
   float right_share_ = 0;      // of the columns' width, in it
   bool explain_ = false;       // the panel that was just chosen
+  bool popup_open_ = false;    // the menu or a list, in the latest frame,
+  bool close_popup_ = false;   // and a key has closed it
   float details_scroll_ = 0;
   std::set<Panel> unexplained_, explained_below_;  // panels without room for their legend, in this frame and the one before
 
