@@ -148,7 +148,7 @@ void Screen::decide_panels(float height) {
     fill(kSideColumn, width_ >= kThreeColumns * style_.em ? side : std::vector<Panel>());
   } else {
     fill(kTimelines, {Panel::requests, Panel::steps, Panel::batch, Panel::counters});
-    const bool caches = app_.side().model->header().engine.enable_prefix_caching;
+    const bool caches = app_.side().model->has_cache();
     const bool selected = app_.side().selected >= 0;
     std::vector<Panel> beside = {Panel::blocks, Panel::why, Panel::latency};
     if (selected) beside.push_back(Panel::table);

@@ -180,6 +180,11 @@ class TraceModel {
   // the parts leave over.
   bool has(Phase phase) const { return (phases_ >> static_cast<unsigned>(phase) & 1u) != 0; }
   bool has_part(int part) const { return (parts_ >> part & 1) != 0; }
+  // Whether blocks were ever kept for their contents, or found by them.
+  bool has_cache() const {
+    const StepSum all = sum_steps(0, num_steps());
+    return all.most_cached > 0 || all.hit_tokens > 0;
+  }
   std::int32_t usable_blocks() const { return tokenyard::usable_blocks(header_.engine); }
 
   // Of steps first .. end-1. O(log steps).

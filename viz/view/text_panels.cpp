@@ -77,7 +77,7 @@ Picture latency_cdf(const Style& style, Box box, std::span<const Latency* const>
   // Where answers are delivered whole, no time is between their tokens.
   const auto has_times = [&](const Latency& l) { return distribution(l).count() > 0 && l.curves[which].back() > 0; };
   const auto lacks = [&](const Latency& l) {
-    return l.completed > 0 ? "answers came whole: no such times" : "no request has ended yet";
+    return l.completed > 0 ? "answers came whole: no such times" : "no answer is complete";
   };
   double least = 0;
   double most = 0;
@@ -158,12 +158,26 @@ Picture latency_cdf(const Style& style, Box box, std::span<const Latency* const>
         stairs.points.push_back({x(curve[static_cast<std::size_t>(i)]), y(i / 200.0)});
       }
       add_line(out, std::move(stairs));
-      words = fmt::format("P50 {}  P95 {}  P99 {}", short_time(curve[100]), short_time(curve[190]), short_time(curve[198]));
+      // From the front what is most wanted; what has no room is left out.
+      const auto percentile = [&](const char* name, std::size_t at) { return name + short_time(curve[at]); };
+      words = percentile("P50 ", 100);
+      std::vector<std::string> more;
       if (objective) {
-        words += fmt::format("  {:.1f} % within {}", 100 * distribution(trace).share_up_to(*objective),
-                             short_time(static_cast<double>(*objective)));
+        more.push_back(fmt::format("{:.1f} % within {}", 100 * distribution(trace).share_up_to(*objective),
+                                   short_time(static_cast<double>(*objective))));
       }
-      if (slo.any()) words += fmt::format("  goodput {:.1f} %", 100 * trace.goodput());
+      if (slo.any()) more.push_back(fmt::format("goodput {:.1f} %", 100 * trace.goodput()));
+      std::string rest;
+      for (const std::string& one : more) rest += "  " + one;
+      const float room = box.width() - style.em - 3 * pad;
+      const std::string middle = "  " + percentile("P95 ", 190), high = "  " + percentile("P99 ", 198);
+      if (style.width(words + middle + high + rest) <= room) {
+        words += middle + high + rest;
+      } else if (style.width(words + high + rest) <= room) {
+        words += high + rest;
+      } else {
+        words += high + (more.empty() ? "" : "  " + more.front());
+      }
     }
     add_rect(out, {{box.x0 + pad, row + style.em * 0.3f, box.x0 + pad + style.em, row + style.em * 0.7f},
                    tone,
@@ -305,7 +319,7 @@ Meanings meanings_of(std::span<const TraceModel* const> traces) {
   };
   const auto phase = [&](Phase what) { return any([&](const TraceModel& m) { return m.has(what); }); };
   const auto mark = [&](Mark what) { return any([&](const TraceModel& m) { return !m.times(what).empty(); }); };
-  const bool caches = any([](const TraceModel& m) { return m.header().engine.enable_prefix_caching; });
+  const bool caches = any([](const TraceModel& m) { return m.has_cache(); });
   Meanings out;
   const auto add = [](std::vector<Meaning>& to, bool occurs, const Meaning& meaning) {
     if (occurs) to.push_back(meaning);
@@ -337,7 +351,8 @@ Meanings meanings_of(std::span<const TraceModel* const> traces) {
   add(out.blocks, caches, {"shared", Tone::owner, Pattern::framed});
   add(out.blocks, caches, {"cached", Tone::cached, Pattern::diagonal});
   add(out.blocks, true, {"just taken", Tone::taken, Pattern::hollow});
-  add(out.blocks, caches, {"just evicted", Tone::evicted, Pattern::cross});
+  add(out.blocks, any([](const TraceModel& m) { return m.sum_steps(0, m.num_steps()).evicted_blocks > 0; }),
+      {"just evicted", Tone::evicted, Pattern::cross});
   return out;
 }
 

@@ -242,8 +242,8 @@ Picture counters(const Frame& frame, Box box) {
     std::string name = kind.name;
     if (row >= 2 * line) {
       // A column's mean may be exceeded by a step in it.
-      const std::string words = kind.top > 0 ? fmt::format("{} of {:.0f}{}", now, top, kind.unit)
-                                             : fmt::format("{} (axis {:.0f})", now, top);
+      const std::string words =
+          kind.top > 0 ? fmt::format("{} of {:.0f}{}", now, top, kind.unit) : fmt::format("{} (axis {:.0f})", now, top);
       more.push_back(style.width(words) <= room ? words : now);
     } else {
       name += " " + now;
