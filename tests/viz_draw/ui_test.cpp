@@ -373,6 +373,33 @@ TEST_CASE_METHOD(TwoRuns, "Nothing is drawn outside of the window, whatever its 
   }
 }
 
+TEST_CASE("A screen that nobody touches stays as it is") {
+  for (const std::size_t runs : {1U, 2U, 4U}) {
+    App app;
+    for (std::size_t i = 0; i < runs; ++i) add_side(app, open_scenario(scenario_file("system-prompt-storm"), {}, "run"));
+    move_cursor(app, app.extent.end / 4);
+    for (const auto& [width, height] : {std::pair{1280, 800}, {1920, 1080}, {1000, 640}}) {
+      for (const float scale : {1.0F, 1.5F, 2.0F, 3.0F}) {
+        app.scale = scale;
+        CAPTURE(runs, width, height, scale);
+        Rig rig(app, width, height);
+        const auto places = [&] {
+          std::vector<float> out;
+          for (const Drawn& drawn : rig.screen.drawn()) {
+            out.insert(out.end(), {static_cast<float>(drawn.panel), drawn.picture.box.y0, drawn.picture.box.y1});
+          }
+          return out;
+        };
+        const std::vector<float> before = places();
+        rig.frames(1);
+        CHECK(places() == before);
+        rig.frames(1);
+        CHECK(places() == before);
+      }
+    }
+  }
+}
+
 TEST_CASE("A frame keeps its budget of rectangles, with one run and with four") {
   App app;
   for (const char* variant : {"engine.num_blocks=601", "engine.num_blocks=2000", "engine.policy=nano_vllm", "rate_scale=2"}) {

@@ -456,8 +456,8 @@ const std::string& Screen::range_words() {
   return range_words_;
 }
 
-float Screen::status_height() const {
-  const float needed = legend(style_, {style_.em * 0.5F, 0, width_ - style_.em * 0.5F, 0}, meanings()).content_height;
+float Screen::status_height(std::span<const Meaning> meanings) const {
+  const float needed = legend(style_, {style_.em * 0.5F, 0, width_ - style_.em * 0.5F, 0}, meanings).content_height;
   constexpr float kMostLines = 4;
   return std::round(std::min(needed, kMostLines * 1.3F * style_.em) + style_.em * 0.3F);
 }
@@ -684,7 +684,8 @@ void Screen::draw(float width, float height) {
   close_popup_ = false;
   float top = ImGui::GetFrameHeight() + 2 * ImGui::GetStyle().WindowPadding.y;
   top = overview_strip(std::round(top));
-  float bottom = height - status_height();
+  const float bar = status_height(meanings());
+  float bottom = height - bar;
   status({0, bottom, width, height});
   if (app_.lesson) {
     const float tall = lesson_height();
@@ -692,7 +693,9 @@ void Screen::draw(float width, float height) {
     bottom -= tall;
   }
   const float margin = std::round(4 * app_.scale);
-  decide_panels(bottom - margin - top - style_.em * 1.5F);
+  // Which panels there are must not depend on how many of them the line at the bottom explains, or both would change in turns.
+  const float explained = bar - status_height(meanings_of(models()).lanes);
+  decide_panels(bottom + explained - margin - top - style_.em * 1.5F);
   columns({margin, top, width - margin, bottom - margin});
   ImGui::End();
   help();

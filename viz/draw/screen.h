@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,7 +59,7 @@ class Screen {
   float lesson_height() const;
   float ruler_above(Box box, std::size_t trace);
   const std::string& range_words();
-  float status_height() const;
+  float status_height(std::span<const Meaning> meanings) const;
   void status(Box box);
   void help();
   void search_box();
