@@ -51,7 +51,8 @@ class LanePen {
     const auto span_count = static_cast<std::size_t>(end);
     walk(
         r.pyramid, static_cast<std::size_t>(first), span_count, [&](std::size_t i) { span_ = static_cast<std::int32_t>(i); },
-        [&](std::size_t i) { leaf(r, number, static_cast<std::int32_t>(i)); });
+        [&](std::size_t i) { leaf(r, number, static_cast<std::int32_t>(i)); },
+        [&](std::size_t from, std::size_t to) { return few(r, number, from, to); });
     flush();
   }
 
@@ -60,34 +61,39 @@ class LanePen {
       request_ = seat.sittings[i].request;
       span_ = seat.sittings[i].first_span;
     };
-    walk(seat.pyramid, 0, seat.sittings.size(), enter, [&](std::size_t i) {
-      const Sitting& s = seat.sittings[i];
-      const TimeNs end = std::min(s.end, model_.end());
-      if (end < projector_.begin() || s.begin > projector_.end()) return;
-      enter(i);
-      const Request& r = model_.request(s.request);
-      const float x0 = projector_.x(s.begin);
-      const float x1 = projector_.x(end);
-      const float width = x1 - x0;
-      if (i < seat.sums.size()) {
-        const LaneNode& sum = seat.sums[i];
-        if (width < fold_) return small(sum, std::max(x0, projector_.x0()));
-        const bool whole = s.begin >= projector_.begin() && end <= projector_.end();
-        if (whole && width < 4 * fold_) return in_two(s, sum, x0, x1);
-        if (whole && is_plain(s, sum)) {
-          const float middle = projector_.x(s.begin + static_cast<TimeNs>(sum.busy[static_cast<std::size_t>(Phase::prefill)]));
-          if (middle - x0 < fold_) return two(s, sum, Phase::decode, x0, std::max(middle, x0 + fold_), x1);
-        }
-      }
-      flush();
-      const auto last = s.end == kNever ? static_cast<std::int32_t>(r.spans.size()) : s.end_span;
-      walk(
-          r.pyramid, static_cast<std::size_t>(s.first_span), static_cast<std::size_t>(last),
-          [&](std::size_t span) { span_ = static_cast<std::int32_t>(span); },
-          [&](std::size_t span) { leaf(r, s.request, static_cast<std::int32_t>(span), end); });
-      flush();
-      if (i < seat.sums.size() && end <= projector_.end()) tick(seat.sums[i].marks, x1, s.request);
-    });
+    walk(
+        seat.pyramid, 0, seat.sittings.size(), enter,
+        [&](std::size_t i) {
+          const Sitting& s = seat.sittings[i];
+          const TimeNs end = std::min(s.end, model_.end());
+          if (end < projector_.begin() || s.begin > projector_.end()) return;
+          enter(i);
+          const Request& r = model_.request(s.request);
+          const float x0 = projector_.x(s.begin);
+          const float x1 = projector_.x(end);
+          const float width = x1 - x0;
+          if (i < seat.sums.size()) {
+            const LaneNode& sum = seat.sums[i];
+            if (width < fold_) return small(sum, std::max(x0, projector_.x0()));
+            const bool whole = s.begin >= projector_.begin() && end <= projector_.end();
+            if (whole && width < 4 * fold_) return in_two(s, sum, x0, x1);
+            if (whole && is_plain(s, sum)) {
+              const float middle =
+                  projector_.x(s.begin + static_cast<TimeNs>(sum.busy[static_cast<std::size_t>(Phase::prefill)]));
+              if (middle - x0 < fold_) return two(s, sum, Phase::decode, x0, std::max(middle, x0 + fold_), x1);
+            }
+          }
+          flush();
+          const auto last = s.end == kNever ? static_cast<std::int32_t>(r.spans.size()) : s.end_span;
+          walk(
+              r.pyramid, static_cast<std::size_t>(s.first_span), static_cast<std::size_t>(last),
+              [&](std::size_t span) { span_ = static_cast<std::int32_t>(span); },
+              [&](std::size_t span) { leaf(r, s.request, static_cast<std::int32_t>(span), end); },
+              [&](std::size_t from, std::size_t to) { return few(r, s.request, from, to, end); });
+          flush();
+          if (i < seat.sums.size() && end <= projector_.end()) tick(seat.sums[i].marks, x1, s.request);
+        },
+        [](std::size_t, std::size_t) { return false; });
     flush();
   }
 
@@ -125,9 +131,9 @@ class LanePen {
   }
 
   // Visits items first .. end-1, or sums of them where those are narrow.
-  // `enter(i)` says which item a sum begins with.
-  template <typename Enter, typename Leaf>
-  void walk(const Pyramid<LaneNode>& pyramid, std::size_t first, std::size_t end, Enter&& enter, Leaf&& leaf_of) {
+  // `enter(i)` says which item a sum begins with; `few_of(from, to)` takes some items at once, or says that they are too wide.
+  template <typename Enter, typename Leaf, typename Few>
+  void walk(const Pyramid<LaneNode>& pyramid, std::size_t first, std::size_t end, Enter&& enter, Leaf&& leaf_of, Few&& few_of) {
     constexpr std::size_t bits = Pyramid<LaneNode>::kFanBits;
     const auto& levels = pyramid.levels();
     std::size_t at = first;
@@ -139,6 +145,14 @@ class LanePen {
         const std::size_t size = std::size_t{1} << shift;
         if ((at & (size - 1)) != 0 || at + size > end || at >> shift >= levels[level].size()) break;
         ++level;
+      }
+      if (level == 0) {
+        // Up to where a sum may begin.
+        const std::size_t to = std::min(end, (at | (Pyramid<LaneNode>::kFan - 1)) + 1);
+        if (to - at > 2 && few_of(at, to)) {
+          at = to;
+          continue;
+        }
       }
       bool done = false;
       for (; level > 0; --level) {
@@ -157,6 +171,26 @@ class LanePen {
       }
       if (!done) leaf_of(at++);
     }
+  }
+
+  // Spans first .. end-1, if all of them together are narrow.
+  bool few(const Request& r, std::int32_t number, std::size_t first, std::size_t end, TimeNs until = kNever) {
+    LaneNode node;
+    node.begin = r.spans[first].begin;
+    node.end =
+        std::min(until, end < r.spans.size() ? r.spans[end].begin : model_.end_of(number, static_cast<std::int32_t>(end) - 1));
+    if (node.end < projector_.begin() || node.begin > projector_.end()) return true;
+    const float x0 = projector_.x(node.begin);
+    if (projector_.x(node.end) - x0 >= whole_) return false;
+    for (std::size_t i = first; i < end; ++i) {
+      const TimeNs to = i + 1 < end ? r.spans[i + 1].begin : node.end;
+      node.busy[static_cast<std::size_t>(r.spans[i].phase())] += static_cast<float>(std::max<TimeNs>(1, to - r.spans[i].begin));
+      if (r.spans[i].phase() == Phase::preempted) node.marks |= bit(Mark::preempted);
+    }
+    node.count = static_cast<std::uint32_t>(end - first);
+    span_ = static_cast<std::int32_t>(first);
+    small(node, std::max(x0, projector_.x0()));
+    return true;
   }
 
   void leaf(const Request& r, std::int32_t number, std::int32_t index, TimeNs until = kNever) {
