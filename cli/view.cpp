@@ -85,9 +85,24 @@ bool is_trace(const std::string& input) {
   return first.find("\"tokenyard_trace\"") != std::string::npos;
 }
 
+// A trace is there, but nothing of it can be shown.
+struct Unreadable : InputError {
+  using InputError::InputError;
+};
+
+std::unique_ptr<Side> open_trace_file(const std::string& path) {
+  try {
+    return open_trace(path);
+  } catch (const InputError& error) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored)) throw;
+    throw Unreadable(error.what());
+  }
+}
+
 std::unique_ptr<Side> open(const std::string& input, const std::vector<std::string>& set) {
   std::error_code ignored;
-  if (is_trace(input)) return open_trace(input);
+  if (is_trace(input)) return open_trace_file(input);
   // NAME:VARIANT, unless there is a file of that name.
   const std::size_t colon = std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
   const std::string path = find_scenario(input.substr(0, colon));
@@ -173,17 +188,33 @@ void set_up(App& app, const Options& options) {
     return first.clock->place(parse_when(text, *first.model, option));
   };
   if (!options.range.empty()) show_range(app, place("--range", options.range[0]), place("--range", options.range[1]));
-  if (!options.at.empty()) move_cursor(app, place("--at", options.at));
+  if (!options.at.empty()) {
+    move_cursor(app, place("--at", options.at));
+    app.reveal = true;
+  }
 }
 
 int view(const Options& options) {
   if (options.lessons) return list_lessons();
   [[maybe_unused]] const Size size = parse_size(options.size);  // of a picture or a window
+  const bool silent = options.describe || !options.csv.empty() || !options.shot.empty();
   App app;
-  set_up(app, options);
+  try {
+    set_up(app, options);
+  } catch (const Unreadable& error) {
+    if (silent) throw;
+    fmt::print(stderr, "{}\n", error.what());
+#ifdef TOKENYARD_HAVE_WINDOW
+    try {
+      show_message("tokenyard: trouble", error.what());
+    } catch (const InputError&) {
+      // No display: the terminal has it.
+    }
+#endif
+    return 2;
+  }
   app.follow = options.follow;
   const std::string trouble = options.partial || options.follow ? "" : troubles(app);
-  const bool silent = options.describe || !options.csv.empty() || !options.shot.empty();
   if (silent && !trouble.empty()) throw InputError(trouble + " (--partial shows what could be read)");
 
   if (!options.csv.empty()) {
@@ -225,7 +256,11 @@ int view(const Options& options) {
   run_window(app, window);
   return 0;
 #else
+#ifdef TOKENYARD_HAVE_PICTURES
   throw InputError("this tokenyard was built without GLFW and opens no window; use --shot picture.png or --describe");
+#else
+  throw InputError("this tokenyard was built without Dear ImGui and opens no window; --describe gives text");
+#endif
 #endif
 }
 

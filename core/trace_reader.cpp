@@ -448,7 +448,7 @@ void read_cancel(Scanner& in, CancelRecord& cancel) {
 }
 
 TraceHeader read_header(std::string_view text, const std::string& name) {
-  JsonObject object = JsonValue::parse(text, name).object();
+  JsonObject object = JsonValue::parse(text, name + ": line 1").object();
   const std::int64_t version = object.at("tokenyard_trace").integer(1, INT32_MAX);
   if (version > kTraceVersion) {
     throw InputError(name + ": line 1: expected trace version " + std::to_string(kTraceVersion) + ", found " +

@@ -28,6 +28,7 @@ namespace {
 using namespace tokenyard;
 
 constexpr TimeNs kStep = 10'000'000;
+constexpr int kRuns = 7;  // the best counts: other work on the machine makes any single one long
 
 // Every step takes 10 ms.
 class Clockwork : public Backend {
@@ -135,16 +136,24 @@ class Screen {
     rects_ = 0;
     spent_ = 0;
     const Slo slo;
+    BarCache shared;
+    Frame with_cache = frame;
+    with_cache.bars = &shared;
+    const Latency* const latencies[] = {&latency};
     add(0, [&] { return overview(frame, {0, 0, 1920, 60}, extent.begin, extent.end); });
     add(1, [&] { return ruler(frame, {0, 60, 1400, 80}); });
     add(2, [&] { return lanes(frame, {0, 80, 1400, 700}, options); });
-    add(3, [&] { return batch_latency(frame, {0, 700, 1400, 800}); });
-    add(4, [&] { return batch_composition(frame, {0, 800, 1400, 900}); });
-    add(5, [&] { return counters(frame, {0, 900, 1400, 1080}); });
+    // Whoever comes first pays for the bars of all.
+    add(3, [&] {
+      shared.clear();
+      return batch_latency(with_cache, {0, 700, 1400, 800});
+    });
+    add(4, [&] { return batch_composition(with_cache, {0, 800, 1400, 900}); });
+    add(5, [&] { return counters(with_cache, {0, 900, 1400, 1080}); });
     add(6, [&] { return block_map(frame, {1400, 60, 1920, 500}, moment); });
     add(7, [&] { return block_table(frame, {1400, 500, 1920, 600}, moment, 0); });
-    add(8, [&] { return prefix_cache(frame, {1400, 600, 1920, 750}, moment, tree); });
-    add(9, [&] { return latency_cdf(*frame.style, {1400, 750, 1920, 950}, {&latency, 1}, LatencyKind::ttft, slo); });
+    add(8, [&] { return prefix_cache(frame, {1400, 600, 1920, 750}, moment, tree, 0); });
+    add(9, [&] { return latency_cdf(*frame.style, {1400, 750, 1920, 950}, latencies, LatencyKind::ttft, slo); });
     add(10, [&] { return why(frame, {1400, 950, 1920, 1080}, sentences, 0); });
     return rects_;
   }
@@ -158,12 +167,11 @@ class Screen {
   }
 
  private:
-  // The best of three, because other work on the machine makes any single one long.
   template <typename Panel>
   void add(std::size_t index, Panel&& panel) {
     double best = 1e9;
     std::size_t rects = 0;
-    for (int run = 0; run < 3; ++run) {
+    for (int run = 0; run < kRuns; ++run) {
       const double from = cpu_ms();
       rects = panel().rects.size();
       best = std::min(best, cpu_ms() - from);
@@ -204,7 +212,7 @@ void look(const std::string& name, const std::string& path) {
   for (int i = 0; i < 400; ++i) {
     const std::int32_t to = roll(0, model.num_steps() - 1);
     double best = 1e9;
-    for (int run = 0; run < 3; ++run) {
+    for (int run = 0; run < kRuns; ++run) {
       seeker.seek(-1);
       const double from = cpu_ms();
       seeker.seek(to);

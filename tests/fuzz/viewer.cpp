@@ -32,7 +32,7 @@ void show(const viz::TraceModel& model) {
     describe(model, moment, frame.request, {});
     block_map(frame, box, moment);
     block_table(frame, box, moment, 0);
-    prefix_cache(frame, box, moment, prefix_tree(moment));
+    prefix_cache(frame, box, moment, prefix_tree(moment), 0);
   }
   lanes(frame, box, {});
   LaneOptions seats;
@@ -42,7 +42,8 @@ void show(const viz::TraceModel& model) {
   batch_latency(frame, box);
   batch_composition(frame, box);
   counters(frame, box);
-  latency_cdf(style, box, {&latency, 1}, LatencyKind::e2el, {});
+  const Latency* const latencies[] = {&latency};
+  latency_cdf(style, box, latencies, LatencyKind::e2el, {});
 }
 
 }  // namespace

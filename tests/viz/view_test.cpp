@@ -173,6 +173,8 @@ TEST_CASE("Every panel stays within its box and budget, and hides no mark", "[vi
       if (dice.chance(50)) options.order = order;
       const Picture lane_picture = lanes(frame, box, options);
       const Picture strip = overview(frame, box, extent.begin, extent.end);
+      const Latency* const latencies[] = {&latency};
+      const TraceModel* const models[] = {model.get()};
       const std::string names[] = {"a trace with a long name", "b"};
       const std::vector<Picture> pictures = [&] {
         std::vector<Picture> all;
@@ -184,13 +186,13 @@ TEST_CASE("Every panel stays within its box and budget, and hides no mark", "[vi
         all.push_back(counters(frame, box));
         all.push_back(block_map(frame, box, moment));
         all.push_back(block_table(frame, box, moment, options.scroll));
-        all.push_back(prefix_cache(frame, box, moment, tree));
-        all.push_back(
-            latency_cdf(style, box, {&latency, 1}, static_cast<LatencyKind>(dice.roll(0, 3)), {TimeNs{5000}, {}, {}}));
+        all.push_back(prefix_cache(frame, box, moment, tree, options.scroll));
+        all.push_back(latency_cdf(style, box, latencies, static_cast<LatencyKind>(dice.roll(0, 3)), {TimeNs{5000}, {}, {}}));
         all.push_back(why(frame, box, sentences, options.scroll));
         const Verdict both[] = {verdict, verdict};
         all.push_back(verdicts(style, box, names, compare(both)));
-        all.push_back(legend(style, box));
+        all.push_back(legend(style, box, meanings_of(models).lanes));
+        all.push_back(legend(style, box, meanings_of(models).blocks));
         return all;
       }();
       for (std::size_t i = 0; i < pictures.size(); ++i) {

@@ -101,11 +101,33 @@ TEST_CASE("Latencies, verdicts and sums, computed by hand", "[viz]") {
   const auto preemptions = std::find_if(rows.begin(), rows.end(), [](const VerdictRow& r) { return r.name == "preemptions"; });
   CHECK(preemptions->changes[1] == "+2");
   CHECK(preemptions->better[1] == -1);
+  // What has no number is not judged, what never happened has no line.
+  CHECK(rows[2].changes[1].empty());
+  CHECK(rows[2].better[1] == 0);
+  const auto line = [](const std::vector<VerdictRow>& all, const char* name) {
+    return std::find_if(all.begin(), all.end(), [&](const VerdictRow& r) { return r.name == name; }) != all.end();
+  };
+  CHECK(line(rows, "refused"));
+  CHECK(line(rows, "goodput"));
+  other.tpot_p50 = 0;
+  other.refused = 0;
+  other.goodput.reset();
+  const Verdict apart[] = {other, verdict}, alone[] = {other};
+  const std::vector<VerdictRow> some = compare(apart);
+  const auto tpot = std::find_if(some.begin(), some.end(), [](const VerdictRow& r) { return r.name == "TPOT P50"; });
+  CHECK(tpot->values[0] == "-");
+  CHECK(tpot->changes[1].empty());
+  CHECK(tpot->better[1] == 0);
+  CHECK(line(some, "refused"));
+  CHECK_FALSE(line(compare(alone), "refused"));
+  CHECK_FALSE(line(compare(alone), "goodput"));
 
   const RangeSum range = sum(*model, 200, 500);
   CHECK(range.first_step == 1);
   CHECK(range.end_step == 3);
   CHECK(range.busy == 200);
+  // Of the steps at either end the half.
+  CHECK(sum(*model, 150, 350).busy == 200);
   CHECK(range.parts.gemm == 120);
   CHECK(range.decode_tokens == 3);
   CHECK(range.prefill_tokens == 0);
@@ -139,10 +161,11 @@ TEST_CASE("Why a step was as it was", "[viz]") {
   CHECK(explain(*model, seeker.seek(2))[0].request == 1);
   CHECK(block_in_words(*model, seeker.seek(1), 1) ==
         "block 1: shared by 2 requests, can be found\nholds block 0 of a\nhanded out in step 0, last touched in step 0");
-  CHECK(request_in_words(*model, 1) ==
-        "b: length\n6 prompt tokens, 3 tokens made of at most 3\nsent 50 ns\n4 tokens found in the prefix cache\npreempted 1 "
-        "time\n"
-        "TTFT 150 ns, TPOT 200 ns, end to end 550 ns");
+  CHECK(
+      request_in_words(*model, 1) ==
+      "b: length\n6 prompt tokens, 3 tokens made of at most 3\nsent at 50 ns\n4 tokens found in the prefix cache\npreempted 1 "
+      "time\n"
+      "TTFT 150 ns, TPOT 200 ns, end to end 550 ns");
   const std::string text = describe(*model, seeker.seek(1), 1, {});
   CHECK(text.find("block table:\n  0 -> 1  4/4  shared by 2\n  1 -> 3  3/4\n") != std::string::npos);
   CHECK(text.find("  preempted 300 ns to 500 ns\n") != std::string::npos);

@@ -71,10 +71,11 @@ class Rig {
     screen.on_key(press);
     frames(1);
   }
-  void key(const char* name, bool shift = false) {
+  void key(const char* name, bool shift = false, bool ctrl = false) {
     KeyPress press;
     press.name = name;
     press.shift = shift;
+    press.ctrl = ctrl;
     screen.on_key(press);
     frames(1);
   }

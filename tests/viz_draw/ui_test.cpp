@@ -261,6 +261,66 @@ TEST_CASE_METHOD(OneRun, "The latest wish wins over the one that runs") {
   CHECK(app.side().model == before);
 }
 
+TEST_CASE_METHOD(OneRun, "Panels are chosen, resized, scrolled and shown alone without a mouse") {
+  select(app, "54");
+  Rig rig(app);
+  std::set<Panel> met;
+  for (int i = 0; i < kPanels; ++i) {
+    rig.type('r');
+    REQUIRE(app.chosen);
+    met.insert(*app.chosen);
+  }
+  for (const Drawn& drawn : rig.screen.drawn()) CHECK(met.contains(drawn.panel));
+
+  app.chosen = Panel::why;
+  const float tall = rig.picture(Panel::why).box.height();
+  rig.key("Down", false, true);
+  CHECK(rig.picture(Panel::why).box.height() > tall + 5);
+  rig.key("Up", false, true);
+  rig.key("Up", false, true);
+  CHECK(rig.picture(Panel::why).box.height() < tall);
+  const float wide = rig.picture(Panel::why).box.width();
+  rig.key("Left", false, true);
+  CHECK(rig.picture(Panel::why).box.width() > wide + 5);
+  rig.key("Right", false, true);
+  CHECK(rig.picture(Panel::why).box.width() == Approx(wide).margin(1));
+
+  REQUIRE(rig.picture(Panel::why).content_height > rig.picture(Panel::why).box.height());
+  float& scroll = app.side().scroll[static_cast<std::size_t>(Panel::why)];
+  for (int i = 0; i < 20; ++i) rig.key("PageDown");
+  CHECK(scroll == Approx(rig.picture(Panel::why).content_height - rig.picture(Panel::why).box.height()).margin(1));
+  for (int i = 0; i < 20; ++i) rig.key("PageUp");
+  CHECK(scroll == 0);
+
+  rig.type('z');
+  CHECK(app.alone == Panel::why);
+  CHECK(rig.picture(Panel::why).box.width() > 1200);
+  rig.key("Escape");
+  CHECK_FALSE(app.alone);
+  CHECK_FALSE(app.chosen);
+  CHECK(app.selected == "54");
+}
+
+TEST_CASE_METHOD(OneRun, "Escape closes the menu, and only that") {
+  select(app, "54");
+  Rig rig(app);
+  rig.click(rig.control("Menu"));
+  rig.frames(1);
+  REQUIRE(rig.screen.controls().contains("Panels"));
+  rig.key("Escape");
+  rig.frames(1);
+  CHECK_FALSE(rig.screen.controls().contains("Panels"));
+  CHECK(app.selected == "54");
+}
+
+TEST_CASE_METHOD(OneRun, "What a command has said makes way for the next one") {
+  Rig rig(app);
+  rig.type('m');
+  CHECK_THAT(app.message, has_text("range begins"));
+  rig.key("Right");
+  CHECK(app.message.empty());
+}
+
 TEST_CASE_METHOD(TwoRuns, "Two runs share cursor and visible time, and are selected in together") {
   Rig rig(app);
   REQUIRE(rig.screen.find(Panel::requests, 1) != nullptr);
@@ -279,7 +339,10 @@ TEST_CASE_METHOD(TwoRuns, "The first difference is gone to, without files left b
   rig.key("End");
   rig.click(rig.control("First difference"));
   CHECK(app.cursor < app.extent.end);
-  CHECK_THAT(app.message, has_text("part after"));
+  CHECK_THAT(app.difference, has_text("of static at"));
+  CHECK_THAT(app.difference, has_text("of continuous at"));
+  rig.key("Escape");
+  CHECK(app.difference.empty());
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path())) {
     CHECK(entry.path().filename().string().find("tokenyard-" + std::to_string(getpid())) == std::string::npos);
   }
@@ -306,6 +369,52 @@ TEST_CASE_METHOD(TwoRuns, "Nothing is drawn outside of the window, whatever its 
         CHECK(drawn.picture.box.x1 <= static_cast<float>(width));
         CHECK(drawn.picture.box.y1 <= static_cast<float>(height));
       }
+    }
+  }
+}
+
+TEST_CASE("A screen that nobody touches stays as it is") {
+  for (const std::size_t runs : {1U, 2U, 4U}) {
+    App app;
+    for (std::size_t i = 0; i < runs; ++i) add_side(app, open_scenario(scenario_file("system-prompt-storm"), {}, "run"));
+    move_cursor(app, app.extent.end / 4);
+    for (const auto& [width, height] : {std::pair{1280, 800}, {1920, 1080}, {1000, 640}}) {
+      for (const float scale : {1.0F, 1.5F, 2.0F, 3.0F}) {
+        app.scale = scale;
+        CAPTURE(runs, width, height, scale);
+        Rig rig(app, width, height);
+        const auto places = [&] {
+          std::vector<float> out;
+          for (const Drawn& drawn : rig.screen.drawn()) {
+            out.insert(out.end(), {static_cast<float>(drawn.panel), drawn.picture.box.y0, drawn.picture.box.y1});
+          }
+          return out;
+        };
+        const std::vector<float> before = places();
+        rig.frames(1);
+        CHECK(places() == before);
+        rig.frames(1);
+        CHECK(places() == before);
+      }
+    }
+  }
+}
+
+TEST_CASE("A frame keeps its budget of rectangles, with one run and with four") {
+  App app;
+  for (const char* variant : {"engine.num_blocks=601", "engine.num_blocks=2000", "engine.policy=nano_vllm", "rate_scale=2"}) {
+    add_side(app, open_scenario(scenario_file("system-prompt-storm"), {variant}, variant));
+    for (const LaneView view : {LaneView::requests, LaneView::seats, LaneView::density}) {
+      app.lanes = view;
+      set_panels(app, {Panel::requests, Panel::steps, Panel::batch, Panel::counters, Panel::blocks, Panel::table, Panel::prefix,
+                       Panel::latency, Panel::why, Panel::compare});
+      move_cursor(app, app.extent.end / 4);
+      Rig rig(app, 3840, 2160);
+      std::size_t rects = 0;
+      for (const Drawn& drawn : rig.screen.drawn()) rects += drawn.picture.rects.size();
+      for (std::size_t i = 0; i < app.sides.size(); ++i) rects += rig.screen.overview_of(i).rects.size();
+      CHECK(rects > 1000);
+      CHECK(rects <= 25'000);
     }
   }
 }

@@ -17,6 +17,8 @@ for _ in $(seq 100); do [ -s display ] && break; sleep 0.1; done
 DISPLAY=:$(cat display)
 XDG_CONFIG_HOME=$work
 export DISPLAY XDG_CONFIG_HOME
+# It may say so before it lets anybody in.
+for _ in $(seq 100); do xdotool getdisplaygeometry >/dev/null 2>&1 && break; sleep 0.1; done
 
 "$tokenyard" view "$scenario" --size 1280x800 2>viewer.log &
 viewer=$!

@@ -100,6 +100,12 @@ void keep_cursor_visible(App& app) {
   show_range(app, app.cursor - width / 2, app.cursor - width / 2 + width);
 }
 
+void jump(App& app, Place to) {
+  move_cursor(app, to);
+  keep_cursor_visible(app);
+  app.reveal = true;
+}
+
 void move_steps(App& app, std::int32_t by) {
   Side& side = app.side();
   if (side.model->num_steps() == 0) return;
@@ -218,9 +224,13 @@ void go_to_first_difference(App& app) {
       return;
     }
     const Side& there = difference.step < app.sides[0]->model->num_steps() ? *app.sides[0] : *app.sides[other];
-    move_cursor(app, there.clock->place(there.model->step(difference.step).start));
-    keep_cursor_visible(app);
-    app.message = difference.text.substr(0, difference.text.find('\n'));
+    jump(app, there.clock->place(there.model->step(difference.step).start));
+    app.difference = difference.text;
+    for (const auto& [path, side] : {std::pair{a.path(), app.sides[0].get()}, {b.path(), app.sides[other].get()}}) {
+      for (std::size_t at = 0; (at = app.difference.find(path, at)) != std::string::npos; at += side->name.size()) {
+        app.difference.replace(at, path.size(), side->name);
+      }
+    }
   } catch (const InputError& error) {
     app.message = error.what();
   }
@@ -246,7 +256,8 @@ void save_perfetto(App& app) {
     std::vector<TraceReader*> borrowed;
     for (std::size_t i = 0; i < app.sides.size(); ++i) {
       files.push_back(std::make_unique<OnDisk>(*app.sides[i], i));
-      readers.push_back(std::make_unique<TraceReader>(files.back()->path()));
+      auto file = std::make_unique<std::ifstream>(files.back()->path(), std::ios::binary);
+      readers.push_back(std::make_unique<TraceReader>(std::move(file), app.sides[i]->name));
       borrowed.push_back(readers.back().get());
     }
     const std::string name = free_name("", ".perfetto.json");
@@ -382,6 +393,7 @@ void refresh(App& app, Side& side) {
   side.latency = latency_of(*side.model, app.slo);
   side.verdict = verdict_of(*side.model, side.latency);
   side.order = ordered(*side.model, app.order);
+  side.bars.clear();
   side.step = -2;
   side.sentences.clear();
   remake_clocks(app);
@@ -436,6 +448,13 @@ void set_panels(App& app, const std::vector<Panel>& panels) {
   app.panels_chosen = true;
 }
 
+bool follow(App& app) {
+  app.follow = std::any_of(app.sides.begin(), app.sides.end(),
+                           [](const auto& side) { return side->trace && side->trace->unfinished(); });
+  if (app.follow) app.banner.clear();
+  return app.follow;
+}
+
 std::pair<TimeNs, TimeNs> range_of(const App& app, const Side& side) {
   if (has_range(app)) return {side.clock->time(*app.range_from), side.clock->time(*app.range_to)};
   return {side.clock->time(app.axis.begin), side.clock->time(app.axis.end)};
@@ -464,27 +483,29 @@ void apply(App& app, Command command) {
     case Command::step_on: move_steps(app, 1); break;
     case Command::ten_back: move_steps(app, -10); break;
     case Command::ten_on: move_steps(app, 10); break;
-    case Command::go_begin:
-      move_cursor(app, app.extent.begin);
-      keep_cursor_visible(app);
-      break;
-    case Command::go_end:
-      move_cursor(app, app.extent.end);
-      keep_cursor_visible(app);
-      break;
+    case Command::go_begin: jump(app, app.extent.begin); break;
+    case Command::go_end: jump(app, app.extent.end); break;
     case Command::slower: app.speed = std::max(kSlowest, app.speed - 1); break;
     case Command::faster: app.speed = std::min(kFastest, app.speed + 1); break;
+    case Command::follow: app.message = follow(app) ? "following" : "every trace here has ended"; break;
     case Command::span_back: move_span(app, -1); break;
     case Command::span_on: move_span(app, 1); break;
     case Command::mark_range: mark_range(app); break;
     case Command::previous_request: select_neighbour(app, -1); break;
     case Command::next_request: select_neighbour(app, 1); break;
-    case Command::page_up: app.side().scroll[0] -= 200 * app.scale; break;
-    case Command::page_down: app.side().scroll[0] += 200 * app.scale; break;
+    case Command::page_up:
+    case Command::page_down: {
+      const auto panel = static_cast<std::size_t>(app.chosen.value_or(Panel::requests));
+      app.side().scroll[panel] += (command == Command::page_down ? 200 : -200) * app.scale;
+      break;
+    }
     case Command::next_trace: app.active = (app.active + 1) % app.sides.size(); break;
     case Command::clear:
-      if (app.help_open || app.search_open || app.alone) {
+      if (app.help_open || app.search_open || app.alone || app.chosen || !app.banner.empty() || !app.difference.empty()) {
         app.help_open = app.search_open = false;
+        app.banner.clear();
+        app.difference.clear();
+        app.chosen.reset();
         app.alone.reset();
         break;
       }
@@ -493,7 +514,6 @@ void apply(App& app, Command command) {
       app.search.clear();
       app.hit = -1;
       app.message.clear();
-      app.banner.clear();
       select(app, "");
       break;
     case Command::search:
@@ -516,11 +536,19 @@ void apply(App& app, Command command) {
     case Command::panel7: toggle(app, Panel::prefix); break;
     case Command::panel8: toggle(app, Panel::latency); break;
     case Command::panel9: toggle(app, Panel::why); break;
-    case Command::maximize: break;  // the one who draws knows where the pointer is
+    case Command::next_panel:  // the one who draws knows which panels there are, how large, and where the pointer is
+    case Command::previous_panel:
+    case Command::panel_taller:
+    case Command::panel_shorter:
+    case Command::column_wider:
+    case Command::column_narrower:
+    case Command::maximize: break;
     case Command::what_if: toggle(app, Panel::what_if); break;
     case Command::next_knob: app.knob = (app.knob + 1) % knobs().size(); break;
+    case Command::previous_knob: app.knob = (app.knob + knobs().size() - 1) % knobs().size(); break;
     case Command::knob_up: move_knob(app, 1); break;
     case Command::knob_down: move_knob(app, -1); break;
+    case Command::knobs_back: turn_knobs_back(app); break;
     case Command::panel_compare: toggle(app, Panel::compare); break;
     case Command::panel_details: toggle(app, Panel::details); break;
     case Command::pin: pin(app); break;
@@ -638,6 +666,11 @@ std::vector<std::string> knob_choices(const Side& side, std::size_t knob) {
              : out.end();
   out.insert(place, now);
   return out;
+}
+
+void turn_knobs_back(App& app) {
+  app.side().varied.fill("");
+  turn_knob(app, 0, "");
 }
 
 void turn_knob(App& app, std::size_t knob, const std::string& value) {

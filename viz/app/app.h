@@ -48,6 +48,7 @@ struct Side {
   std::vector<PrefixNode> tree;     // there
   std::vector<Sentence> sentences;  // there
   std::array<float, kPanels> scroll{};
+  mutable BarCache bars;  // of what was laid out latest
 
   const Moment& moment() const { return seeker->moment(); }
 };
@@ -73,6 +74,7 @@ struct App {
   std::array<bool, kPanels> shown{};
   bool panels_chosen = false;               // all of them, by --panels or a lesson; else the window's size decides,
   std::array<std::int8_t, kPanels> wish{};  // but for single ones: 1 shown, -1 hidden
+  std::optional<Panel> chosen;              // by the keyboard
   std::optional<Panel> alone;               // fills the window
   Theme theme = Theme::dark;
   float scale = 1;                                  // 1 .. 3
@@ -92,10 +94,11 @@ struct App {
   bool search_open = false;
   std::string search;
   std::ptrdiff_t hit = -1;  // of the search, in its order
-  bool reveal = false;      // scroll the lanes to the selected request in the next frame
+  bool reveal = false;      // scroll the lanes to the selected request in the next frame, or to who runs at the cursor
   bool quit = false;
   std::string message;         // in the status line
   std::string banner;          // what is wrong with a trace, until it is closed
+  std::string difference;      // the first one in words, until it is closed
   std::string picture_wanted;  // path: the host writes one after this frame
 
   Side& side() { return *sides[active]; }
@@ -123,6 +126,8 @@ void show_range(App& app, Place from, Place to);
 void set_align(App& app, Align align);
 void set_order(App& app, LaneOrder order);
 void set_panels(App& app, const std::vector<Panel>& panels);
+// Goes on reading traces that have not ended. False: all have.
+bool follow(App& app);
 
 // Lets `seconds` pass: playback, growing files, finished simulations. True: something may look different.
 bool advance(App& app, double seconds);
@@ -142,6 +147,7 @@ const std::vector<Knob>& knobs();
 std::string knob_value(const Side& side, std::size_t knob);
 // Of the active side, which has a scenario. An empty value puts it back.
 void turn_knob(App& app, std::size_t knob, const std::string& value);
+void turn_knobs_back(App& app);
 
 // The choices for `side`: the knob's, and its present value where it is none of them.
 std::vector<std::string> knob_choices(const Side& side, std::size_t knob);

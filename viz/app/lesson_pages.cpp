@@ -50,10 +50,7 @@ LessonPage read_page(const JsonValue& json, std::size_t traces) {
   return page;
 }
 
-}  // namespace
-
-LessonPages load_lesson_pages(const std::string& path) {
-  const JsonValue json = JsonValue::load(path, kMostBytes);
+LessonPages read_lesson(const JsonValue& json, const std::string& path) {
   if (!json.is_object() || !json.raw().contains("tokenyard_lesson"))
     json.expected("a lesson, an object with \"tokenyard_lesson\": 1");
   JsonObject top = json.object();
@@ -72,6 +69,14 @@ LessonPages load_lesson_pages(const std::string& path) {
   if (lesson.pages.empty() || lesson.pages.size() > kMostPages) pages.expected("1 to " + std::to_string(kMostPages) + " pages");
   top.done();
   return lesson;
+}
+
+}  // namespace
+
+LessonPages load_lesson_pages(const std::string& path) { return read_lesson(JsonValue::load(path, kMostBytes), path); }
+
+LessonPages parse_lesson_pages(std::string_view text, const std::string& path) {
+  return read_lesson(JsonValue::parse(text, path), path);
 }
 
 }  // namespace tokenyard::viz

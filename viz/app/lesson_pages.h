@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "viz/app/panel.h"
@@ -31,5 +32,6 @@ struct LessonPages {
 
 // Throws InputError.
 LessonPages load_lesson_pages(const std::string& path);
+LessonPages parse_lesson_pages(std::string_view text, const std::string& path);
 
 }  // namespace tokenyard::viz

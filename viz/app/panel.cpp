@@ -18,18 +18,19 @@ constexpr std::array<PanelInfo, kPanels> kInfo = {{
     {"counters", "Counters", "What ran, waited, filled the memory and came out, over time.", true, 6, 1.6F},
     {"blocks", "KV blocks",
      "The pool at the cursor, a cell a block, coloured by the request that holds it. Filled as far as it holds keys and "
-     "values.\n"
-     "Framed: shared. One stroke: free, but cached. Bright: just taken. Crossed: just evicted.",
-     false, 7, 2.4F},
+     "values, faint where its owner will write, hatched where nobody will.\n"
+     "Framed: shared. One stroke: free, but cached. Bright: just taken. Crossed: just evicted. The line joins the selected "
+     "request's blocks.",
+     false, 6, 2.4F},
     {"table", "Block table",
      "The selected request's blocks: its own order on the left, where they lie in the pool on the right.", false, 4, 1},
     {"prefix", "Prefix cache", "Cached beginnings as a tree: each row goes on where the one above ends; width is blocks.",
      false, 5, 1.2F},
-    {"latency", "Latency", "Share of requests that were at least this fast, and the usual percentiles.", false, 6, 1.6F},
+    {"latency", "Latency", "Share of requests that were at least this fast, and the usual percentiles.", false, 5.5F, 1.6F},
     {"why", "Why?", "What the scheduler decided in this step, and with which numbers.", false, 5, 1.8F},
-    {"compare", "Comparison", "The runs' results beside each other; changes are against the first.", false, 16, 2},
+    {"compare", "Comparison", "The runs' results beside each other; changes are against the first.", false, 14, 2},
     {"details", "Selection", "The selected request and range in words.", false, 4, 1.4F},
-    {"what-if", "What if?", "Move a slider and the scenario runs again.", false, 9, 1.6F},
+    {"what-if", "What if?", "Move a slider and the scenario runs again.", false, 13, 1.6F},
 }};
 
 }  // namespace

@@ -12,6 +12,25 @@ namespace {
 constexpr std::int64_t kMostBytes = 1 << 16;
 constexpr int kSmallest = 320, kLargest = 16384;
 
+Settings read_settings(const JsonValue& json) {
+  Settings read;
+  JsonObject top = json.object();
+  read.width = top.at("width").int32(kSmallest, kLargest);
+  read.height = top.at("height").int32(kSmallest, kLargest);
+  read.theme = top.at("theme").choice({name_of(Theme::dark), name_of(Theme::light)}) == name_of(Theme::dark) ? Theme::dark
+                                                                                                             : Theme::light;
+  read.scale = static_cast<float>(top.at("scale").number(0, 3));
+  read.side_share = static_cast<float>(top.at("side_share").number(0, 0.75));
+  JsonObject heights = top.at("heights").object();
+  for (std::size_t i = 0; i < kPanels; ++i) {
+    if (const auto height = heights.find(info_of(static_cast<Panel>(i)).name))
+      read.share[i] = static_cast<float>(height->number(0, 100));
+  }
+  heights.done();
+  top.done();
+  return read;
+}
+
 }  // namespace
 
 std::string settings_path() {
@@ -30,33 +49,16 @@ Settings load_settings(std::string& message) {
   std::error_code ignored;
   if (path.empty() || !std::filesystem::exists(path, ignored)) return out;
   try {
-    Settings read;
-    JsonObject top = JsonValue::load(path, kMostBytes).object();
-    read.width = top.at("width").int32(kSmallest, kLargest);
-    read.height = top.at("height").int32(kSmallest, kLargest);
-    read.theme = top.at("theme").choice({name_of(Theme::dark), name_of(Theme::light)}) == name_of(Theme::dark) ? Theme::dark
-                                                                                                               : Theme::light;
-    read.scale = static_cast<float>(top.at("scale").number(0, 3));
-    read.side_share = static_cast<float>(top.at("side_share").number(0, 0.75));
-    JsonObject heights = top.at("heights").object();
-    for (std::size_t i = 0; i < kPanels; ++i) {
-      if (const auto height = heights.find(info_of(static_cast<Panel>(i)).name))
-        read.share[i] = static_cast<float>(height->number(0, 100));
-    }
-    heights.done();
-    top.done();
-    out = read;
+    out = read_settings(JsonValue::load(path, kMostBytes));
   } catch (const InputError& error) {
     message = error.what();
   }
   return out;
 }
 
-void save_settings(const Settings& settings) {
-  const std::filesystem::path path = settings_path();
-  if (path.empty()) return;
-  std::error_code ignored;
-  std::filesystem::create_directories(path.parent_path(), ignored);
+Settings parse_settings(std::string_view text, const std::string& path) { return read_settings(JsonValue::parse(text, path)); }
+
+std::string settings_text(const Settings& settings) {
   nlohmann::json json;
   json["width"] = settings.width;
   json["height"] = settings.height;
@@ -67,7 +69,15 @@ void save_settings(const Settings& settings) {
   for (std::size_t i = 0; i < kPanels; ++i) {
     if (settings.share[i] > 0) json["heights"][info_of(static_cast<Panel>(i)).name] = settings.share[i];
   }
-  std::ofstream(path) << json.dump(1) << '\n';
+  return json.dump(1) + "\n";
+}
+
+void save_settings(const Settings& settings) {
+  const std::filesystem::path path = settings_path();
+  if (path.empty()) return;
+  std::error_code ignored;
+  std::filesystem::create_directories(path.parent_path(), ignored);
+  std::ofstream(path) << settings_text(settings);
 }
 
 void apply_settings(const Settings& settings, App& app) {

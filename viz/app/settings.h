@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "viz/app/app.h"
 
@@ -19,6 +20,8 @@ struct Settings {
 std::string settings_path();
 // Absent: as they are at first. A file that cannot be understood likewise, and `message` says why.
 Settings load_settings(std::string& message);
+Settings parse_settings(std::string_view text, const std::string& path);  // throws InputError
+std::string settings_text(const Settings& settings);
 // Nothing is said where they cannot be kept.
 void save_settings(const Settings& settings);
 

@@ -71,8 +71,9 @@ class Painter {
   }
 
   void label(const Label& in) const {
-    list_.AddText({std::round(in.x), std::round(in.y)}, packed(rgb_of(theme_, in.tone)), in.text.data(),
-                  in.text.data() + in.text.size());
+    const std::uint32_t rgb =
+        in.on ? ink_on(faded(theme_, rgb_of(theme_, *in.on, in.hue), in.strength)) : rgb_of(theme_, in.tone);
+    list_.AddText({std::round(in.x), std::round(in.y)}, packed(rgb), in.text.data(), in.text.data() + in.text.size());
   }
 
  private:

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <utility>
 
 #include "viz/draw/paint.h"
 
@@ -16,6 +17,8 @@ constexpr Panel kBeside[] = {Panel::compare, Panel::what_if, Panel::blocks, Pane
                              Panel::prefix,  Panel::latency, Panel::why,    Panel::details};
 
 constexpr float kThreeColumns = 64;  // lines of text that a window must be wide for two runs and what stands beside them
+
+constexpr float kLeastSide = 0.15F, kMostSide = 0.75F;  // width of the right column
 
 float header_lines() { return 2; }  // title and margins
 
@@ -56,6 +59,8 @@ void Screen::use_style() {
   style.Colors[ImGuiCol_TextDisabled] = color4(app_.theme, Tone::dim);
   style.Colors[ImGuiCol_WindowBg] = color4(app_.theme, Tone::ground);
   style.Colors[ImGuiCol_PopupBg] = color4(app_.theme, Tone::ground);
+  style.Colors[ImGuiCol_ModalWindowDimBg] = color4(app_.theme, Tone::ground);
+  style.Colors[ImGuiCol_ModalWindowDimBg].w = 0.88F;
   style.Colors[ImGuiCol_ChildBg] = {0, 0, 0, 0};
   style.Colors[ImGuiCol_Border] = color4(app_.theme, Tone::dim);
   style.Colors[ImGuiCol_Button] = color4(app_.theme, Tone::grid);
@@ -96,14 +101,29 @@ std::vector<Panel> Screen::shown_of(bool in_trace_column) const {
   return out;
 }
 
+// Title and margins included.
+float Screen::least_height(Panel panel) const {
+  // The latencies of every run have a line, and a comparison of many breaks their names.
+  const std::size_t others = app_.sides.size() - 1;
+  const float more = panel == Panel::latency ? static_cast<float>(others) : panel == Panel::compare && others > 1 ? 1 : 0;
+  return (info_of(panel).least + more + header_lines()) * style_.em * 1.2F;
+}
+
+// Of what is left of a column's height.
+float Screen::share_of(Panel panel) const {
+  const float set = app_.share[static_cast<std::size_t>(panel)];
+  if (set > 0) return set;
+  // Where runs have narrow columns their changes stand below their values.
+  return info_of(panel).share * (panel == Panel::compare && app_.sides.size() > 2 ? 2 : 1);
+}
+
 // Unless somebody has chosen: the most telling panels that fit.
 void Screen::decide_panels(float height) {
   if (app_.panels_chosen) return;
   app_.shown.fill(false);
-  const float line = style_.em * 1.2F;
   const bool several = app_.sides.size() > 1;
   const auto wish = [&](Panel panel) { return app_.wish[static_cast<std::size_t>(panel)]; };
-  const auto needs = [&](Panel panel) { return (info_of(panel).least + header_lines()) * line; };
+  const auto needs = [&](Panel panel) { return least_height(panel); };
   // Of a column's panels the wished for ones first, then the others in this order.
   const auto fill = [&](std::span<const Panel> column, const std::vector<Panel>& usual) {
     float left = height;
@@ -128,7 +148,7 @@ void Screen::decide_panels(float height) {
     fill(kSideColumn, width_ >= kThreeColumns * style_.em ? side : std::vector<Panel>());
   } else {
     fill(kTimelines, {Panel::requests, Panel::steps, Panel::batch, Panel::counters});
-    const bool caches = app_.side().model->header().engine.enable_prefix_caching;
+    const bool caches = app_.side().model->has_cache();
     const bool selected = app_.side().selected >= 0;
     std::vector<Panel> beside = {Panel::blocks, Panel::why, Panel::latency};
     if (selected) beside.push_back(Panel::table);
@@ -138,8 +158,15 @@ void Screen::decide_panels(float height) {
   }
 }
 
+// Between the begin and the end of the menu or a list.
+void Screen::in_popup() {
+  popup_open_ = true;
+  if (close_popup_) ImGui::CloseCurrentPopup();
+}
+
 void Screen::menu() {
   if (!ImGui::BeginPopup("menu")) return;
+  in_popup();
   const char* group = nullptr;
   bool open = false;
   for (const Binding& binding : bindings()) {
@@ -203,6 +230,7 @@ void Screen::toolbar() {
       ImGui::SetNextItemWidth(9 * style_.em);
       const std::string shown = std::string("by ") + name_of(app_.align);
       if (ImGui::BeginCombo("##align", shown.c_str())) {
+        in_popup();
         for (int i = 0; i < kAligns; ++i) {
           if (ImGui::Selectable(name_of(static_cast<Align>(i)), i == static_cast<int>(app_.align)))
             set_align(app_, static_cast<Align>(i));
@@ -218,6 +246,7 @@ void Screen::toolbar() {
     ImGui::SetNextItemWidth(10 * style_.em);
     const std::string shown = std::string("sort: ") + name_of(app_.order);
     if (ImGui::BeginCombo("##order", shown.c_str())) {
+      in_popup();
       for (int i = 0; i < kLaneOrders; ++i) {
         if (ImGui::Selectable(name_of(static_cast<LaneOrder>(i)), i == static_cast<int>(app_.order)))
           set_order(app_, static_cast<LaneOrder>(i));
@@ -240,7 +269,7 @@ float Screen::overview_strip(float top) {
     const Box box = {left, top, width_ - left, top + height};
     Picture picture = overview(frame_of(i), box, app_.extent.begin, app_.extent.end);
     if (app_.sides.size() > 1 && !picture.labels.empty()) {
-      picture.labels.front().text = style_.fit(app_.sides[i]->name, gutter(style_) - style_.em * 0.5F);
+      picture.labels.front().text = style_.fit(app_.sides[i]->name, gutter(style_, box.width()) - style_.em * 0.5F);
     }
     paint(list, picture, app_.theme, style_);
     overviews_.push_back(std::move(picture));
@@ -248,7 +277,11 @@ float Screen::overview_strip(float top) {
     ImGui::PushID(static_cast<int>(i));
     ImGui::SetCursorScreenPos({box.x0, box.y0});
     ImGui::InvisibleButton("overview", {box.width(), box.height()});
-    if (ImGui::IsItemHovered()) ImGui::SetTooltip("The whole run: click to go there, drag to move what is visible");
+    if (ImGui::IsItemHovered()) {
+      ImGui::SetTooltip(
+          "The whole run: click to go there, drag to move what is visible.\n"
+          "Blue: the longest step there; grey: requests that wait; ticks at the top: preemptions, refusals, failures.");
+    }
     if (ImGui::IsItemActive()) {
       Axis axis = whole;
       axis.begin = app_.extent.begin;
@@ -267,23 +300,18 @@ float Screen::overview_strip(float top) {
 
 void Screen::column(Box box, const std::vector<Panel>& panels, std::size_t trace) {
   if (panels.empty()) return;
-  const float line = style_.em * 1.2F, gap = std::round(4 * app_.scale);
+  const float gap = std::round(4 * app_.scale);
   const float room = box.height() - gap * static_cast<float>(panels.size() - 1);
   float least = 0, shares = 0;
-  const auto share_of = [&](Panel panel) {
-    const float set = app_.share[static_cast<std::size_t>(panel)];
-    return set > 0 ? set : info_of(panel).share;
-  };
   for (const Panel each : panels) {
-    least += (info_of(each).least + header_lines()) * line;
+    least += least_height(each);
     shares += share_of(each);
   }
   const float squeeze = std::min(1.0F, room / least);
   const float extra = std::max(0.0F, room - least);
   float top = box.y0;
   for (std::size_t i = 0; i < panels.size(); ++i) {
-    const float height =
-        std::round((info_of(panels[i]).least + header_lines()) * line * squeeze + extra * share_of(panels[i]) / shares);
+    const float height = std::round(least_height(panels[i]) * squeeze + extra * share_of(panels[i]) / shares);
     const float bottom = i + 1 == panels.size() ? box.y1 : top + height;
     panel(panels[i], trace, {box.x0, top, box.x1, bottom});
     if (i + 1 < panels.size() && extra > 0) {
@@ -306,6 +334,14 @@ void Screen::column(Box box, const std::vector<Panel>& panels, std::size_t trace
   }
 }
 
+// The axis' numbers; returns where what it belongs to begins.
+float Screen::ruler_above(Box box, std::size_t trace) {
+  const float height = std::round(style_.em * 1.5F), pad = std::round(4 * app_.scale);
+  const Picture numbers = ruler(frame_of(trace), {box.x0 + pad, box.y0, box.x1 - pad, box.y0 + height});
+  paint(*ImGui::GetWindowDrawList(), numbers, app_.theme, style_);
+  return box.y0 + height;
+}
+
 void Screen::columns(Box box) {
   if (app_.alone) {
     const bool of_trace = info_of(*app_.alone).timeline || *app_.alone == Panel::blocks;
@@ -314,7 +350,9 @@ void Screen::columns(Box box) {
     const float wide = (box.width() - gap * static_cast<float>(count - 1)) / static_cast<float>(count);
     for (std::size_t i = 0; i < count; ++i) {
       const float left = box.x0 + std::round((wide + gap) * static_cast<float>(i));
-      panel(*app_.alone, of_trace ? i : app_.active, {left, box.y0, std::round(left + wide), box.y1});
+      Box own = {left, box.y0, std::round(left + wide), box.y1};
+      if (info_of(*app_.alone).timeline) own.y0 = ruler_above(own, i);
+      panel(*app_.alone, of_trace ? i : app_.active, own);
     }
     return;
   }
@@ -322,7 +360,12 @@ void Screen::columns(Box box) {
   const float gap = std::round(6 * app_.scale);
   const std::size_t count = in_column.empty() ? 0 : app_.sides.size();
   const float usual = app_.sides.size() == 1 ? 0.42F : app_.sides.size() == 2 ? 0.3F : 0.28F;
-  float right = beside.empty() ? 0 : box.width() * (app_.side_share > 0 ? app_.side_share : usual);
+  // A comparison's columns need their room.
+  const float columns_need = app_.sides.size() > 2 ? 33 : app_.sides.size() == 2 ? 24 : 0;
+  const float needed = std::min(0.36F * box.width(), columns_need * style_.em);
+  float right = beside.empty()        ? 0
+                : app_.side_share > 0 ? box.width() * app_.side_share
+                                      : std::max(box.width() * usual, needed);
   if (count == 0) right = box.width();
   right = std::round(right);
   const float left_width = box.width() - right - (right > 0 && count > 0 ? gap : 0);
@@ -330,17 +373,16 @@ void Screen::columns(Box box) {
     const float wide = (left_width - gap * static_cast<float>(count - 1)) / static_cast<float>(count);
     const float left = box.x0 + std::round((wide + gap) * static_cast<float>(i));
     const Box whole = {left, box.y0, std::round(left + wide), box.y1};
-    const float ruler_height = std::round(style_.em * 1.5F), pad = std::round(4 * app_.scale);
-    const Picture numbers = ruler(frame_of(i), {whole.x0 + pad, whole.y0, whole.x1 - pad, whole.y0 + ruler_height});
-    paint(*ImGui::GetWindowDrawList(), numbers, app_.theme, style_);
-    column({whole.x0, whole.y0 + ruler_height, whole.x1, whole.y1}, in_column, i);
+    column({whole.x0, ruler_above(whole, i), whole.x1, whole.y1}, in_column, i);
   }
+  right_share_ = right / box.width();
   if (right <= 0) return;
   if (count > 0) {
     ImGui::SetCursorScreenPos({box.x1 - right - gap, box.y0});
     ImGui::InvisibleButton("columns", {gap, box.height()});
     if (ImGui::IsItemHovered() || ImGui::IsItemActive()) ImGui::SetMouseCursor(ImGuiMouseCursor_ResizeEW);
-    if (ImGui::IsItemActive()) app_.side_share = std::clamp((right - ImGui::GetIO().MouseDelta.x) / box.width(), 0.15F, 0.75F);
+    if (ImGui::IsItemActive())
+      app_.side_share = std::clamp((right - ImGui::GetIO().MouseDelta.x) / box.width(), kLeastSide, kMostSide);
     remember("columns");
   }
   column({box.x1 - right, box.y0, box.x1, box.y1}, beside, app_.active);
@@ -388,22 +430,55 @@ void Screen::lesson(Box box) {
   ImGui::EndChild();
 }
 
+std::vector<const TraceModel*> Screen::models() const {
+  std::vector<const TraceModel*> out;
+  for (const auto& side : app_.sides) out.push_back(side->model);
+  return out;
+}
+
+// For the status line: of the lanes, and of panels whose title has no room for theirs.
+std::vector<Meaning> Screen::meanings() const {
+  Meanings all = meanings_of(models());
+  std::vector<Meaning> out = std::move(all.lanes);
+  for (const auto& [panel, more] : {std::pair{Panel::steps, &all.steps}, {Panel::blocks, &all.blocks}}) {
+    if (explained_below_.contains(panel)) out.insert(out.end(), more->begin(), more->end());
+  }
+  return out;
+}
+
+// Of the marked range. Its sums are over all steps in it: they are made anew only when something has changed.
+const std::string& Screen::range_words() {
+  const Side& side = app_.side();
+  const auto [from, to] = range_of(app_, side);
+  const RangeKey now = {side.model, side.model->num_steps(), from, to};
+  if (range_key_ != now) range_words_ = range_in_words(sum(*side.model, from, to));
+  range_key_ = now;
+  return range_words_;
+}
+
+float Screen::status_height(std::span<const Meaning> meanings) const {
+  const float needed = legend(style_, {style_.em * 0.5F, 0, width_ - style_.em * 0.5F, 0}, meanings).content_height;
+  constexpr float kMostLines = 4;
+  return std::round(std::min(needed, kMostLines * 1.3F * style_.em) + style_.em * 0.3F);
+}
+
 void Screen::status(Box box) {
-  const Picture meanings = legend(style_, {box.x0 + style_.em * 0.5F, box.y0, box.x1 - style_.em * 0.5F, box.y1});
+  const Box inner = {box.x0 + style_.em * 0.5F, box.y0 + std::round(style_.em * 0.1F), box.x1 - style_.em * 0.5F, box.y1};
   std::string text = app_.message;
   if (text.empty() && has_range(app_)) {
-    const auto [from, to] = range_of(app_, app_.side());
-    text = range_in_words(sum(*app_.side().model, from, to));
-    std::replace(text.begin(), text.end(), '\n', ' ');
+    text = range_words();
+    for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) text.replace(at, 1, "; ");
   }
   ImDrawList& list = *ImGui::GetWindowDrawList();
   if (text.empty()) {
-    paint(list, meanings, app_.theme, style_);
-  } else {
-    text = style_.fit(text, box.width() - style_.em);
-    list.AddText({box.x0 + style_.em * 0.5F, std::round(box.y0 + (box.height() - style_.em) / 2)},
-                 packed(rgb_of(app_.theme, Tone::highlight)), text.c_str());
+    paint(list, legend(style_, inner, meanings()), app_.theme, style_);
+    return;
   }
+  if (box.height() < 2.4F * style_.em) text = style_.fit(text, inner.width());
+  list.PushClipRect({box.x0, box.y0}, {box.x1, box.y1}, true);
+  list.AddText(ImGui::GetFont(), style_.em, {inner.x0, std::round(inner.y0 + style_.em * 0.2F)},
+               packed(rgb_of(app_.theme, Tone::highlight)), text.c_str(), nullptr, inner.width());
+  list.PopClipRect();
 }
 
 void Screen::help() {
@@ -417,14 +492,18 @@ void Screen::help() {
   ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, {5 * app_.scale, 1});
   if (ImGui::BeginTable("keys", count)) {
     const char* group = "";
-    const std::size_t half = (bindings().size() + 1) / static_cast<std::size_t>(count);
-    std::size_t done = 0;
+    // The second column begins with the group that the middle falls into.
+    const auto size_of = [](const char* of) {
+      return std::count_if(bindings().begin(), bindings().end(), [&](const Binding& b) { return std::string(b.group) == of; });
+    };
+    std::ptrdiff_t done = 0;
+    bool second = count == 1;
     ImGui::TableNextColumn();
     for (const Binding& binding : bindings()) {
       const bool new_group = std::string(group) != binding.group;
-      if (count > 1 && new_group && done >= half) {
+      if (!second && new_group && 2 * (done + size_of(binding.group)) > std::ssize(bindings()) + size_of(binding.group) / 2) {
         ImGui::TableNextColumn();
-        done = 0;
+        second = true;
       }
       if (new_group) ImGui::TextColored(color4(app_.theme, Tone::highlight), "%s", binding.group);
       group = binding.group;
@@ -466,32 +545,58 @@ void Screen::search_box() {
   ImGui::PopStyleVar();
 }
 
-// What is wrong with a trace, over everything until somebody has read it.
+// What is wrong with a trace, over everything until somebody has read it; what could be read is looked at after that.
 void Screen::banner() {
-  if (app_.banner.empty()) return;
+  constexpr const char* kName = "Trouble";
+  if (app_.banner.empty() && !ImGui::IsPopupOpen(kName)) return;
+  if (!ImGui::IsPopupOpen(kName)) ImGui::OpenPopup(kName);
   ImGui::SetNextWindowPos({width_ / 2, height_ / 2}, ImGuiCond_Always, {0.5F, 0.5F});
   ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 2);
+  ImGui::PushStyleVar(ImGuiStyleVar_PopupBorderSize, 2);
   ImGui::PushStyleColor(ImGuiCol_Border, color4(app_.theme, Tone::mark_failed));
-  ImGui::Begin("Trouble", nullptr,
-               ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings);
-  ImGui::PushTextWrapPos(style_.em * 44);
-  ImGui::TextUnformatted(app_.banner.c_str());
-  ImGui::PopTextWrapPos();
-  const bool growing = std::any_of(app_.sides.begin(), app_.sides.end(),
-                                   [](const auto& side) { return side->trace && side->trace->unfinished(); });
-  if (button("Show what could be read", "Everything before that place")) app_.banner.clear();
-  if (growing) {
-    ImGui::SameLine();
-    if (button("Follow", "A run that still writes: show what comes")) {
-      app_.follow = true;
-      app_.banner.clear();
+  if (ImGui::BeginPopupModal(
+          kName, nullptr,
+          ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoSavedSettings)) {
+    ImGui::PushTextWrapPos(style_.em * 44);
+    ImGui::TextUnformatted(app_.banner.c_str());
+    ImGui::PopTextWrapPos();
+    const bool growing = std::any_of(app_.sides.begin(), app_.sides.end(),
+                                     [](const auto& side) { return side->trace && side->trace->unfinished(); });
+    if (button("Show what could be read", "Everything before that place (Escape)")) app_.banner.clear();
+    if (growing) {
+      ImGui::SameLine();
+      if (button("Follow", "A run that still writes: show what comes (U)")) follow(app_);
     }
+    ImGui::SameLine();
+    if (button("Quit", "Ctrl+Q")) app_.quit = true;
+    if (app_.banner.empty()) ImGui::CloseCurrentPopup();
+    ImGui::EndPopup();
   }
-  ImGui::SameLine();
-  if (button("Quit", "Ctrl+Q")) app_.quit = true;
-  ImGui::End();
   ImGui::PopStyleColor();
+  ImGui::PopStyleVar(2);
+}
+
+// Over the lower panels: what the cursor has jumped to is seen above.
+void Screen::difference(float bottom) {
+  if (app_.difference.empty()) return;
+  constexpr std::ptrdiff_t kMostLines = 14;
+  std::size_t end = 0;
+  for (std::ptrdiff_t line = 0; line < kMostLines && end != std::string::npos; ++line)
+    end = app_.difference.find('\n', end + 1);
+  std::string text = app_.difference.substr(0, end);
+  if (end != std::string::npos && end + 1 < app_.difference.size()) text += "\n... tokenyard diff says the rest";
+  bool open = true;
+  ImGui::SetNextWindowPos({width_ / 2, bottom - style_.em}, ImGuiCond_Always, {0.5F, 1});
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
+  ImGui::Begin("First difference (Escape closes)", &open,
+               ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoCollapse | ImGuiWindowFlags_NoSavedSettings |
+                   ImGuiWindowFlags_NoMove);
+  ImGui::PushTextWrapPos(std::min(width_ * 0.9F, style_.em * 60));
+  ImGui::TextUnformatted(text.c_str());
+  ImGui::PopTextWrapPos();
+  ImGui::End();
   ImGui::PopStyleVar();
+  if (!open) app_.difference.clear();
 }
 
 void Screen::on_key(const KeyPress& press) {
@@ -501,15 +606,37 @@ void Screen::on_key(const KeyPress& press) {
     return;
   }
   if (app_.search_open && press.name != "Escape" && !press.ctrl) return;  // typed into the box
+  if (popup_open_ && press.name == "Escape") {
+    close_popup_ = true;
+    return;
+  }
   const std::optional<Command> command = command_for(press, app_.lesson.has_value());
-  if (command) carry_out(*command);
+  explain_ = false;
+  if (!command) return;
+  app_.message.clear();  // of what came before
+  carry_out(*command);
 }
 
 // The commands that need to know where the pointer is or have a clipboard; the others are the application's.
 void Screen::carry_out(Command command) {
-  if (command == Command::maximize) {
-    app_.alone = app_.alone ? std::nullopt : under_pointer_;
-    return;
+  switch (command) {
+    case Command::maximize: app_.alone = app_.alone ? std::nullopt : app_.chosen ? app_.chosen : under_pointer_; return;
+    case Command::next_panel: choose_panel(1); return;
+    case Command::previous_panel: choose_panel(-1); return;
+    case Command::panel_taller:
+    case Command::panel_shorter:
+      if (app_.chosen) {
+        float& share = app_.share[static_cast<std::size_t>(*app_.chosen)];
+        share = std::clamp(share_of(*app_.chosen) * (command == Command::panel_taller ? 1.5F : 2 / 3.0F), 0.02F, 50.0F);
+      } else {
+        app_.message = "choose a panel first: R";
+      }
+      return;
+    case Command::column_wider:
+    case Command::column_narrower:
+      app_.side_share = std::clamp(right_share_ + (command == Command::column_wider ? 0.02F : -0.02F), kLeastSide, kMostSide);
+      return;
+    default: break;
   }
   if (command == Command::copy_text) {
     const Side& side = app_.side();
@@ -536,10 +663,12 @@ void Screen::draw(float width, float height) {
   use_style();
   style_.em = ImGui::GetFontSize();
   style_.scale = app_.scale;
-  style_.fold = std::max(3.0F, 3 * app_.scale);
+  style_.fold = 3 * app_.scale;
   style_.text_width = [](std::string_view text) { return ImGui::CalcTextSize(text.data(), text.data() + text.size()).x; };
   drawn_.clear();
+  panels_.clear();
   controls_.clear();
+  explained_below_ = std::exchange(unexplained_, {});
   pointed_.reset();
   under_pointer_.reset();
   if (drag_ && !ImGui::GetIO().MouseDown[drag_->button] && !ImGui::IsMouseReleased(drag_->button)) drag_.reset();
@@ -549,10 +678,13 @@ void Screen::draw(float width, float height) {
   ImGui::Begin("viewer", nullptr,
                ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove | ImGuiWindowFlags_NoSavedSettings |
                    ImGuiWindowFlags_NoBringToFrontOnFocus | ImGuiWindowFlags_NoScrollWithMouse);
+  if (ImGui::IsMouseClicked(0)) app_.message.clear();
+  popup_open_ = false;
   toolbar();
+  close_popup_ = false;
   float top = ImGui::GetFrameHeight() + 2 * ImGui::GetStyle().WindowPadding.y;
   top = overview_strip(std::round(top));
-  const float bar = std::round(style_.em * 1.6F);
+  const float bar = status_height(meanings());
   float bottom = height - bar;
   status({0, bottom, width, height});
   if (app_.lesson) {
@@ -561,11 +693,14 @@ void Screen::draw(float width, float height) {
     bottom -= tall;
   }
   const float margin = std::round(4 * app_.scale);
-  decide_panels(bottom - margin - top - style_.em * 1.5F);
+  // Which panels there are must not depend on how many of them the line at the bottom explains, or both would change in turns.
+  const float explained = bar - status_height(meanings_of(models()).lanes);
+  decide_panels(bottom + explained - margin - top - style_.em * 1.5F);
   columns({margin, top, width - margin, bottom - margin});
   ImGui::End();
   help();
   search_box();
+  difference(bottom);
   banner();
   app_.reveal = false;
 }

@@ -3,6 +3,8 @@
 
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,10 +41,13 @@ class Screen {
   void decide_panels(float columns_height);
   void toolbar();
   void menu();
+  void in_popup();
   float overview_strip(float top);
   void columns(Box box);
   void column(Box box, const std::vector<Panel>& panels, std::size_t trace);
   void panel(Panel panel, std::size_t trace, Box box);
+  void choose_panel(int by);
+  void explain(const PanelInfo& info, Box box) const;
   Picture picture_of(Panel panel, std::size_t trace, Box box);
   void timeline_mouse(Panel panel, std::size_t trace, Box box);
   void list_mouse(Panel panel, std::size_t trace, Box box);
@@ -52,17 +57,25 @@ class Screen {
   void details(Box box);
   void lesson(Box box);
   float lesson_height() const;
+  float ruler_above(Box box, std::size_t trace);
+  const std::string& range_words();
+  float status_height(std::span<const Meaning> meanings) const;
   void status(Box box);
   void help();
   void search_box();
   void banner();
+  void difference(float bottom);
   bool button(const char* name, const char* tip);
   void remember(const char* name);
   void act_on(const Ref& ref, std::size_t trace);
   void show_tip(const Ref& ref, std::size_t trace) const;
   Frame frame_of(std::size_t trace) const;
   bool is_highlighted(Panel panel) const;
+  std::vector<const TraceModel*> models() const;
+  std::vector<Meaning> meanings() const;
   std::vector<Panel> shown_of(bool in_trace_column) const;
+  float least_height(Panel panel) const;
+  float share_of(Panel panel) const;
 
   App& app_;
   Style style_;
@@ -74,6 +87,22 @@ class Screen {
   std::map<std::string, Box> controls_;
   std::optional<Axis> pointed_;  // the axis under the pointer in this frame
   std::optional<Panel> under_pointer_;
+  std::vector<Panel> panels_;  // drawn in this frame, each once
+  float right_share_ = 0;      // of the columns' width, in it
+  bool explain_ = false;       // the panel that was just chosen
+  bool popup_open_ = false;    // the menu or a list, in the latest frame,
+  bool close_popup_ = false;   // and a key has closed it
+  float details_scroll_ = 0;
+  std::set<Panel> unexplained_, explained_below_;  // panels without room for their legend, in this frame and the one before
+
+  struct RangeKey {
+    const TraceModel* model = nullptr;
+    std::int32_t steps = 0;
+    TimeNs from = 0, to = 0;
+    friend bool operator==(const RangeKey&, const RangeKey&) = default;
+  };
+  RangeKey range_key_;
+  std::string range_words_;
 
   // A mouse button held down.
   struct Drag {

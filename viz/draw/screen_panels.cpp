@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "viz/draw/paint.h"
 #include "viz/draw/screen.h"
@@ -21,7 +22,9 @@ std::string at_right_of(const App& app, const Side& side, Panel panel) {
       return std::string(name_of(app.lanes)) +
              (app.lanes == LaneView::requests ? std::string(", by ") + name_of(app.order) : "");
     case Panel::steps: return "step " + text(step.number) + ": " + short_time(static_cast<double>(step.duration));
-    case Panel::batch: return text(step.rows()) + " rows, " + text(step.tokens()) + " tokens";
+    case Panel::batch:
+      return text(step.rows()) + (step.rows() == 1 ? " row, " : " rows, ") + text(step.tokens()) +
+             (step.tokens() == 1 ? " token" : " tokens");
     case Panel::blocks: return text(step.used_blocks) + " of " + text(side.model->usable_blocks()) + " in use";
     case Panel::table: return app.selected.empty() ? "" : app.selected;
     case Panel::latency: return name_of(app.statistic);
@@ -30,32 +33,12 @@ std::string at_right_of(const App& app, const Side& side, Panel panel) {
   }
 }
 
-struct Meaning {
-  Tone tone;
-  Pattern pattern;
-  const char* name;
-};
-
 // What the colours of a panel mean, where they are its own.
-std::vector<Meaning> meanings_of(Panel panel) {
+std::vector<Meaning> of_panel(Meanings&& all, Panel panel) {
   switch (panel) {
-    case Panel::steps:
-      return {{Tone::gemm, Pattern::solid, "GEMM"},
-              {Tone::attention, Pattern::solid, "attention"},
-              {Tone::elementwise, Pattern::solid, "elementwise"},
-              {Tone::head, Pattern::solid, "head"},
-              {Tone::communication, Pattern::solid, "communication"},
-              {Tone::host, Pattern::solid, "host"}};
-    case Panel::batch:
-      return {{Tone::prefill, Pattern::solid, "prefill"},
-              {Tone::decode, Pattern::solid, "decode"},
-              {Tone::padding, Pattern::solid, "padding"}};
-    case Panel::blocks:
-      return {{Tone::free, Pattern::hollow, "free"},
-              {Tone::owner, Pattern::solid, "used"},
-              {Tone::wasted, Pattern::hatch, "never used"},
-              {Tone::cached, Pattern::diagonal, "cached"},
-              {Tone::owner, Pattern::framed, "shared"}};
+    case Panel::steps: return std::move(all.steps);
+    case Panel::batch: return std::move(all.batch);
+    case Panel::blocks: return std::move(all.blocks);
     default: return {};
   }
 }
@@ -73,7 +56,8 @@ Frame Screen::frame_of(std::size_t trace) const {
   frame.step = side.step;
   frame.trace = static_cast<std::uint8_t>(trace);
   frame.style = &style_;
-  frame.budget = 6000 / static_cast<std::int32_t>(app_.sides.size());
+  frame.bars = &side.bars;
+  frame.budget = kBudget / static_cast<std::int32_t>(app_.sides.size());
   return frame;
 }
 
@@ -87,20 +71,16 @@ Picture Screen::picture_of(Panel panel, std::size_t trace, Box box) {
       options.view = app_.lanes;
       options.order = side.order;
       options.scroll = scroll;
-      if (app_.reveal && side.selected >= 0) {
-        const float top = lane_top(frame, options, side.selected);
-        if (top >= 0 && (top < scroll || top + 2 * style_.em > scroll + box.height()))
-          scroll = std::max(0.0F, top - box.height() / 2);
+      const std::vector<Moment::Seated>& seated = side.moment().seated;
+      const std::int32_t wanted = side.selected >= 0 || seated.empty() ? side.selected : seated.front().request;
+      if (app_.reveal && wanted >= 0) {
+        const float top = lane_top(frame, options, wanted);
+        // The selected one in the middle, else the first of all that run at the top.
+        const float above = side.selected >= 0 ? box.height() / 2 : 0;
+        if (top >= 0 && (top < scroll || top + 2 * style_.em > scroll + box.height())) scroll = std::max(0.0F, top - above);
         options.scroll = scroll;
       }
-      Picture picture = lanes(frame, box, options);
-      const float most = std::max(0.0F, picture.content_height - box.height());
-      if (scroll < 0 || scroll > most) {
-        scroll = std::clamp(scroll, 0.0F, most);
-        options.scroll = scroll;
-        picture = lanes(frame, box, options);
-      }
-      return picture;
+      return lanes(frame, box, options);
     }
     case Panel::steps: {
       TimeNs longest = 0;
@@ -115,10 +95,10 @@ Picture Screen::picture_of(Panel panel, std::size_t trace, Box box) {
     case Panel::counters: return counters(frame, box);
     case Panel::blocks: return block_map(frame, box, side.moment());
     case Panel::table: return block_table(frame, box, side.moment(), scroll);
-    case Panel::prefix: return prefix_cache(frame, box, side.moment(), side.tree);
+    case Panel::prefix: return prefix_cache(frame, box, side.moment(), side.tree, scroll);
     case Panel::latency: {
-      std::vector<Latency> all;
-      for (const auto& each : app_.sides) all.push_back(each->latency);
+      std::vector<const Latency*> all;
+      for (const auto& each : app_.sides) all.push_back(&each->latency);
       return latency_cdf(style_, box, all, app_.statistic, app_.slo);
     }
     case Panel::why: return why(frame, box, side.sentences, scroll);
@@ -134,7 +114,6 @@ Picture Screen::picture_of(Panel panel, std::size_t trace, Box box) {
       Picture picture = verdicts(style_, box, names, rows);
       const float content = picture.content_height;
       if (content > box.height()) {
-        scroll = std::clamp(scroll, 0.0F, content - box.height());
         picture = verdicts(style_, {box.x0, box.y0 - scroll, box.x1, box.y0 - scroll + content}, names, rows);
         picture.box = box;
         picture.content_height = content;
@@ -166,7 +145,7 @@ void Screen::panel(Panel panel, std::size_t trace, Box box) {
   const bool several = app_.sides.size() > 1;
   const bool of_trace = panel != Panel::latency && panel != Panel::compare;
   std::string title = info.title;
-  if (several && of_trace) title += ": " + app_.sides[trace]->name;
+  if (several && of_trace) title += (title.back() == '?' ? " " : ": ") + app_.sides[trace]->name;
   const std::string right = at_right_of(app_, *app_.sides[trace], panel);
   const float right_width = right.empty() ? 0 : style_.width(right) + 2 * pad;
   const float text_y = std::round(box.y0 + (header - style_.em) / 2);
@@ -175,24 +154,29 @@ void Screen::panel(Panel panel, std::size_t trace, Box box) {
   if (style_.width(title) + right_width + 3 * pad <= box.width()) {
     list.AddText({box.x1 - right_width + pad, text_y}, packed(rgb_of(app_.theme, Tone::dim)), right.c_str());
   }
-  // As much of the legend as there is room for.
+  // The legend, where there is room for all of it; else it stands in the status line.
   const float swatch = std::round(style_.em * 0.7F);
   float legend_x = box.x0 + 3 * pad + style_.width(title) + style_.em;
   Picture meanings;
   meanings.box = {box.x0, box.y0, box.x1 - right_width - pad, box.y0 + header};
-  for (const Meaning& meaning : meanings_of(panel)) {
-    const float wide = swatch + pad + style_.width(meaning.name) + style_.em * 0.8F;
-    if (legend_x + wide > meanings.box.x1) break;
+  for (const Meaning& meaning : of_panel(meanings_of(models()), panel)) {
     Rect sample;
     const float top = std::round(box.y0 + (header - swatch) / 2);
     sample.box = {legend_x, top, legend_x + swatch, top + swatch};
     sample.tone = meaning.tone;
     sample.pattern = meaning.pattern;
+    sample.strength = meaning.strength;
     meanings.rects.push_back(sample);
-    meanings.labels.push_back({legend_x + swatch + pad, text_y, meaning.name, Tone::dim});
-    legend_x += wide;
+    meanings.labels.push_back({legend_x + swatch + pad, text_y, meaning.text, Tone::dim});
+    legend_x += swatch + pad + style_.width(meaning.text) + style_.em * 0.8F;
   }
-  paint(list, meanings, app_.theme, style_);
+  if (legend_x <= meanings.box.x1) {
+    paint(list, meanings, app_.theme, style_);
+  } else if (!meanings.rects.empty()) {
+    unexplained_.insert(panel);
+  }
+  const bool chosen = app_.chosen == panel && (trace == app_.active || !of_trace);
+  if (std::find(panels_.begin(), panels_.end(), panel) == panels_.end()) panels_.push_back(panel);
   ImGui::SetCursorScreenPos({box.x0, box.y0});
   ImGui::InvisibleButton("title", {box.width(), header});
   if (ImGui::IsItemHovered()) {
@@ -213,6 +197,13 @@ void Screen::panel(Panel panel, std::size_t trace, Box box) {
       const bool list_panel = panel == Panel::why || panel == Panel::table || panel == Panel::compare;
       if (list_panel) content_box.x1 -= std::round(10 * app_.scale);
       Picture picture = picture_of(panel, trace, content_box);
+      // Scrolled too far: by a key, or because what is shown has become less.
+      float& scroll = app_.sides[trace]->scroll[static_cast<std::size_t>(panel)];
+      const float most = std::max(0.0F, picture.content_height - content_box.height());
+      if (scroll < 0 || scroll > most) {
+        scroll = std::clamp(scroll, 0.0F, most);
+        picture = picture_of(panel, trace, content_box);
+      }
       paint(list, picture, app_.theme, style_);
       const float content = picture.content_height;
       drawn_.push_back({panel, trace, std::move(picture)});
@@ -221,8 +212,9 @@ void Screen::panel(Panel panel, std::size_t trace, Box box) {
       if (info.timeline) overlay(trace, inner);
     }
   }
-  if (is_highlighted(panel)) {
-    const float thick = 2 * std::round(app_.scale);
+  if (chosen && explain_) explain(info, {box.x0, box.y0 + header, box.x1, box.y1});
+  if (is_highlighted(panel) || chosen) {
+    const float thick = (chosen ? 1.0F : 2.0F) * std::round(app_.scale);
     const std::uint32_t color = packed(rgb_of(app_.theme, Tone::highlight));
     list.AddRectFilled({box.x0, box.y0}, {box.x1, box.y0 + thick}, color);
     list.AddRectFilled({box.x0, box.y1 - thick}, {box.x1, box.y1}, color);
@@ -230,6 +222,25 @@ void Screen::panel(Panel panel, std::size_t trace, Box box) {
     list.AddRectFilled({box.x1 - thick, box.y0}, {box.x1, box.y1}, color);
   }
   ImGui::PopID();
+}
+
+void Screen::choose_panel(int by) {
+  if (panels_.empty()) return;
+  const auto count = std::ssize(panels_);
+  const auto found = app_.chosen ? std::find(panels_.begin(), panels_.end(), *app_.chosen) : panels_.end();
+  const auto at = found == panels_.end() ? (by > 0 ? 0 : count - 1) : (found - panels_.begin() + by + count) % count;
+  app_.chosen = panels_[static_cast<std::size_t>(at)];
+  explain_ = true;
+}
+
+// What its tip says, for those without a mouse.
+void Screen::explain(const PanelInfo& info, Box box) const {
+  ImGui::SetNextWindowPos({box.x0 + style_.em, box.y0 + style_.em * 0.5F});
+  ImGui::BeginTooltip();
+  ImGui::PushTextWrapPos(std::max(style_.em * 16, width_ - box.x0 - 3 * style_.em));
+  ImGui::TextUnformatted(info.explains);
+  ImGui::PopTextWrapPos();
+  ImGui::EndTooltip();
 }
 
 // The marked range over a panel that has the common axis.
@@ -383,12 +394,20 @@ void Screen::details(Box box) {
   std::string text;
   if (side.selected >= 0) text = request_in_words(*side.model, side.selected);
   if (has_range(app_)) {
-    const auto [from, to] = range_of(app_, side);
-    text += (text.empty() ? "" : "\n\n") + range_in_words(sum(*side.model, from, to));
+    text += (text.empty() ? "" : "\n\n") + range_words();
   }
   if (text.empty()) text = "Click a request, or drag over a time.";
   ImGui::SetCursorScreenPos({box.x0, box.y0});
   ImGui::BeginChild("details", {box.width(), box.height()});
+  // By keys through the application, by the wheel through Dear ImGui.
+  float& scroll = app_.side().scroll[static_cast<std::size_t>(Panel::details)];
+  if (scroll != details_scroll_) {
+    scroll = std::clamp(scroll, 0.0F, ImGui::GetScrollMaxY());
+    ImGui::SetScrollY(scroll);
+  } else {
+    scroll = ImGui::GetScrollY();
+  }
+  details_scroll_ = scroll;
   ImGui::PushTextWrapPos(0);
   ImGui::TextUnformatted(text.c_str());
   ImGui::PopTextWrapPos();
@@ -429,12 +448,9 @@ void Screen::what_if(Box box) {
     remember(knobs()[i].label);
     ImGui::PopID();
   }
-  if (button("Keep this run beside", "The next runs are compared with it")) apply(app_, Command::pin);
+  if (button("Keep this run beside", "The next runs are compared with it (Shift+I)")) apply(app_, Command::pin);
   ImGui::SameLine();
-  if (button("As it was", "All sliders back")) {
-    side.varied.fill("");
-    turn_knob(app_, 0, "");
-  }
+  if (button("As it was", "All sliders back (Backspace)")) turn_knobs_back(app_);
   if (app_.what_if && app_.what_if->busy()) {
     ImGui::SameLine();
     ImGui::TextUnformatted("simulating ...");

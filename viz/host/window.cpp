@@ -23,10 +23,11 @@ struct Named {
   const char* name;
 };
 constexpr Named kNamed[] = {
-    {GLFW_KEY_LEFT, "Left"},   {GLFW_KEY_RIGHT, "Right"},    {GLFW_KEY_UP, "Up"},          {GLFW_KEY_DOWN, "Down"},
-    {GLFW_KEY_HOME, "Home"},   {GLFW_KEY_END, "End"},        {GLFW_KEY_PAGE_UP, "PageUp"}, {GLFW_KEY_PAGE_DOWN, "PageDown"},
-    {GLFW_KEY_ENTER, "Enter"}, {GLFW_KEY_KP_ENTER, "Enter"}, {GLFW_KEY_ESCAPE, "Escape"},  {GLFW_KEY_TAB, "Tab"},
-    {GLFW_KEY_F1, "F1"},
+    {GLFW_KEY_LEFT, "Left"},      {GLFW_KEY_RIGHT, "Right"},         {GLFW_KEY_UP, "Up"},
+    {GLFW_KEY_DOWN, "Down"},      {GLFW_KEY_HOME, "Home"},           {GLFW_KEY_END, "End"},
+    {GLFW_KEY_PAGE_UP, "PageUp"}, {GLFW_KEY_PAGE_DOWN, "PageDown"},  {GLFW_KEY_ENTER, "Enter"},
+    {GLFW_KEY_KP_ENTER, "Enter"}, {GLFW_KEY_ESCAPE, "Escape"},       {GLFW_KEY_TAB, "Tab"},
+    {GLFW_KEY_F1, "F1"},          {GLFW_KEY_BACKSPACE, "Backspace"},
 };
 
 std::string last_error;  // of GLFW
@@ -72,43 +73,109 @@ struct Glfw {
   }
 };
 
+// A window with OpenGL and Dear ImGui in it. Throws InputError where there can be none.
+class Window {
+ public:
+  Window(int width, int height, const std::string& title) {
+    glfwWindowHint(GLFW_CONTEXT_VERSION_MAJOR, 3);
+    glfwWindowHint(GLFW_CONTEXT_VERSION_MINOR, 3);
+    glfwWindowHint(GLFW_OPENGL_PROFILE, GLFW_OPENGL_CORE_PROFILE);
+    glfwWindowHint(GLFW_OPENGL_FORWARD_COMPAT, 1);
+    window_ = glfwCreateWindow(width, height, title.c_str(), nullptr, nullptr);
+    if (window_ == nullptr) Glfw::fail();
+    glfwMakeContextCurrent(window_);
+    glfwSwapInterval(1);
+    IMGUI_CHECKVERSION();
+    ImGui::CreateContext();
+    ImGui::GetIO().IniFilename = nullptr;
+    ImGui_ImplGlfw_InitForOpenGL(window_, true);
+    ImGui_ImplOpenGL3_Init("#version 330 core");
+  }
+  ~Window() {
+    ImGui_ImplOpenGL3_Shutdown();
+    ImGui_ImplGlfw_Shutdown();
+    ImGui::DestroyContext();
+    glfwDestroyWindow(window_);
+  }
+  Window(const Window&) = delete;
+  Window& operator=(const Window&) = delete;
+
+  GLFWwindow* get() const { return window_; }
+  bool wants_to_close() const { return glfwWindowShouldClose(window_) != 0; }
+  // The screen's own.
+  float scale() const {
+    float across = 1, down = 1;
+    glfwGetWindowContentScale(window_, &across, &down);
+    return std::clamp(std::round(across * 4) / 4, 1.0F, 3.0F);
+  }
+  void begin_frame(float font_scale) {
+    if (font_scale_ != font_scale) {
+      font_scale_ = font_scale;
+      load_font(font_scale);
+      ImGui_ImplOpenGL3_DestroyFontsTexture();
+      ImGui_ImplOpenGL3_CreateFontsTexture();
+    }
+    ImGui_ImplOpenGL3_NewFrame();
+    ImGui_ImplGlfw_NewFrame();
+    ImGui::NewFrame();
+  }
+  // On `ground`, 0xRRGGBB.
+  void end_frame(std::uint32_t ground) {
+    ImGui::Render();
+    glfwGetFramebufferSize(window_, &pixels_across, &pixels_down);
+    glViewport(0, 0, pixels_across, pixels_down);
+    glClearColor(static_cast<float>((ground >> 16) & 255) / 255, static_cast<float>((ground >> 8) & 255) / 255,
+                 static_cast<float>(ground & 255) / 255, 1);
+    glClear(GL_COLOR_BUFFER_BIT);
+    ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
+    glfwSwapBuffers(window_);
+  }
+  int pixels_across = 0, pixels_down = 0;  // of the latest frame
+
+ private:
+  GLFWwindow* window_ = nullptr;
+  float font_scale_ = 0;
+};
+
 }  // namespace
+
+void show_message(const std::string& title, const std::string& text) {
+  const Glfw glfw;
+  Window window(720, 200, title);
+  glfwSetKeyCallback(window.get(), [](GLFWwindow* of, int key, int, int action, int mods) {
+    const bool quits = key == GLFW_KEY_ESCAPE || key == GLFW_KEY_ENTER || (key == GLFW_KEY_Q && (mods & GLFW_MOD_CONTROL) != 0);
+    if (quits && action == GLFW_PRESS) glfwSetWindowShouldClose(of, 1);
+  });
+  while (!window.wants_to_close()) {
+    glfwWaitEventsTimeout(0.1);
+    window.begin_frame(window.scale());
+    ImGui::SetNextWindowPos({0, 0});
+    ImGui::SetNextWindowSize(ImGui::GetIO().DisplaySize);
+    ImGui::Begin("message", nullptr, ImGuiWindowFlags_NoDecoration | ImGuiWindowFlags_NoMove);
+    ImGui::TextWrapped("%s", text.c_str());
+    ImGui::Spacing();
+    if (ImGui::Button("Close (Escape)")) glfwSetWindowShouldClose(window.get(), 1);
+    ImGui::End();
+    window.end_frame(rgb_of(Theme::dark, Tone::ground));
+  }
+}
 
 void run_window(App& app, const WindowOptions& options) {
   const Glfw glfw;
   Settings settings;
   if (options.remember) settings = load_settings(app.message);
   apply_settings(settings, app);
-  glfwWindowHint(GLFW_CONTEXT_VERSION_MAJOR, 3);
-  glfwWindowHint(GLFW_CONTEXT_VERSION_MINOR, 3);
-  glfwWindowHint(GLFW_OPENGL_PROFILE, GLFW_OPENGL_CORE_PROFILE);
-  glfwWindowHint(GLFW_OPENGL_FORWARD_COMPAT, 1);
-  const int width = options.width > 0 ? options.width : settings.width,
-            height = options.height > 0 ? options.height : settings.height;
-  GLFWwindow* window = glfwCreateWindow(width, height, options.title.c_str(), nullptr, nullptr);
-  if (window == nullptr) Glfw::fail();
-  glfwMakeContextCurrent(window);
-  glfwSwapInterval(1);
-
-  IMGUI_CHECKVERSION();
-  ImGui::CreateContext();
-  ImGui::GetIO().IniFilename = nullptr;
+  Window window(options.width > 0 ? options.width : settings.width, options.height > 0 ? options.height : settings.height,
+                options.title);
   Screen screen(app);
-  glfwSetWindowUserPointer(window, &screen);
-  ImGui_ImplGlfw_InitForOpenGL(window, true);
-  ImGui_ImplOpenGL3_Init("#version 330 core");
-  glfwSetKeyCallback(window, on_key);
-  glfwSetCharCallback(window, on_character);
-  if (!app.scale_chosen && settings.scale == 0) {
-    float across = 1, down = 1;
-    glfwGetWindowContentScale(window, &across, &down);
-    app.scale = std::clamp(std::round(across * 4) / 4, 1.0F, 3.0F);
-  }
+  glfwSetWindowUserPointer(window.get(), &screen);
+  glfwSetKeyCallback(window.get(), on_key);
+  glfwSetCharCallback(window.get(), on_character);
+  if (!app.scale_chosen && settings.scale == 0) app.scale = window.scale();
 
-  float font_scale = 0;
   double before = glfwGetTime();
   int still = 0;  // frames in which nothing happened
-  while (glfwWindowShouldClose(window) == 0 && !app.quit) {
+  while (!window.wants_to_close() && !app.quit) {
     // A screen that shows the same for a while need not be drawn sixty times a second; a few frames let tips appear.
     const bool busy = app.playing || (app.what_if && app.what_if->busy()) || still < 30;
     busy ? glfwPollEvents() : glfwWaitEventsTimeout(0.1);
@@ -119,29 +186,14 @@ void run_window(App& app, const WindowOptions& options) {
     const bool touched = io.MouseDelta.x != 0 || io.MouseDelta.y != 0 || io.MouseWheel != 0 || ImGui::IsAnyItemActive();
     still = changed || touched || io.InputQueueCharacters.Size > 0 ? 0 : still + 1;
 
-    if (font_scale != app.scale) {
-      font_scale = app.scale;
-      load_font(app.scale);
-      ImGui_ImplOpenGL3_DestroyFontsTexture();
-      ImGui_ImplOpenGL3_CreateFontsTexture();
-    }
-    ImGui_ImplOpenGL3_NewFrame();
-    ImGui_ImplGlfw_NewFrame();
-    ImGui::NewFrame();
+    window.begin_frame(app.scale);
     screen.draw(io.DisplaySize.x, io.DisplaySize.y);
-    ImGui::Render();
-    int pixels_across = 0, pixels_down = 0;
-    glfwGetFramebufferSize(window, &pixels_across, &pixels_down);
     const std::uint32_t ground = rgb_of(app.theme, Tone::ground);
-    glViewport(0, 0, pixels_across, pixels_down);
-    glClearColor(static_cast<float>((ground >> 16) & 255) / 255, static_cast<float>((ground >> 8) & 255) / 255,
-                 static_cast<float>(ground & 255) / 255, 1);
-    glClear(GL_COLOR_BUFFER_BIT);
-    ImGui_ImplOpenGL3_RenderDrawData(ImGui::GetDrawData());
-    glfwSwapBuffers(window);
+    window.end_frame(ground);
     if (!app.picture_wanted.empty()) {
       try {
-        write_png(app.picture_wanted, rasterize(*ImGui::GetDrawData(), pixels_across, pixels_down, packed(ground)));
+        write_png(app.picture_wanted,
+                  rasterize(*ImGui::GetDrawData(), window.pixels_across, window.pixels_down, packed(ground)));
       } catch (const InputError& error) {
         app.message = error.what();
       }
@@ -150,14 +202,10 @@ void run_window(App& app, const WindowOptions& options) {
   }
 
   if (options.remember) {
-    int left_width = 0, left_height = 0;
-    glfwGetWindowSize(window, &left_width, &left_height);
-    save_settings(settings_of(app, left_width, left_height));
+    int width = 0, height = 0;
+    glfwGetWindowSize(window.get(), &width, &height);
+    save_settings(settings_of(app, width, height));
   }
-  ImGui_ImplOpenGL3_Shutdown();
-  ImGui_ImplGlfw_Shutdown();
-  ImGui::DestroyContext();
-  glfwDestroyWindow(window);
 }
 
 }  // namespace tokenyard::viz

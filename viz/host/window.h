@@ -15,5 +15,7 @@ struct WindowOptions {
 
 // Until it is closed. Throws InputError where no window can be opened, saying how to do without.
 void run_window(App& app, const WindowOptions& options);
+// A text, until it is closed; likewise.
+void show_message(const std::string& title, const std::string& text);
 
 }  // namespace tokenyard::viz

@@ -55,6 +55,9 @@ const Moment& Seeker::seek(std::int32_t step) {
   return moment_;
 }
 
+// A pool is larger than the caches near a core, and blocks are handed out in no order: their fetches run ahead.
+void Seeker::fetch(BlockId id) const { __builtin_prefetch(&moment_.blocks[static_cast<std::size_t>(id)], 1); }
+
 void Seeker::take(std::vector<BlockId>& table, std::int32_t request, BlockId id) {
   Block& block = moment_.blocks[static_cast<std::size_t>(id)];
   if (block.findable) {
@@ -102,6 +105,7 @@ void Seeker::replay(std::uint64_t to) {
       case BlockOp::admit: {
         std::vector<BlockId>& table = moment_.seated.emplace_back(Moment::Seated{first, {}}).table;
         const std::int32_t hits = log[word + 2];
+        for_ids(log, word + 3, [&](BlockId id) { fetch(id); });
         word = for_ids(log, word + 3, [&](BlockId id) {
           if (static_cast<std::int32_t>(table.size()) >= hits) return take(table, first, id);
           Block& block = moment_.blocks[static_cast<std::size_t>(id)];
@@ -117,6 +121,7 @@ void Seeker::replay(std::uint64_t to) {
       }
       case BlockOp::grow: {
         std::vector<BlockId>& table = seat(first)->table;
+        for_ids(log, word + 2, [&](BlockId id) { fetch(id); });
         word = for_ids(log, word + 2, [&](BlockId id) { take(table, first, id); });
         break;
       }
@@ -129,6 +134,7 @@ void Seeker::replay(std::uint64_t to) {
       }
       case BlockOp::leave: {
         const auto seated = seat(first);
+        for (const BlockId id : seated->table) fetch(id);
         for (const BlockId id : seated->table) give_back(id);
         moment_.seated.erase(seated);
         word += 2;

@@ -60,6 +60,7 @@ class Seeker {
   friend class ModelBuilder;
   void reset();
   void replay(std::uint64_t to);
+  void fetch(BlockId id) const;
   void take(std::vector<BlockId>& table, std::int32_t request, BlockId id);
   void give_back(BlockId id);
 

@@ -22,6 +22,7 @@ double Latency::goodput() const { return joined == 0 ? 0 : static_cast<double>(g
 Latency latency_of(const TraceModel& model, const Slo& slo) {
   Latency out;
   out.itl = model.itl();
+  out.objectives = slo.any();
   for (const Request& request : model.requests()) {
     ++out.joined;
     const std::optional<RequestLatency> latency = latency_of(request);
@@ -67,7 +68,7 @@ RangeSum sum(const TraceModel& model, TimeNs from, TimeNs to) {
   out.end_step = std::max(out.first_step, first_from(to));
   for (std::int32_t i = out.first_step; i < out.end_step; ++i) {
     const Step& s = model.step(i);
-    out.busy += s.duration;
+    out.busy += std::min(s.duration, to - s.start);
     out.parts.gemm += s.parts.gemm;
     out.parts.attention += s.parts.attention;
     out.parts.elementwise += s.parts.elementwise;
@@ -80,6 +81,11 @@ RangeSum sum(const TraceModel& model, TimeNs from, TimeNs to) {
     out.rows += s.rows();
     out.hit_tokens += s.hit_tokens;
     out.longest_step = std::max(out.longest_step, s.duration);
+  }
+  // And of the step that runs at its begin.
+  if (out.first_step > 0) {
+    const Step& s = model.step(out.first_step - 1);
+    out.busy += std::clamp<TimeNs>(s.start + s.duration - from, 0, std::max<TimeNs>(0, to - from));
   }
   for (int mark = 0; mark < kMarks; ++mark) {
     const auto times = model.times(static_cast<Mark>(mark));
@@ -127,8 +133,9 @@ Verdict verdict_of(const TraceModel& model, const Latency& latency) {
   v.ttft_p99 = latency.ttft.percentile(99);
   v.tpot_p50 = latency.tpot.percentile(50);
   v.tpot_p99 = latency.tpot.percentile(99);
+  v.itl_p99 = latency.itl.percentile(99);
   v.e2el_p99 = latency.e2el.percentile(99);
-  v.goodput = latency.goodput();
+  if (latency.objectives) v.goodput = latency.goodput();
   v.preemptions = std::ssize(model.times(Mark::preempted));
   v.hit_rate = asked == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(asked);
   v.wasted_kv = slots == 0 ? 0 : wasted / slots;
@@ -141,20 +148,22 @@ std::vector<VerdictRow> compare(std::span<const Verdict> verdicts) {
     enum { time, count, rate, share } unit;
     int wanted;  // 1: more is better, -1: less
     double (*value)(const Verdict&);
+    bool rare = false;  // left out where it is zero throughout
   };
   static const Kind kinds[] = {
       {"makespan", Kind::time, -1, [](const Verdict& v) { return static_cast<double>(v.makespan); }},
       {"output tokens/s", Kind::rate, 1, [](const Verdict& v) { return v.tokens_per_s; }},
       {"requests/s", Kind::rate, 1, [](const Verdict& v) { return v.requests_per_s; }},
       {"completed", Kind::count, 1, [](const Verdict& v) { return static_cast<double>(v.completed); }},
-      {"refused", Kind::count, -1, [](const Verdict& v) { return static_cast<double>(v.refused); }},
-      {"failed", Kind::count, -1, [](const Verdict& v) { return static_cast<double>(v.failed); }},
-      {"cancelled", Kind::count, 0, [](const Verdict& v) { return static_cast<double>(v.cancelled); }},
-      {"goodput", Kind::share, 1, [](const Verdict& v) { return v.goodput; }},
+      {"refused", Kind::count, -1, [](const Verdict& v) { return static_cast<double>(v.refused); }, true},
+      {"failed", Kind::count, -1, [](const Verdict& v) { return static_cast<double>(v.failed); }, true},
+      {"cancelled", Kind::count, 0, [](const Verdict& v) { return static_cast<double>(v.cancelled); }, true},
+      {"goodput", Kind::share, 1, [](const Verdict& v) { return v.goodput.value_or(0); }},
       {"TTFT P50", Kind::time, -1, [](const Verdict& v) { return v.ttft_p50; }},
       {"TTFT P99", Kind::time, -1, [](const Verdict& v) { return v.ttft_p99; }},
       {"TPOT P50", Kind::time, -1, [](const Verdict& v) { return v.tpot_p50; }},
       {"TPOT P99", Kind::time, -1, [](const Verdict& v) { return v.tpot_p99; }},
+      {"ITL P99", Kind::time, -1, [](const Verdict& v) { return v.itl_p99; }},
       {"E2EL P99", Kind::time, -1, [](const Verdict& v) { return v.e2el_p99; }},
       {"preemptions", Kind::count, -1, [](const Verdict& v) { return static_cast<double>(v.preemptions); }},
       {"prefix hits", Kind::share, 1, [](const Verdict& v) { return v.hit_rate; }},
@@ -164,26 +173,33 @@ std::vector<VerdictRow> compare(std::span<const Verdict> verdicts) {
   for (const Kind& kind : kinds) {
     VerdictRow row;
     row.name = kind.name;
+    const auto nothing = [&](const Verdict& v) { return kind.value(v) == 0; };
+    if (kind.rare && std::all_of(verdicts.begin(), verdicts.end(), nothing)) continue;
+    if (row.name == "goodput" && !verdicts.front().goodput) continue;
     for (const Verdict& v : verdicts) {
       const double value = kind.value(v);
       const double base = kind.value(verdicts.front());
       switch (kind.unit) {
-        case Kind::time: row.values.push_back(short_time(value)); break;
+        // No time at all: no request has ended, or all tokens of an answer came at once.
+        case Kind::time: row.values.push_back(value == 0 ? "-" : short_time(value)); break;
         case Kind::count: row.values.push_back(fmt::format("{:.0f}", value)); break;
-        case Kind::rate: row.values.push_back(fmt::format("{:.2f}", value)); break;
+        case Kind::rate: row.values.push_back(fmt::format("{:.{}f}", value, value < 100 ? 2 : 0)); break;
         case Kind::share: row.values.push_back(fmt::format("{:.1f} %", 100 * value)); break;
       }
       const bool itself = row.values.size() == 1;
+      const bool comparable = !itself && (kind.unit != Kind::time || (value > 0 && base > 0));
       std::string change;
       if (!itself && kind.unit == Kind::share) change = fmt::format("{:+.1f} points", 100 * (value - base));
       if (!itself && kind.unit == Kind::count) change = fmt::format("{:+.0f}", value - base);
-      if (!itself && (kind.unit == Kind::time || kind.unit == Kind::rate) && base > 0) {
+      if (!itself && (kind.unit == Kind::time || kind.unit == Kind::rate) && comparable && base > 0) {
         const double percent = 100 * (value / base - 1);
         change = std::abs(percent) < 99.95 ? fmt::format("{:+.1f} %", percent) : fmt::format("{:+.0f} %", percent);
       }
-      row.changes.push_back(change);
       // A change too small to be written is none.
-      const bool equal = itself || value == base || (!change.empty() && change.find_first_of("123456789") == std::string::npos);
+      if (change.find_first_of("123456789") == std::string::npos) change.clear();
+      const bool equal =
+          !comparable || value == base || (change.empty() && base > 0) || (change.empty() && kind.unit != Kind::rate);
+      row.changes.push_back(change);
       row.better.push_back(equal ? 0 : value > base ? kind.wanted : -kind.wanted);
     }
     rows.push_back(std::move(row));

@@ -21,7 +21,8 @@ struct Latency {
   // Percentiles 0, 0.5, 1 ... 100 of ttft, tpot, itl and e2el, for drawing; nanoseconds.
   static constexpr int kCurve = 201;
   std::array<std::array<double, kCurve>, 4> curves{};
-  double goodput() const;  // share of all that joined, 0 .. 1
+  bool objectives = false;  // there are any
+  double goodput() const;   // share of all that joined, 0 .. 1
 };
 Latency latency_of(const TraceModel& model, const Slo& slo);
 
@@ -29,7 +30,7 @@ std::optional<TimeNs> ttft_of(const Request& request);
 std::optional<TimeNs> tpot_of(const Request& request);  // with two tokens or more
 std::optional<TimeNs> e2el_of(const Request& request);
 
-// Sums over the steps that begin in [from, to) and what fell in that time.
+// Sums over the steps that begin in [from, to) and what fell in that time. `busy` is of the time itself: how long steps ran.
 struct RangeSum {
   TimeNs from = 0;
   TimeNs to = 0;
@@ -54,8 +55,8 @@ struct Verdict {
   TimeNs makespan = 0;      // from the first arrival to the end of the last step
   double tokens_per_s = 0;  // output of completed requests
   double requests_per_s = 0;
-  double ttft_p50 = 0, ttft_p99 = 0, tpot_p50 = 0, tpot_p99 = 0, e2el_p99 = 0;  // nanoseconds
-  double goodput = 0;                                                           // share, 0 .. 1
+  double ttft_p50 = 0, ttft_p99 = 0, tpot_p50 = 0, tpot_p99 = 0, itl_p99 = 0, e2el_p99 = 0;  // nanoseconds
+  std::optional<double> goodput;                                                             // share, 0 .. 1
   std::int64_t completed = 0, refused = 0, failed = 0, cancelled = 0, preemptions = 0;
   double hit_rate = 0;   // of first admissions' prompt tokens, 0 .. 1
   double wasted_kv = 0;  // token slots held and never used or too small to use, over time inside steps, 0 .. 1
@@ -66,9 +67,10 @@ Verdict verdict_of(const TraceModel& model, const Latency& latency);
 struct VerdictRow {
   std::string name;
   std::vector<std::string> values;   // one a trace
-  std::vector<std::string> changes;  // "+12.3 %" against the first trace; empty for the first, and where there is none
+  std::vector<std::string> changes;  // "+12.3 %" against the first trace; empty for the first, and where it is none
   std::vector<int> better;           // 1, -1, 0: better, worse, neither
 };
+// What happened in none of them, such as a refusal, has no line.
 std::vector<VerdictRow> compare(std::span<const Verdict> verdicts);
 
 }  // namespace tokenyard::viz

@@ -1,10 +1,16 @@
 #include "viz/model/trace_file.h"
 
+#include <filesystem>
+
 #include "core/input_error.h"
 
 namespace tokenyard::viz {
 
-TraceFile::TraceFile(const std::string& path) : reader_(path), builder_(path) { builder_.on_header(reader_.header()); }
+TraceFile::TraceFile(const std::string& path) : reader_(path), builder_(path) {
+  std::error_code unknown;
+  if (const auto bytes = std::filesystem::file_size(path, unknown); !unknown) builder_.expect(bytes);
+  builder_.on_header(reader_.header());
+}
 
 bool TraceFile::read(std::int64_t records) {
   if (!error_.empty()) return false;

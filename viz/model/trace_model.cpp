@@ -86,6 +86,17 @@ StepSum TraceModel::sum_steps(std::int32_t first, std::int32_t end) const {
                         [&](std::size_t i) { return sum_of(steps_[i], static_cast<std::int32_t>(i)); });
 }
 
+void TraceModel::note_parts(const StepParts& p, TimeNs duration) {
+  unsigned bit = 1;
+  TimeNs left = duration;
+  for (const TimeNs part : {p.gemm, p.attention, p.elementwise, p.head, p.communication, p.host}) {
+    if (part > 0) parts_ |= static_cast<std::uint8_t>(bit);
+    left -= std::min(part, left);
+    bit <<= 1;
+  }
+  if (left > 0) parts_ |= static_cast<std::uint8_t>(bit);
+}
+
 std::int32_t TraceModel::step_at(TimeNs at) const {
   return static_cast<std::int32_t>(std::upper_bound(starts_.begin(), starts_.end(), at) - starts_.begin()) - 1;
 }
@@ -152,6 +163,8 @@ struct ModelBuilder::Work {
     std::vector<BlockId> unfindable, findable;
   };
   Outcome late;  // of the latest step, when it was not known yet
+  std::vector<std::pair<std::int32_t, std::int32_t>> published;
+  std::vector<BlockId> published_late;  // of requests that have ended
 
   Request& request(std::int32_t number) { return model->requests_[static_cast<std::size_t>(number)]; }
   Live& of(std::int32_t number) { return live[static_cast<std::size_t>(number)]; }
@@ -177,6 +190,23 @@ struct ModelBuilder::Work {
     out[count] = static_cast<std::int32_t>(out.size() - count - 1);
   }
 
+  // Blocks are taken and given back in no order, and a pool is larger than the caches near a core: what the step will touch is
+  // on its way while other things are done.
+  void fetch(const StepRecord& record) const {
+    const auto blocks = state->blocks();
+    const auto one = [&](BlockId id) {
+      if (id < 0 || id >= std::ssize(blocks)) return;  // nobody has checked it yet
+      __builtin_prefetch(&blocks[static_cast<std::size_t>(id)], 1);
+      seeker->fetch(id);
+    };
+    std::for_each(record.block_ids.begin(), record.block_ids.end(), one);
+    for (const StepRecord::Finish& f : record.finished) {
+      if (f.request < 0 || f.request >= model->num_requests()) continue;
+      const auto& table = state->request(f.request).blocks;
+      std::for_each(table.begin(), table.end(), one);
+    }
+  }
+
   void mark(const Event& event) {
     model->event_indices_[static_cast<std::size_t>(event.mark)].push_back(static_cast<std::int32_t>(model->events_.size()));
     model->events_.push_back(event);
@@ -198,6 +228,7 @@ struct ModelBuilder::Work {
     Request& r = request(number);
     close(r, at);
     r.spans.emplace_back(at, step, phase, computed);
+    model->phases_ |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(phase));
     ++model->num_spans_;
   }
 
@@ -450,6 +481,14 @@ void ModelBuilder::Work::deliver() {
 ModelBuilder::ModelBuilder(std::string name) : work_(std::make_unique<Work>()) { work_->model->name_ = std::move(name); }
 ModelBuilder::~ModelBuilder() = default;
 
+void ModelBuilder::expect(std::uint64_t bytes) {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 30, kBytesPerStep = 192, kBytesPerWord = 7;
+  const auto steps = static_cast<std::size_t>(std::min(bytes, kMost) / kBytesPerStep);
+  work_->model->steps_.reserve(steps);
+  work_->model->starts_.reserve(steps);
+  work_->model->log_.reserve(static_cast<std::size_t>(std::min(bytes, kMost) / kBytesPerWord));
+}
+
 const TraceModel& ModelBuilder::model() const { return *work_->model; }
 
 std::shared_ptr<const TraceModel> ModelBuilder::take() { return std::move(work_->model); }
@@ -510,20 +549,21 @@ void ModelBuilder::on_step(const StepRecord& record) {
   TraceState& s = *w.state;
   const auto findable = s.rules().findable;
 
+  w.fetch(record);
   // Everything is read off the state before the model changes: a record that does not fit leaves no trace in it.
   s.begin(record);
   w.running.assign(s.running().begin(), s.running().end());
   const MemoryUse memory = w.memory();
   const std::int32_t waiting = s.num_waiting();
   const std::int32_t used_blocks = s.num_usable() - s.num_free();
-  std::vector<std::pair<std::int32_t, std::int32_t>> published;
-  std::vector<BlockId> published_late;  // of requests that have ended
+  w.published.clear();
+  w.published_late.clear();
   if (findable == BlockRules::Findable::when_scheduled) {
     for (const TraceState::Row& row : s.rows()) {
       const TraceState::Request& r = s.request(row.request);
-      published.emplace_back(row.request, r.num_registered);
+      w.published.emplace_back(row.request, r.num_registered);
       for (std::int32_t i = w.of(row.request).registered; w.ended(row.request) && i < r.num_registered; ++i) {
-        published_late.push_back(r.blocks[static_cast<std::size_t>(i)]);
+        w.published_late.push_back(r.blocks[static_cast<std::size_t>(i)]);
       }
     }
   }
@@ -543,6 +583,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
   step.end = record.end;
   step.duration = record.duration;
   step.parts = record.parts;
+  m.note_parts(record.parts, record.duration);
   step.prefill_only = record.prefill_only;
   step.running = static_cast<std::int32_t>(w.running.size());
   step.waiting = waiting;
@@ -563,22 +604,22 @@ void ModelBuilder::on_step(const StepRecord& record) {
   w.log(BlockOp::step, {index});
   w.take_refusals(record, index);
   w.take_decisions(record, index);
-  for (const auto& [number, registered] : published) {
+  for (const auto& [number, registered] : w.published) {
     if (w.ended(number)) continue;
     std::int32_t& known = w.of(number).registered;
     if (registered > known) w.log(BlockOp::publish, {number, known, registered});
     known = std::max(known, registered);
   }
-  if (!published_late.empty()) {
+  if (!w.published_late.empty()) {
     w.log(BlockOp::findable, {});
-    w.log_ids(published_late);
+    w.log_ids(w.published_late);
   }
   step.log = m.log_.size();
   w.take_rows(record, index, step);
   w.take_tokens(record);
   w.seeker->replay(m.log_.size());
   step.cached_blocks = w.seeker->moment().cached_blocks;
-  if (m.log_.size() - w.last_keyframe > std::max<std::uint64_t>(1 << 14, 4 * static_cast<std::uint64_t>(s.blocks().size()))) {
+  if (m.log_.size() - w.last_keyframe > std::max<std::uint64_t>(1 << 14, 3 * static_cast<std::uint64_t>(s.blocks().size()))) {
     m.keyframes_.push_back(std::make_shared<TraceModel::Keyframe>(TraceModel::Keyframe{w.seeker->moment(), m.log_.size()}));
     w.last_keyframe = m.log_.size();
   }

@@ -176,6 +176,15 @@ class TraceModel {
   std::int64_t num_spans() const { return num_spans_; }
   std::int64_t num_rows() const { return num_rows_; }  // requests x steps they computed in
   std::int32_t most_rows() const { return most_rows_; }
+  // Whether any request was ever in that phase; whether any step has that part, in the order of StepParts, the last being what
+  // the parts leave over.
+  bool has(Phase phase) const { return (phases_ >> static_cast<unsigned>(phase) & 1u) != 0; }
+  bool has_part(int part) const { return (parts_ >> part & 1) != 0; }
+  // Whether blocks were ever kept for their contents, or found by them.
+  bool has_cache() const {
+    const StepSum all = sum_steps(0, num_steps());
+    return all.most_cached > 0 || all.hit_tokens > 0;
+  }
   std::int32_t usable_blocks() const { return tokenyard::usable_blocks(header_.engine); }
 
   // Of steps first .. end-1. O(log steps).
@@ -198,6 +207,7 @@ class TraceModel {
   friend class ModelBuilder;
   friend class Seeker;
   struct Keyframe;
+  void note_parts(const StepParts& parts, TimeNs duration);
 
   std::string name_;
   TraceHeader header_;
@@ -219,6 +229,7 @@ class TraceModel {
   std::int64_t num_spans_ = 0;
   std::int64_t num_rows_ = 0;
   std::int32_t most_rows_ = 0;
+  std::uint8_t phases_ = 0, parts_ = 0;  // bits
 
   std::vector<std::int32_t> log_;  // what happened to blocks; moment.cpp has its words
   std::vector<std::shared_ptr<const Keyframe>> keyframes_;
@@ -230,6 +241,8 @@ class ModelBuilder final : public TraceSink {
  public:
   explicit ModelBuilder(std::string name);
   ~ModelBuilder() override;
+  // The records to come are a file of about so many bytes: room is made at once, as many traces need it.
+  void expect(std::uint64_t bytes);
   void on_header(const TraceHeader&) override;
   void on_join(const JoinRecord&) override;
   void on_step(const StepRecord&) override;

@@ -121,8 +121,9 @@ std::vector<Sentence> explain(const TraceModel& model, const Moment& moment) {
 
 std::string request_in_words(const TraceModel& model, std::int32_t request) {
   const Request& r = model.request(request);
-  std::string out = fmt::format("{}: {}\n{}, {} made of at most {}\nsent {}", r.id, life_of(r), count(r.prompt, "prompt token"),
-                                count(r.output, "token"), r.max_tokens, time_in_words(r.arrival));
+  std::string out =
+      fmt::format("{}: {}\n{}, {} made of at most {}\nsent {}", r.id, life_of(r), count(r.prompt, "prompt token"),
+                  count(r.output, "token"), r.max_tokens, r.arrival == 0 ? "at 0 s" : "at " + time_in_words(r.arrival));
   if (r.cached > 0) out += fmt::format("\n{} found in the prefix cache", count(r.cached, "token"));
   if (r.preemptions > 0) out += "\npreempted " + count(r.preemptions, "time");
   if (const auto ttft = ttft_of(r)) out += "\nTTFT " + short_time(static_cast<double>(*ttft));

@@ -106,7 +106,7 @@ void Axis::pan(double pixels, Place least, Place most) {
 std::string place_in_words(Align align, Place place) {
   if (align == Align::step) return "step " + grouped(place / kStep);
   if (align == Align::work) return grouped(place / kToken) + (place / kToken == 1 ? " token" : " tokens");
-  return time_in_words(place);
+  return place == 0 ? "0 s" : time_in_words(place);
 }
 
 std::vector<Tick> ticks(const Axis& axis, Align align, float min_pixels) {

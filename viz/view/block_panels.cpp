@@ -41,23 +41,61 @@ Grid grid_of(Box box, std::int32_t blocks, std::int32_t most_cells, float least_
   }
 }
 
-}  // namespace
+// What a map says above it, in lines, as briefly as the room demands.
+std::vector<std::string> block_words(const Style& style, const TraceModel& model, const Moment& moment, std::int32_t group,
+                                     float room) {
+  std::string title, brief;
+  const auto say = [&](const std::string& words, const std::string& few) {
+    title += (title.empty() ? "" : ", ") + words;
+    brief += (brief.empty() ? "" : ", ") + few;
+  };
+  if (group > 1) say(fmt::format("a cell is {} blocks", group), fmt::format("cell: {} blocks", group));
+  if (moment.cached_blocks > 0)
+    say(fmt::format("{} free, but cached", moment.cached_blocks), fmt::format("{} cached", moment.cached_blocks));
+  if (moment.step >= 0) {
+    const MemoryUse& m = model.step(moment.step).memory;
+    const std::int64_t all = m.used + m.reserved + m.internal + m.external + m.free;
+    const auto share = [&](std::int64_t slots, const std::string& words, const std::string& few) {
+      const double percent = 100.0 * static_cast<double>(slots) / static_cast<double>(std::max<std::int64_t>(1, all));
+      if (percent >= 0.05)
+        say(fmt::format("{:.1f} % {}", percent, words), fmt::format("{:.{}f} % {}", percent, percent < 1 ? 1 : 0, few));
+    };
+    share(m.internal, "never used", "never used");
+    share(m.external, "in holes too small", "in holes");
+  }
+  if (title.empty()) title = brief = fmt::format("a cell is a block of {} tokens", model.header().engine.block_size);
+  if (style.width(title) <= room) return {title};
+  return wrapped(style, brief, room);
+}
 
-Picture block_map(const Frame& frame, Box box, const Moment& moment) {
+// As block_map, with at most so many cells.
+Picture block_map(const Frame& frame, Box box, const Moment& moment, std::int32_t most_cells) {
   Picture out = panel(box);
   const Style& style = *frame.style;
   const TraceModel& model = *frame.model;
   const auto count = static_cast<std::int32_t>(moment.blocks.size());
   if (count == 0) return out;
-  const float head = 1.3f * style.em;
-  const Box area{box.x0, std::min(box.y0 + head, box.y1), box.x1, box.y1};
-  const Grid grid = grid_of(area, count, std::max(1, frame.budget / 4), 4 * style.scale, 2.4f * style.em);
+  const float room = box.width() - 8 * style.scale;
+  const float line = 1.3f * style.em;
+  // Whether a cell is several blocks is part of the words, which take a line or two.
+  Box area = box;
+  Grid grid;
+  std::vector<std::string> words = {""};
+  for (std::size_t lines = 0; lines < words.size();) {
+    lines = words.size();
+    area.y0 = std::min(box.y0 + line * static_cast<float>(lines), box.y1);
+    grid = grid_of(area, count, most_cells, 4 * style.scale, 2.4f * style.em);
+    words = block_words(style, model, moment, grid.group, room);
+  }
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    add_text(style, box.x0 + 4 * style.scale, box.y0 + line * static_cast<float>(i) + 1, room, words[i], Tone::text, out);
+  }
   const std::int32_t size = model.header().engine.block_size;
   const std::vector<Fill> fills = fills_of(model, moment);
   std::vector<std::uint8_t> fresh(moment.blocks.size());  // 1: taken, 2: evicted, in this step
   for (const BlockId id : moment.taken) fresh[static_cast<std::size_t>(id)] = 1;
   for (const BlockId id : moment.evicted) fresh[static_cast<std::size_t>(id)] = 2;
-  const float gap = grid.side >= 8 ? 1 : 0;
+  const float gap = grid.side >= 5 ? 1 : 0;
   const auto cell_box = [&](std::int32_t cell) {
     const float x = area.x0 + static_cast<float>(cell % grid.columns) * grid.side;
     const float y = area.y0 + static_cast<float>(cell / grid.columns) * grid.side;
@@ -103,7 +141,7 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment) {
           static_cast<std::uint8_t>(cached > 0 ? 80 + 175 * cached / (std::int64_t{end - first} * size) : 255);
       add_rect(out, {own, tone, cached > 0 ? Pattern::diagonal : Pattern::hollow, 0, strength, 0, ref});
     } else {
-      // From the bottom: what is used, what its owner will use, what nobody will; the rest of the cell is free.
+      // From the bottom: what is used, what its owner will use, what nobody will, what is cached; the rest is free.
       float y = own.y1;
       const auto stack = [&](std::int64_t slots, Tone tone, Pattern pattern, std::uint8_t strength) {
         if (slots <= 0) return;
@@ -115,10 +153,11 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment) {
       stack(used, Tone::owner, many ? Pattern::framed : Pattern::solid, 255);
       stack(later, Tone::owner, Pattern::solid, 90);
       stack(held - used - later, Tone::wasted, Pattern::hatch, 255);
-      stack(std::int64_t{end - first} * size - held, Tone::free, Pattern::hollow, 255);
+      stack(cached, Tone::cached, Pattern::diagonal, 255);
+      stack(std::int64_t{end - first} * size - held - cached, Tone::free, Pattern::hollow, 255);
       if (many && own.width() >= style.width(std::to_string(shared)) + 4 && own.height() >= style.em) {
-        add_text(style, own.x0 + 2, own.y0 + (own.height() - style.em) / 2, own.width() - 2, std::to_string(shared), Tone::text,
-                 out);
+        add_text_on(out.rects.back(), style, own.x0 + (own.width() - style.width(std::to_string(shared))) / 2,
+                    own.y0 + (own.height() - style.em) / 2, own.width(), std::to_string(shared), out);
       }
     }
     if (news == 1) add_rect(out, {own, Tone::taken, Pattern::hollow, 0, 255, 0, ref});
@@ -138,18 +177,17 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment) {
     }
     add_line(out, std::move(thread));
   }
-  const std::string used = fmt::format("{} of {} blocks used, ", moment.used_blocks, model.usable_blocks());
-  std::string title = fmt::format("{} cached", moment.cached_blocks);
-  if (moment.step >= 0) {
-    const MemoryUse& m = model.step(moment.step).memory;
-    const std::int64_t all = m.used + m.reserved + m.internal + m.external + m.free;
-    const auto share = [&](std::int64_t slots) { return 100.0 * static_cast<double>(slots) / static_cast<double>(all); };
-    if (m.internal > 0) title += fmt::format(", {:.1f} % never used", share(m.internal));
-    if (m.external > 0) title += fmt::format(", {:.1f} % in holes too small", share(m.external));
-  }
-  if (grid.group > 1) title += fmt::format("; a cell is {} blocks", grid.group);
-  if (style.width(used + title) <= box.width() - 8 * style.scale) title.insert(0, used);
-  add_text(style, box.x0 + 4 * style.scale, box.y0 + 1, box.width() - 8 * style.scale, title, Tone::text, out);
+  return out;
+}
+
+}  // namespace
+
+Picture block_map(const Frame& frame, Box box, const Moment& moment) {
+  // A block is mostly one rectangle, several blocks are two or three; where there are more, there are fewer cells.
+  const std::int32_t budget = std::max(100, frame.budget);
+  std::int32_t cells = std::ssize(moment.blocks) <= budget ? budget : budget / 2;
+  Picture out = block_map(frame, box, moment, cells);
+  while (std::ssize(out.rects) > budget) out = block_map(frame, box, moment, cells /= 2);
   return out;
 }
 
@@ -189,13 +227,14 @@ Picture block_table(const Frame& frame, Box box, const Moment& moment, float scr
     const Box bar = cut({x0, y + 1, x0 + wide, y + row - 1}, area);
     const float middle = bar.x0 + bar.width() * static_cast<float>(fills[block].used) / static_cast<float>(size);
     add_rect(out, {cut({box.x0, y, box.x1, y + row}, area), Tone::ground, Pattern::solid, 0, 255, 0, ref});
-    add_rect(out, {{bar.x0, bar.y0, middle, bar.y1},
-                   Tone::owner,
-                   b.references > 1 ? Pattern::framed : Pattern::solid,
-                   hue_of(model, b.owner),
-                   255,
-                   0,
-                   ref});
+    const Rect filled = {{bar.x0, bar.y0, middle, bar.y1},
+                         Tone::owner,
+                         b.references > 1 ? Pattern::framed : Pattern::solid,
+                         hue_of(model, b.owner),
+                         255,
+                         0,
+                         ref};
+    add_rect(out, filled);
     add_rect(out, {{middle, bar.y0, bar.x1, bar.y1},
                    fills[block].later > 0 ? Tone::reserved : Tone::wasted,
                    Pattern::hollow,
@@ -209,12 +248,17 @@ Picture block_table(const Frame& frame, Box box, const Moment& moment, float scr
              out);
     std::string words = fmt::format("{}/{}", fills[block].used, size);
     if (b.references > 1) words += fmt::format("  shared by {}", b.references);
-    add_text(style, x0 + pad, y + 1, wide - 2 * pad, words, Tone::text, out);
+    // In the filled part, or right of it.
+    if (middle - bar.x0 >= style.width(words) + 4 * pad) {
+      add_text_on(filled, style, x0 + 2 * pad, y + 1, middle - x0 - 3 * pad, words, out);
+    } else {
+      add_text(style, middle + pad, y + 1, bar.x1 - middle - 2 * pad, words, Tone::text, out);
+    }
   }
   return out;
 }
 
-Picture prefix_cache(const Frame& frame, Box box, const Moment& moment, const std::vector<PrefixNode>& tree) {
+Picture prefix_cache(const Frame& frame, Box box, const Moment& moment, const std::vector<PrefixNode>& tree, float scroll) {
   Picture out = panel(box);
   const Style& style = *frame.style;
   const float pad = 4 * style.scale;
@@ -223,13 +267,12 @@ Picture prefix_cache(const Frame& frame, Box box, const Moment& moment, const st
   std::int64_t blocks = 0;
   for (const PrefixNode& node : tree) blocks += static_cast<std::int64_t>(node.blocks.size());
   add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad,
-           tree.empty() ? std::string("nothing is cached")
-                        : fmt::format("{} blocks that begin a text; below each, what goes on from it", blocks),
+           tree.empty() ? std::string("nothing is cached") : fmt::format("{} blocks; below each, what goes on from it", blocks),
            tree.empty() ? Tone::dim : Tone::text, out);
   if (tree.empty() || blocks == 0) return out;
   std::vector<bool> on_path(tree.size());
   for (const std::int32_t i : path_of(tree, moment, frame.request)) on_path[static_cast<std::size_t>(i)] = true;
-  const float fold = style.fold * style.scale;
+  const float fold = style.fold;
   // A node's part of the width is what it and everything below it weighs; children share their parent's.
   struct Part {
     double x0, x1;  // pixels
@@ -257,9 +300,9 @@ Picture prefix_cache(const Frame& frame, Box box, const Moment& moment, const st
     }
     *begin = place.x1;
     place.next = place.x0;
-    place.top = box.y0 + head + static_cast<float>(node.depth) * row;
-    out.content_height = std::max(out.content_height, place.top + row - box.y0);
-    if (place.top >= box.y1 || out.rects.size() >= budget) continue;
+    place.top = box.y0 + head + static_cast<float>(node.depth) * row - scroll;
+    out.content_height = std::max(out.content_height, place.top + row + scroll - box.y0);
+    if (place.top >= box.y1 || place.top < box.y0 + head - 1 || out.rects.size() >= budget) continue;
     const auto x0 = static_cast<float>(place.x0);
     const auto x1 = static_cast<float>(place.x1);
     const auto depth = static_cast<std::size_t>(node.depth);
@@ -297,8 +340,12 @@ Picture prefix_cache(const Frame& frame, Box box, const Moment& moment, const st
     const auto size = std::ssize(node.blocks);
     std::string words = fmt::format("{} block{}", size, size == 1 ? "" : "s");
     if (node.references > 0) words += fmt::format(", {} hold{}", node.references, node.references == 1 ? "s" : "");
-    if (x1 - x0 > 3 * style.em)
+    if (x1 - x0 <= 3 * style.em) continue;
+    if (rect.pattern == Pattern::solid || rect.pattern == Pattern::framed) {
+      add_text_on(rect, style, x0 + pad, place.top + (row - style.em) / 2, x1 - x0 - 2 * pad, words, out);
+    } else {
       add_text(style, x0 + pad, place.top + (row - style.em) / 2, x1 - x0 - 2 * pad, words, Tone::text, out);
+    }
   }
   return out;
 }

@@ -51,7 +51,8 @@ class LanePen {
     const auto span_count = static_cast<std::size_t>(end);
     walk(
         r.pyramid, static_cast<std::size_t>(first), span_count, [&](std::size_t i) { span_ = static_cast<std::int32_t>(i); },
-        [&](std::size_t i) { leaf(r, number, static_cast<std::int32_t>(i)); });
+        [&](std::size_t i) { leaf(r, number, static_cast<std::int32_t>(i)); },
+        [&](std::size_t from, std::size_t to) { return few(r, number, from, to); });
     flush();
   }
 
@@ -60,30 +61,39 @@ class LanePen {
       request_ = seat.sittings[i].request;
       span_ = seat.sittings[i].first_span;
     };
-    walk(seat.pyramid, 0, seat.sittings.size(), enter, [&](std::size_t i) {
-      const Sitting& s = seat.sittings[i];
-      const TimeNs end = std::min(s.end, model_.end());
-      if (end < projector_.begin() || s.begin > projector_.end()) return;
-      enter(i);
-      const Request& r = model_.request(s.request);
-      const float x0 = projector_.x(s.begin);
-      const float x1 = projector_.x(end);
-      const float width = x1 - x0;
-      if (i < seat.sums.size()) {
-        const LaneNode& sum = seat.sums[i];
-        if (width < fold_) return small(sum, std::max(x0, projector_.x0()));
-        const bool whole = s.begin >= projector_.begin() && end <= projector_.end();
-        if (whole && width < 4 * fold_) return in_two(s, sum, x0, x1);
-      }
-      flush();
-      const auto last = s.end == kNever ? static_cast<std::int32_t>(r.spans.size()) : s.end_span;
-      walk(
-          r.pyramid, static_cast<std::size_t>(s.first_span), static_cast<std::size_t>(last),
-          [&](std::size_t span) { span_ = static_cast<std::int32_t>(span); },
-          [&](std::size_t span) { leaf(r, s.request, static_cast<std::int32_t>(span), end); });
-      flush();
-      if (i < seat.sums.size() && end <= projector_.end()) tick(seat.sums[i].marks, x1, s.request);
-    });
+    walk(
+        seat.pyramid, 0, seat.sittings.size(), enter,
+        [&](std::size_t i) {
+          const Sitting& s = seat.sittings[i];
+          const TimeNs end = std::min(s.end, model_.end());
+          if (end < projector_.begin() || s.begin > projector_.end()) return;
+          enter(i);
+          const Request& r = model_.request(s.request);
+          const float x0 = projector_.x(s.begin);
+          const float x1 = projector_.x(end);
+          const float width = x1 - x0;
+          if (i < seat.sums.size()) {
+            const LaneNode& sum = seat.sums[i];
+            if (width < fold_) return small(sum, std::max(x0, projector_.x0()));
+            const bool whole = s.begin >= projector_.begin() && end <= projector_.end();
+            if (whole && width < 4 * fold_) return in_two(s, sum, x0, x1);
+            if (whole && is_plain(s, sum)) {
+              const float middle =
+                  projector_.x(s.begin + static_cast<TimeNs>(sum.busy[static_cast<std::size_t>(Phase::prefill)]));
+              if (middle - x0 < fold_) return two(s, sum, Phase::decode, x0, std::max(middle, x0 + fold_), x1);
+            }
+          }
+          flush();
+          const auto last = s.end == kNever ? static_cast<std::int32_t>(r.spans.size()) : s.end_span;
+          walk(
+              r.pyramid, static_cast<std::size_t>(s.first_span), static_cast<std::size_t>(last),
+              [&](std::size_t span) { span_ = static_cast<std::int32_t>(span); },
+              [&](std::size_t span) { leaf(r, s.request, static_cast<std::int32_t>(span), end); },
+              [&](std::size_t from, std::size_t to) { return few(r, s.request, from, to, end); });
+          flush();
+          if (i < seat.sums.size() && end <= projector_.end()) tick(seat.sums[i].marks, x1, s.request);
+        },
+        [](std::size_t, std::size_t) { return false; });
     flush();
   }
 
@@ -98,21 +108,32 @@ class LanePen {
  private:
   // A sitting a few pixels wide: its prefill, with which it begins, and what it did longest after that.
   void in_two(const Sitting& s, LaneNode sum, float x0, float x1) {
-    flush();
     float& prefill = sum.busy[static_cast<std::size_t>(Phase::prefill)];
     const auto all = static_cast<float>(std::max<TimeNs>(1, sum.end - sum.begin));
     const float middle = x0 + (x1 - x0) * std::min(1.0f, std::exchange(prefill, 0.0f) / all);
-    const Phase rest = sum.longest();
+    two(s, sum, sum.longest(), x0, middle, x1);
+  }
+
+  // A prefill and a decode, of which no more need be known than their sum tells.
+  static bool is_plain(const Sitting& s, const LaneNode& sum) {
+    return s.end_span - s.first_span == 2 && sum.busy[static_cast<std::size_t>(Phase::prefill)] > 0 &&
+           sum.busy[static_cast<std::size_t>(Phase::decode)] > 0;
+  }
+
+  void two(const Sitting& s, const LaneNode& sum, Phase rest, float x0, float middle, float x1) {
+    flush();
     const Ref ref{Ref::Kind::span, frame_.trace, s.request, s.first_span, s.end_span - s.first_span};
+    const char letter = x1 - middle >= frame_.style->em ? kLetters[static_cast<std::size_t>(rest)] : char{0};
     add_rect(out_, {{x0, y0_, middle, y1_}, Tone::prefill, Pattern::solid, 0, 255, 0, ref});
-    add_rect(out_, {{middle, y0_, x1, y1_}, tone_of(static_cast<int>(rest), Tone::queued), pattern_of(rest), 0, 255, 0, ref});
+    add_rect(out_,
+             {{middle, y0_, x1, y1_}, tone_of(static_cast<int>(rest), Tone::queued), pattern_of(rest), 0, 255, letter, ref});
     tick(sum.marks, x1, s.request);
   }
 
   // Visits items first .. end-1, or sums of them where those are narrow.
-  // `enter(i)` says which item a sum begins with.
-  template <typename Enter, typename Leaf>
-  void walk(const Pyramid<LaneNode>& pyramid, std::size_t first, std::size_t end, Enter&& enter, Leaf&& leaf_of) {
+  // `enter(i)` says which item a sum begins with; `few_of(from, to)` takes some items at once, or says that they are too wide.
+  template <typename Enter, typename Leaf, typename Few>
+  void walk(const Pyramid<LaneNode>& pyramid, std::size_t first, std::size_t end, Enter&& enter, Leaf&& leaf_of, Few&& few_of) {
     constexpr std::size_t bits = Pyramid<LaneNode>::kFanBits;
     const auto& levels = pyramid.levels();
     std::size_t at = first;
@@ -124,6 +145,14 @@ class LanePen {
         const std::size_t size = std::size_t{1} << shift;
         if ((at & (size - 1)) != 0 || at + size > end || at >> shift >= levels[level].size()) break;
         ++level;
+      }
+      if (level == 0) {
+        // Up to where a sum may begin.
+        const std::size_t to = std::min(end, (at | (Pyramid<LaneNode>::kFan - 1)) + 1);
+        if (to - at > 2 && few_of(at, to)) {
+          at = to;
+          continue;
+        }
       }
       bool done = false;
       for (; level > 0; --level) {
@@ -144,6 +173,26 @@ class LanePen {
     }
   }
 
+  // Spans first .. end-1, if all of them together are narrow.
+  bool few(const Request& r, std::int32_t number, std::size_t first, std::size_t end, TimeNs until = kNever) {
+    LaneNode node;
+    node.begin = r.spans[first].begin;
+    node.end =
+        std::min(until, end < r.spans.size() ? r.spans[end].begin : model_.end_of(number, static_cast<std::int32_t>(end) - 1));
+    if (node.end < projector_.begin() || node.begin > projector_.end()) return true;
+    const float x0 = projector_.x(node.begin);
+    if (projector_.x(node.end) - x0 >= whole_) return false;
+    for (std::size_t i = first; i < end; ++i) {
+      const TimeNs to = i + 1 < end ? r.spans[i + 1].begin : node.end;
+      node.busy[static_cast<std::size_t>(r.spans[i].phase())] += static_cast<float>(std::max<TimeNs>(1, to - r.spans[i].begin));
+      if (r.spans[i].phase() == Phase::preempted) node.marks |= bit(Mark::preempted);
+    }
+    node.count = static_cast<std::uint32_t>(end - first);
+    span_ = static_cast<std::int32_t>(first);
+    small(node, std::max(x0, projector_.x0()));
+    return true;
+  }
+
   void leaf(const Request& r, std::int32_t number, std::int32_t index, TimeNs until = kNever) {
     const Span& span = r.spans[static_cast<std::size_t>(index)];
     const bool last = static_cast<std::size_t>(index) + 1 == r.spans.size();
@@ -155,14 +204,13 @@ class LanePen {
     const float x0 = std::max(from_x, projector_.x0());
     const float x1 = std::min(to_x, projector_.x1());
     if (to_x - from_x < fold_) {
-      LaneNode node;
-      node.begin = span.begin;
-      node.end = end;
-      node.count = 1;
-      node.busy[static_cast<std::size_t>(span.phase())] = static_cast<float>(std::max<TimeNs>(1, end - span.begin));
-      if (span.phase() == Phase::preempted) node.marks = bit(Mark::preempted);
       span_ = index;
-      small(node, x0);
+      gather(x0);
+      if (sum_.count == 0) sum_.begin = span.begin;
+      sum_.end = end;
+      sum_.busy[static_cast<std::size_t>(span.phase())] += static_cast<float>(std::max<TimeNs>(1, end - span.begin));
+      ++sum_.count;
+      if (span.phase() == Phase::preempted) sum_.marks |= bit(Mark::preempted);
       return;
     }
     flush();
@@ -189,6 +237,12 @@ class LanePen {
   }
 
   void small(const LaneNode& node, float x) {
+    gather(x);
+    sum_.add(node);
+  }
+
+  // Into the column of `x`, which begins with this if it is another one than before.
+  void gather(float x) {
     const float column = std::floor((x - projector_.x0()) / fold_);
     if (open_ && column != column_) flush();
     if (!open_) {
@@ -197,7 +251,6 @@ class LanePen {
       sum_ = {};
       ref_ = {Ref::Kind::span, frame_.trace, request_, span_, 0};
     }
-    sum_.add(node);
   }
 
   void flush() {
@@ -256,7 +309,7 @@ struct Rows {
 Rows rows_of(const Frame& frame, const LaneOptions& options) {
   const Style& style = *frame.style;
   Rows rows{options.row > 0 ? options.row : 1.25f * style.em, 0, options.view == LaneView::density};
-  if (rows.height < style.fold * style.scale) rows.dense = true;
+  if (rows.height < style.fold) rows.dense = true;
   rows.count = options.view == LaneView::seats ? static_cast<std::int32_t>(frame.model->seats().size())
                : options.order.empty()         ? frame.model->num_requests()
                                                : static_cast<std::int32_t>(options.order.size());
@@ -278,7 +331,11 @@ std::size_t spans_on(const Frame& frame, const Projector& projector, std::int32_
   const auto count = static_cast<std::size_t>(end - first);
   if (count > most_sittings) return 2 * count;
   std::size_t spans = 0;
-  for (; first != end; ++first) spans += spans_in(frame, projector, first->request);
+  for (; first != end; ++first) {
+    // Of one that lies within the visible time, all.
+    const bool whole = first->begin >= projector.begin() && first->end <= projector.end();
+    spans += whole ? static_cast<std::size_t>(first->end_span - first->first_span) : spans_in(frame, projector, first->request);
+  }
   return spans;
 }
 
@@ -398,9 +455,9 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
   const auto first = std::clamp(static_cast<std::int32_t>(options.scroll / rows.height), 0, rows.count);
   const auto end = std::min(rows.count, first + static_cast<std::int32_t>(area.height() / rows.height) + 2);
   const std::size_t before = out.rects.size();
-  out.rects.reserve(before + static_cast<std::size_t>(std::max(frame.budget, 100)));
   // The main panel may be the richest one.
   const auto budget = static_cast<std::size_t>(std::max(frame.budget, 100)) * 5 / 2;
+  out.rects.reserve(before + budget);
   const float gap = rows.height >= 6 ? std::max(1.0f, rows.height * 0.12f) : 0;
   const float width = std::max(1.0f, axis.x1 - axis.x0);
   const auto row_box = [&](std::int32_t row) {
@@ -411,7 +468,7 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
     return options.order.empty() ? row : options.order[static_cast<std::size_t>(row)];
   };
   // With the narrow fold, lanes could have so many cells; where they do have many spans, one that keeps the budget for sure.
-  float fold = style.fold * style.scale;
+  float fold = style.fold;
   std::size_t spans = 0;
   for (std::int32_t row = first; row < end; ++row) {
     spans += options.view == LaneView::seats ? spans_on(frame, projector, row, static_cast<std::size_t>(width / (4 * fold)))
@@ -449,14 +506,6 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
     out.rects.resize(before);
     fold *= 2;
   }
-  if (options.ghost) {
-    for (std::size_t i = before; i < out.rects.size(); ++i) {
-      out.rects[i].pattern = Pattern::hollow;
-      out.rects[i].ref = {};
-      out.rects[i].letter = 0;
-    }
-    return out;
-  }
   const float pad = 4 * style.scale;
   for (std::int32_t row = first; row < end && rows.height >= style.em; ++row) {
     const Box own = row_box(row);
@@ -464,7 +513,7 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
         options.view == LaneView::seats ? fmt::format("seat {}", row) : frame.model->request(request_of(row)).id;
     const bool selected = options.view != LaneView::seats && request_of(row) == frame.request;
     if (own.height() < style.em) continue;
-    add_text(style, area.x0 + pad, own.y0 + (own.height() - style.em) / 2, gutter(style) - 2 * pad, name,
+    add_text(style, area.x0 + pad, own.y0 + (own.height() - style.em) / 2, gutter(style, box.width()) - 2 * pad, name,
              selected ? Tone::highlight : Tone::text, out);
   }
   cursor_line(frame, projector, box, out);

@@ -7,46 +7,49 @@
 namespace tokenyard::viz {
 
 Projector::Projector(const Frame& frame, const Axis& axis)
-    : x0_(axis.x0), x1_(axis.x1), begin_(frame.clock->time(axis.begin)), end_(frame.clock->time(axis.end)) {
+    : x0_(axis.x0),
+      x1_(axis.x1),
+      from_(axis.begin),
+      to_(axis.end),
+      end_x_(static_cast<float>(
+          std::clamp(axis.x(frame.clock->end()), static_cast<double>(axis.x0), static_cast<double>(axis.x1)))),
+      begin_(frame.clock->time(axis.begin)),
+      end_(frame.clock->time(axis.end)) {
   if (frame.clock->linear()) {
     pixels_per_ns_ = 1 / axis.places_per_pixel();
     return;
   }
   for (float at = x0_; at <= x1_; at += 1) times_.push_back(frame.clock->time(axis.place(static_cast<double>(at))));
+  // As many slots of equal time as there are pixels.
+  slots_per_ns_ = static_cast<double>(times_.size()) / (static_cast<double>(std::max<TimeNs>(1, end_ - begin_)) + 1);
+  slots_.resize(slot(std::max(begin_, end_)) + 2, static_cast<std::int32_t>(times_.size()));
+  for (std::size_t i = times_.size(); i-- > 0;)
+    slots_[slot(std::clamp(times_[i], begin_, end_))] = static_cast<std::int32_t>(i);
+  for (std::size_t i = slots_.size() - 1; i-- > 0;) slots_[i] = std::min(slots_[i], slots_[i + 1]);
 }
 
 float Projector::x(TimeNs time) const {
   if (time < begin_) return x0_ - 1;
   if (time > end_) return x1_ + 1;
   if (times_.empty()) return x0_ + static_cast<float>(static_cast<double>(time - begin_) * pixels_per_ns_);
-  if (time != last_time_) last_x_ = tabled(time);
+  if (time != last_time_) last_x_ = std::min(tabled(time), end_x_);
   last_time_ = time;
   return last_x_;
 }
 
+std::size_t Projector::slot(TimeNs time) const {
+  return static_cast<std::size_t>(static_cast<double>(time - begin_) * slots_per_ns_);
+}
+
 float Projector::tabled(TimeNs time) const {
-  // Near the last one, or else near where it were if all steps were equally long.
-  const auto count = std::ssize(times_);
-  const auto within = [&](std::ptrdiff_t i) {
-    return (i == 0 || times_[static_cast<std::size_t>(i) - 1] <= time) &&
-           (i == count || time < times_[static_cast<std::size_t>(i)]);
-  };
-  std::ptrdiff_t found = last_;
-  if (!within(found)) {
-    const double share = static_cast<double>(time - begin_) / static_cast<double>(std::max<TimeNs>(1, end_ - begin_));
-    const auto guess = static_cast<std::ptrdiff_t>(share * static_cast<double>(count - 1));
-    constexpr std::ptrdiff_t around = 3;
-    const std::ptrdiff_t least = std::max<std::ptrdiff_t>(0, guess - around);
-    const std::ptrdiff_t most = std::min(count, guess + around);
-    for (found = least; found < most && !within(found);) ++found;
-    if (!within(found)) found = std::upper_bound(times_.begin(), times_.end(), time) - times_.begin();
-  }
-  last_ = found;
-  const auto after = times_.begin() + found;
+  // The first one after `time`: its slot says where about.
+  const std::size_t at = slot(time);
+  const auto from = times_.begin() + slots_[at], to = times_.begin() + slots_[at + 1];
+  const auto after = std::upper_bound(from, to, time);
   if (after == times_.begin()) return x0_;
   if (after == times_.end()) return x1_;
-  const auto from = static_cast<double>(*std::prev(after));
-  const double share = (static_cast<double>(time) - from) / (static_cast<double>(*after) - from);
+  const auto before = static_cast<double>(*std::prev(after));
+  const double share = (static_cast<double>(time) - before) / (static_cast<double>(*after) - before);
   return x0_ + static_cast<float>(static_cast<double>(after - times_.begin() - 1) + share);
 }
 
@@ -56,20 +59,24 @@ TimeNs Projector::time(float at) const {
   return times_[std::min(times_.size() - 1, static_cast<std::size_t>(std::max(0.0, from)))];
 }
 
-std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
+std::pair<std::int32_t, std::int32_t> visible_steps(const TraceModel& model, TimeNs begin, TimeNs end) {
+  const auto starts = model.starts();
+  auto first = static_cast<std::int32_t>(std::lower_bound(starts.begin(), starts.end(), begin) - starts.begin());
+  if (first > 0 && model.step(first - 1).end > begin) --first;
+  return {first, static_cast<std::int32_t>(std::upper_bound(starts.begin(), starts.end(), end) - starts.begin())};
+}
+
+namespace {
+
+std::vector<Bar> make_bars(const Frame& frame, const Projector& projector, float fold) {
   std::vector<Bar> out;
   const TraceModel& model = *frame.model;
   const auto starts = model.starts();
   const auto from = [&](TimeNs at) {
     return static_cast<std::int32_t>(std::lower_bound(starts.begin(), starts.end(), at) - starts.begin());
   };
-  std::int32_t first = from(projector.begin());
-  if (first > 0 && model.step(first - 1).end > projector.begin()) --first;
-  const std::int32_t end = projector.end() == kNever ? model.num_steps() : from(projector.end() + 1);
-  // A bar has up to seven rectangles.
+  auto [first, end] = visible_steps(model, projector.begin(), projector.end());
   const float width = projector.x1() - projector.x0();
-  const float most = static_cast<float>(std::max(frame.budget, 100)) / 7;
-  const float fold = std::max(frame.style->fold * frame.style->scale, width / most);
   const auto columns = static_cast<std::int32_t>(width / fold);
   if (end - first <= columns) {
     for (std::int32_t s = first; s < end; ++s) {
@@ -88,9 +95,28 @@ std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
     constexpr std::int32_t fan = Pyramid<StepSum>::kFan;
     if (next < end && next - first >= 4 * fan) next -= next % fan;
     if (next == first) continue;
-    out.push_back({x0, std::min(x0 + fold, projector.x1()), first, next, model.sum_steps(first, next)});
+    // The last of them may go on beyond its column, until the next one begins.
+    if (!out.empty()) out.back().x1 = std::min(out.back().x1, x0);
+    const float x1 = std::max(x0 + fold, projector.x(model.step(next - 1).end));
+    out.push_back({x0, std::min(x1, projector.x1()), first, next, model.sum_steps(first, next)});
     first = next;
   }
+  return out;
+}
+
+}  // namespace
+
+std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
+  // A bar has up to seven rectangles.
+  const float most = static_cast<float>(std::max(frame.budget, 100)) / 7;
+  const float fold = std::max(frame.style->fold, (projector.x1() - projector.x0()) / most);
+  if (frame.bars == nullptr) return make_bars(frame, projector, fold);
+  const BarCache::Key key = {
+      frame.model,      frame.model->num_steps(), frame.clock->align(), projector.begin(), projector.end(),
+      projector.from(), projector.to(),           projector.x0(),       projector.x1(),    fold};
+  if (const std::vector<Bar>* known = frame.bars->find(key)) return *known;
+  std::vector<Bar> out = make_bars(frame, projector, fold);
+  frame.bars->keep(key, out);
   return out;
 }
 
@@ -134,15 +160,45 @@ void add_text(const Style& style, float x, float y, float room, std::string_view
   if (!shown.empty()) out.labels.push_back({x, y, std::move(shown), tone});
 }
 
+void add_text_on(const Rect& rect, const Style& style, float x, float y, float room, std::string_view text, Picture& out) {
+  const std::size_t before = out.labels.size();
+  add_text(style, x, y, room, text, Tone::text, out);
+  if (out.labels.size() == before) return;
+  out.labels.back().on = rect.tone;
+  out.labels.back().hue = rect.hue;
+  out.labels.back().strength = rect.strength;
+}
+
+std::vector<std::string> wrapped(const Style& style, std::string_view text, float room) {
+  std::vector<std::string> lines;
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t space = text.find(' ');
+    const std::string_view word = text.substr(0, space);
+    text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
+    std::string longer = line.empty() ? std::string(word) : line + " " + std::string(word);
+    if (!line.empty() && style.width(longer) > room) {
+      lines.push_back(std::move(line));
+      line = word;
+    } else {
+      line = std::move(longer);
+    }
+  }
+  lines.push_back(std::move(line));
+  return lines;
+}
+
 void side_label(const Frame& frame, Box box, const std::string& name, const std::vector<std::string>& more, Picture& out) {
   const Style& style = *frame.style;
   const float pad = 4 * style.scale;
-  const float room = std::min(gutter(style), box.width() / 2) - 2 * pad;
+  const float room = gutter(style, box.width()) - 2 * pad;
   float y = box.y0 + 1;
   add_text(style, box.x0 + pad, y, room, name, Tone::text, out);
-  for (const std::string& line : more) {
-    y += style.em * 1.15f;
-    add_text(style, box.x0 + pad, y, room, line, Tone::dim, out);
+  for (const std::string& words : more) {
+    for (const std::string& line : wrapped(style, words, room)) {
+      y += style.em * 1.15f;
+      add_text(style, box.x0 + pad, y, room, line, Tone::dim, out);
+    }
   }
 }
 
@@ -173,11 +229,13 @@ void add_line(Picture& out, Line line) {
   out.lines.push_back(std::move(line));
 }
 
-float gutter(const Style& style) { return 9 * style.em; }
+float gutter(const Style& style, float width) {
+  return std::min(std::clamp(0.28f * width, 6 * style.em, 9 * style.em), width / 2);
+}
 
 Axis panel_axis(const Frame& frame, Box box) {
   Axis axis = frame.axis;
-  axis.x0 = box.x0 + std::min(gutter(*frame.style), box.width() / 2);
+  axis.x0 = box.x0 + gutter(*frame.style, box.width());
   axis.x1 = std::max(box.x1, axis.x0 + 1);
   return axis;
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -103,6 +104,10 @@ struct Label {
   float x = 0, y = 0;  // top left of the text, already aligned
   std::string text;    // already shortened to its room
   Tone tone = Tone::text;
+  // Of the filled rectangle it stands on: then it is black or white, whichever is read better there.
+  std::optional<Tone> on = {};
+  std::uint8_t hue = 0;
+  std::uint8_t strength = 255;
 };
 
 struct Line {
@@ -132,7 +137,7 @@ struct Picture {
 struct Style {
   float em = 14;    // height of a line of text
   float scale = 1;  // of gaps and thin lines
-  float fold = 3;   // what is narrower than this is merged with its neighbours
+  float fold = 3;   // what is narrower than this is merged with its neighbours; grows with scale
   // Width of a text; the host gives its font's.
   std::function<float(std::string_view)> text_width;
   float width(std::string_view text) const;

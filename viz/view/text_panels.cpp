@@ -10,23 +10,25 @@
 namespace tokenyard::viz {
 namespace {
 
-// At spaces where it can be, so that every line fits.
-std::vector<std::string> wrapped(const Style& style, std::string_view text, float room) {
-  std::vector<std::string> lines;
-  std::string line;
-  while (!text.empty()) {
-    const std::size_t space = text.find(' ');
-    const std::string_view word = text.substr(0, space);
-    text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
-    std::string longer = line.empty() ? std::string(word) : line + " " + std::string(word);
-    if (!line.empty() && style.width(longer) > room) {
-      lines.push_back(std::move(line));
-      line = word;
-    } else {
-      line = std::move(longer);
-    }
+// 1, 2 or 5 of a power of ten nanoseconds: "20 ms".
+std::string round_time(double ns) {
+  const auto [unit, name] = ns >= 0.99e9   ? std::pair(1e9, "s")
+                            : ns >= 0.99e6 ? std::pair(1e6, "ms")
+                            : ns >= 0.99e3 ? std::pair(1e3, "us")
+                                           : std::pair(1.0, "ns");
+  return fmt::format("{:.0f} {}", ns / unit, name);
+}
+
+// A name in a narrow column: in lines that end after a sign, where it does not fit into one.
+std::vector<std::string> broken(const Style& style, std::string_view name, float room) {
+  std::vector<std::string> lines = {std::string()};
+  while (!name.empty()) {
+    const std::size_t sign = name.find_first_of("_-.: ");
+    const std::string part(name.substr(0, sign == std::string_view::npos ? sign : sign + 1));
+    name.remove_prefix(part.size());
+    if (!lines.back().empty() && style.width(lines.back() + part) > room) lines.emplace_back();
+    lines.back() += part;
   }
-  lines.push_back(std::move(line));
   return lines;
 }
 
@@ -58,29 +60,37 @@ const char* name_of(LatencyKind kind) {
   return "?";
 }
 
-Picture latency_cdf(const Style& style, Box box, std::span<const Latency> traces, LatencyKind kind, const Slo& slo) {
+Picture latency_cdf(const Style& style, Box box, std::span<const Latency* const> traces, LatencyKind kind, const Slo& slo) {
   Picture out = panel(box);
   const float pad = 4 * style.scale;
   const float line = 1.25f * style.em;
-  add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad, name_of(kind), Tone::text, out);
   const auto which = static_cast<std::size_t>(kind);
+  const char* captions[] = {"share of requests whose first token came within", "share of requests with a time per token up to",
+                            "share of gaps between tokens up to", "share of requests that were done within"};
+  add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad, captions[which], Tone::dim, out);
   const std::optional<TimeNs> objectives[] = {slo.ttft, slo.tpot, std::nullopt, slo.e2el};
   const std::optional<TimeNs> objective = objectives[which];
   const auto distribution = [&](const Latency& l) -> const Distribution& {
     const Distribution* all[] = {&l.ttft, &l.tpot, &l.itl, &l.e2el};
     return *all[which];
   };
+  // Where answers are delivered whole, no time is between their tokens.
+  const auto has_times = [&](const Latency& l) { return distribution(l).count() > 0 && l.curves[which].back() > 0; };
+  const auto lacks = [&](const Latency& l) {
+    return l.completed > 0 ? "answers came whole: no such times" : "no answer is complete";
+  };
   double least = 0;
   double most = 0;
-  for (const Latency& trace : traces) {
-    if (distribution(trace).count() == 0) continue;
-    const auto& curve = trace.curves[which];
+  for (const Latency* trace : traces) {
+    if (!has_times(*trace)) continue;
+    const auto& curve = trace->curves[which];
     const double low = std::max(1.0, curve.front());
     least = least == 0 ? low : std::min(least, low);
     most = std::max({most, curve.back(), low});
   }
   if (most == 0) {
-    add_text(style, box.x0 + pad, box.y0 + line, box.width() - 2 * pad, "no request has ended yet", Tone::dim, out);
+    add_text(style, box.x0 + pad, box.y0 + line, box.width() - 2 * pad, traces.empty() ? "" : lacks(*traces.front()), Tone::dim,
+             out);
     return out;
   }
   // The objective is always on the picture.
@@ -100,21 +110,35 @@ Picture latency_cdf(const Style& style, Box box, std::span<const Latency> traces
     return plot.x0 + static_cast<float>(share) * plot.width();
   };
   const auto y = [&](double share) { return plot.y1 - static_cast<float>(share) * plot.height(); };
-  for (const int percent : {0, 50, 90, 100}) {
+  float free_below = -1e9f;  // of the numbers at the left
+  for (const int percent : {100, 0, 50, 90}) {
     const float at = y(percent / 100.0);
     add_rect(out, {{plot.x0, at, plot.x1, at + 1}, Tone::grid, Pattern::solid, 0, 255, 0, {}});
-    if (percent == 90 && 0.1f * plot.height() < 1.6f * style.em) continue;  // its number would stand in that of 100 %
-    add_text(style, box.x0 + pad, std::max(plot.y0, std::min(at, plot.y1) - style.em / 2), 3.2f * style.em,
-             fmt::format("{} %", percent), Tone::dim, out);
+    const float text = percent == 100 ? plot.y0 : percent == 0 ? plot.y1 - style.em : at - style.em / 2;
+    const bool free = percent == 100 || (text >= free_below && (percent == 0 || text + 2 * style.em <= plot.y1));
+    if (!free) continue;
+    if (percent == 100) free_below = text + style.em;
+    add_text(style, box.x0 + pad, text, 3.2f * style.em, fmt::format("{} %", percent), Tone::dim, out);
+    if (percent == 50) free_below = 1e9f;  // 90 % stands between it and 100 %
   }
-  float free_from = plot.x0;
-  for (double decade = std::pow(10, std::ceil(std::log10(least))); decade <= most; decade *= 10) {
-    const float at = x(decade);
-    add_rect(out, {{at, plot.y0, at + 1, plot.y1}, Tone::grid, Pattern::solid, 0, 255, 0, {}});
-    const std::string text = short_time(decade);
-    if (at < free_from || at + style.width(text) > plot.x1) continue;
-    add_text(style, at, plot.y1 + 2, 6 * style.em, text, Tone::dim, out);
-    free_from = at + style.width(text) + style.em;
+  // Decades first; between them 2 and 5, as far as there is room for their numbers.
+  std::vector<std::pair<float, float>> taken;
+  for (const int factor : {1, 2, 5}) {
+    const double first = std::pow(10, std::floor(std::log10(least)));
+    for (double decade = first; decade <= most; decade *= 10) {
+      const double at_ns = decade * factor;
+      if (at_ns < least || at_ns > most) continue;
+      const float at = x(at_ns);
+      const std::string text = round_time(at_ns);
+      const float end = at + style.width(text);
+      const bool free = end <= plot.x1 && std::none_of(taken.begin(), taken.end(), [&](const auto& other) {
+                          return at < other.second + style.em && other.first < end + style.em;
+                        });
+      if (factor == 1 || free) add_rect(out, {{at, plot.y0, at + 1, plot.y1}, Tone::grid, Pattern::solid, 0, 255, 0, {}});
+      if (!free) continue;
+      add_text(style, at, plot.y1 + 2, 6 * style.em, text, Tone::dim, out);
+      taken.emplace_back(at, end);
+    }
   }
   if (objective) {
     const float at = x(static_cast<double>(*objective));
@@ -123,9 +147,9 @@ Picture latency_cdf(const Style& style, Box box, std::span<const Latency> traces
   float row = plot.y1 + line + 2;
   for (std::size_t t = 0; t < traces.size(); ++t) {
     const auto tone = viz::tone_of(static_cast<int>(t), Tone::trace0);
-    const Latency& trace = traces[t];
-    std::string words = "no request has ended yet";
-    if (distribution(trace).count() > 0) {
+    const Latency& trace = *traces[t];
+    std::string words = lacks(trace);
+    if (has_times(trace)) {
       const auto& curve = trace.curves[which];
       Line stairs;
       stairs.tone = tone;
@@ -134,12 +158,26 @@ Picture latency_cdf(const Style& style, Box box, std::span<const Latency> traces
         stairs.points.push_back({x(curve[static_cast<std::size_t>(i)]), y(i / 200.0)});
       }
       add_line(out, std::move(stairs));
-      words = fmt::format("P50 {}  P95 {}  P99 {}", short_time(curve[100]), short_time(curve[190]), short_time(curve[198]));
+      // From the front what is most wanted; what has no room is left out.
+      const auto percentile = [&](const char* name, std::size_t at) { return name + short_time(curve[at]); };
+      words = percentile("P50 ", 100);
+      std::vector<std::string> more;
       if (objective) {
-        words += fmt::format("  {:.1f} % within {}", 100 * distribution(trace).share_up_to(*objective),
-                             short_time(static_cast<double>(*objective)));
+        more.push_back(fmt::format("{:.1f} % within {}", 100 * distribution(trace).share_up_to(*objective),
+                                   short_time(static_cast<double>(*objective))));
       }
-      if (slo.any()) words += fmt::format("  goodput {:.1f} %", 100 * trace.goodput());
+      if (slo.any()) more.push_back(fmt::format("goodput {:.1f} %", 100 * trace.goodput()));
+      std::string rest;
+      for (const std::string& one : more) rest += "  " + one;
+      const float room = box.width() - style.em - 3 * pad;
+      const std::string middle = "  " + percentile("P95 ", 190), high = "  " + percentile("P99 ", 198);
+      if (style.width(words + middle + high + rest) <= room) {
+        words += middle + high + rest;
+      } else if (style.width(words + high + rest) <= room) {
+        words += high + rest;
+      } else {
+        words += high + (more.empty() ? "" : "  " + more.front());
+      }
     }
     add_rect(out, {{box.x0 + pad, row + style.em * 0.3f, box.x0 + pad + style.em, row + style.em * 0.7f},
                    tone,
@@ -194,90 +232,138 @@ Picture verdicts(const Style& style, Box box, std::span<const std::string> names
   Picture out = panel(box);
   const float pad = 4 * style.scale;
   const float line = 1.25f * style.em;
-  const float first = std::min(8.5f * style.em, box.width() / 3);
-  // The first run has no changes beside its values.
+  const float gap = 0.6f * style.em;
+  const auto widest = [&](auto&& width_of) {
+    float most = 0;
+    for (const VerdictRow& row : rows) most = std::max(most, width_of(row));
+    return most;
+  };
+  const float first = std::min(widest([&](const VerdictRow& r) { return style.width(r.name); }) + 3 * pad, 0.4f * box.width());
+  // The first run has no changes beside its values, the others share what it leaves.
   const auto others = static_cast<float>(std::max<std::size_t>(1, names.size() - 1));
-  const float alone = names.size() <= 1 ? box.width() - first : std::min(6 * style.em, (box.width() - first) / (others + 1));
+  const float even = (box.width() - first) / static_cast<float>(std::max<std::size_t>(1, names.size()));
+  const float own = std::max(names.empty() ? 0 : style.width(names.front()),
+                             widest([&](const VerdictRow& r) { return r.values.empty() ? 0 : style.width(r.values.front()); }));
+  const float alone = std::min(even, own + 4 * pad);
   const float column = (box.width() - first - alone) / others;
   const auto left_of = [&](std::size_t i) {
     return box.x0 + first + (i == 0 ? 0 : alone + column * static_cast<float>(i - 1));
   };
-  out.content_height = line * static_cast<float>(rows.size() + 1);
+  const auto room_of = [&](std::size_t i) { return (i == 0 ? alone : column) - 3 * pad; };
+
+  // A change stands beside its value with a word beside its colour, or with a sign, or below it; or the sign is all there is
+  // room for. The same in the whole table.
+  const auto verdict = [](int better, bool in_words) -> const char* {
+    return better > 0 ? (in_words ? " (better)" : " \u2713") : better < 0 ? (in_words ? " (worse)" : " \u2717") : "";
+  };
+  const auto fits = [&](bool in_words, bool below) {
+    return widest([&](const VerdictRow& r) {
+             float most = 0;
+             for (std::size_t i = 1; i < r.values.size(); ++i) {
+               if (r.changes[i].empty()) continue;
+               const float before = below ? 0 : style.width(r.values[i]) + gap;
+               most = std::max(most, before + style.width(r.changes[i] + verdict(r.better[i], in_words)));
+             }
+             return most;
+           }) <= column - 3 * pad;
+  };
+  std::vector<std::vector<std::string>> heads;
+  std::size_t head_lines = 1;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    heads.push_back(broken(style, names[i], room_of(i)));
+    head_lines = std::max(head_lines, heads.back().size());
+  }
+  const auto changes = [](const VerdictRow& r) {
+    return std::any_of(r.changes.begin(), r.changes.end(), [](const std::string& change) { return !change.empty(); });
+  };
+  const auto lines = static_cast<float>(head_lines + rows.size());
+  const auto changed = static_cast<float>(std::count_if(rows.begin(), rows.end(), changes));
+  const bool in_words = fits(true, false), beside = in_words || fits(false, false);
+  const bool below = !beside && fits(false, true) && line * (lines + changed) <= box.height();
+  out.content_height = line * (lines + (below ? changed : 0));
+
+  float y = box.y0;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const float x = left_of(i);
-    add_rect(out, {{x, box.y0 + 2, x + pad, box.y0 + line - 2},
-                   viz::tone_of(static_cast<int>(i), Tone::trace0),
-                   Pattern::solid,
-                   0,
-                   255,
-                   0,
-                   {}});
-    add_text(style, x + 2 * pad, box.y0 + 1, (i == 0 ? alone : column) - 3 * pad, names[i], Tone::text, out);
+    add_rect(
+        out,
+        {{x, y + 2, x + pad, y + line - 2}, viz::tone_of(static_cast<int>(i), Tone::trace0), Pattern::solid, 0, 255, 0, {}});
+    for (std::size_t k = 0; k < heads[i].size(); ++k) {
+      add_text(style, x + 2 * pad, y + line * static_cast<float>(k) + 1, room_of(i), heads[i][k], Tone::text, out);
+    }
   }
-  float y = box.y0 + line;
+  y += line * static_cast<float>(head_lines);
   for (const VerdictRow& row : rows) {
     add_text(style, box.x0 + pad, y, first - 2 * pad, row.name, Tone::dim, out);
     for (std::size_t i = 0; i < row.values.size(); ++i) {
       const float x = left_of(i) + 2 * pad;
-      const float wide = style.width(row.values[i]) + 0.6f * style.em;
-      add_text(style, x, y, (i == 0 ? alone : column) - 3 * pad, row.values[i], Tone::text, out);
-      // Said beside the colour, in a word or, where that is too long, in a sign; a change that does not fit is left out.
-      const float room = column - 3 * pad - wide;
-      std::string change = row.changes[i];
-      if (row.better[i] != 0) {
-        const std::string word = change + (row.better[i] > 0 ? " (better)" : " (worse)");
-        change = style.width(word) <= room ? word : change + (row.better[i] > 0 ? " \u2713" : " \u2717");
+      add_text(style, x, y, room_of(i), row.values[i], Tone::text, out);
+      const int better = row.better[i];
+      const Tone tone = better > 0 ? Tone::better : better < 0 ? Tone::worse : Tone::dim;
+      if (below) {
+        add_text(style, x, y + line, room_of(i), row.changes[i] + verdict(better, false), tone, out);
+        continue;
       }
-      if (style.width(change) > room) change.clear();
-      const Tone tone = row.better[i] > 0 ? Tone::better : row.better[i] < 0 ? Tone::worse : Tone::dim;
-      add_text(style, x + wide, y, room, change, tone, out);
+      const float wide = style.width(row.values[i]) + gap;
+      const std::string change = (beside ? row.changes[i] : "") + verdict(better, in_words);
+      if (style.width(change) <= room_of(i) - wide) add_text(style, x + wide, y, room_of(i) - wide, change, tone, out);
     }
-    y += line;
+    y += below && changes(row) ? 2 * line : line;
   }
   return out;
 }
 
-Picture legend(const Style& style, Box box) {
+Meanings meanings_of(std::span<const TraceModel* const> traces) {
+  const auto any = [&](auto has) {
+    return std::any_of(traces.begin(), traces.end(), [&](const TraceModel* model) { return has(*model); });
+  };
+  const auto phase = [&](Phase what) { return any([&](const TraceModel& m) { return m.has(what); }); };
+  const auto mark = [&](Mark what) { return any([&](const TraceModel& m) { return !m.times(what).empty(); }); };
+  const bool caches = any([](const TraceModel& m) { return m.has_cache(); });
+  Meanings out;
+  const auto add = [](std::vector<Meaning>& to, bool occurs, const Meaning& meaning) {
+    if (occurs) to.push_back(meaning);
+  };
+  const Meaning prefill = {"prefill", Tone::prefill, Pattern::solid, 'P'};
+  const Meaning decode = {"decode", Tone::decode, Pattern::solid, 'D'};
+  add(out.lanes, phase(Phase::queued), {"waits", Tone::queued, Pattern::hollow, 'Q'});
+  add(out.lanes, phase(Phase::prefill), prefill);
+  add(out.lanes, caches, {"found in the cache", Tone::prefill, Pattern::hollow});
+  add(out.lanes, phase(Phase::decode), decode);
+  add(out.lanes, phase(Phase::stalled), {"stalled: no row", Tone::stalled, Pattern::solid, 'S'});
+  add(out.lanes, phase(Phase::padding), {"computed for nobody", Tone::padding, Pattern::diagonal, 'N'});
+  add(out.lanes, phase(Phase::preempted), {"preempted", Tone::preempted, Pattern::hatch, 'X'});
+  const char* marks[kMarks] = {"preemption", "refused", "failed", "cancelled", "out of KV memory"};
+  for (int i = 0; i < kMarks; ++i) {
+    add(out.lanes, mark(static_cast<Mark>(i)), {marks[i], tone_of(i, Tone::mark_preempted)});
+  }
+  const char* parts[] = {"GEMM", "attention", "elementwise", "head", "communication", "host", "not told apart"};
+  for (int i = 0; i < 7; ++i) {
+    add(out.steps, any([&](const TraceModel& m) { return m.has_part(i); }), {parts[i], tone_of(i, Tone::gemm)});
+  }
+  add(out.batch, phase(Phase::prefill), prefill);
+  add(out.batch, phase(Phase::decode), decode);
+  add(out.batch, phase(Phase::padding), {"for nobody", Tone::padding, Pattern::hollow});
+  out.blocks = {{"free", Tone::free, Pattern::hollow},
+                {"filled", Tone::owner},
+                {"to be filled", Tone::owner, Pattern::solid, 0, 90},
+                {"never used", Tone::wasted, Pattern::hatch}};
+  add(out.blocks, caches, {"shared", Tone::owner, Pattern::framed});
+  add(out.blocks, caches, {"cached", Tone::cached, Pattern::diagonal});
+  add(out.blocks, true, {"just taken", Tone::taken, Pattern::hollow});
+  add(out.blocks, any([](const TraceModel& m) { return m.sum_steps(0, m.num_steps()).evicted_blocks > 0; }),
+      {"just evicted", Tone::evicted, Pattern::cross});
+  return out;
+}
+
+Picture legend(const Style& style, Box box, std::span<const Meaning> meanings) {
   Picture out = panel(box);
-  struct Item {
-    const char* text;
-    Tone tone;
-    Pattern pattern;
-    char letter;
-  };
-  static const Item items[] = {
-      {"queued", Tone::queued, Pattern::hollow, 'Q'},
-      {"prefill", Tone::prefill, Pattern::solid, 'P'},
-      {"found in the cache", Tone::prefill, Pattern::hollow, 0},
-      {"decode", Tone::decode, Pattern::solid, 'D'},
-      {"stalled: no row", Tone::stalled, Pattern::solid, 'S'},
-      {"computed for nobody", Tone::padding, Pattern::diagonal, 'N'},
-      {"preempted", Tone::preempted, Pattern::hatch, 'X'},
-      {"preemption", Tone::mark_preempted, Pattern::solid, 0},
-      {"refused", Tone::mark_refused, Pattern::solid, 0},
-      {"failed", Tone::mark_failed, Pattern::solid, 0},
-      {"cancelled", Tone::mark_cancelled, Pattern::solid, 0},
-      {"out of KV memory", Tone::mark_kv_capacity, Pattern::solid, 0},
-      {"GEMM", Tone::gemm, Pattern::solid, 0},
-      {"attention", Tone::attention, Pattern::solid, 0},
-      {"elementwise", Tone::elementwise, Pattern::solid, 0},
-      {"head", Tone::head, Pattern::solid, 0},
-      {"communication", Tone::communication, Pattern::solid, 0},
-      {"host", Tone::host, Pattern::solid, 0},
-      {"block of a request", Tone::owner, Pattern::solid, 0},
-      {"shared block", Tone::owner, Pattern::framed, 0},
-      {"never used", Tone::wasted, Pattern::hatch, 0},
-      {"cached, free", Tone::cached, Pattern::diagonal, 0},
-      {"free", Tone::free, Pattern::hollow, 0},
-      {"just handed out", Tone::taken, Pattern::hollow, 0},
-      {"just evicted", Tone::evicted, Pattern::cross, 0},
-  };
   const float pad = 4 * style.scale;
   const float line = 1.3f * style.em;
   const float swatch = 1.4f * style.em;
   float x = box.x0 + pad;
   float y = box.y0;
-  for (const Item& item : items) {
+  for (const Meaning& item : meanings) {
     const float wide = swatch + style.width(item.text) + 4 * pad;
     if (x + wide > box.x1 && x > box.x0 + pad) {
       x = box.x0 + pad;
@@ -285,7 +371,7 @@ Picture legend(const Style& style, Box box) {
     }
     out.content_height = std::max(out.content_height, y + line - box.y0);
     if (y + line <= box.y1) {
-      add_rect(out, {{x, y + 2, x + swatch, y + line - 2}, item.tone, item.pattern, 0, 255, item.letter, {}});
+      add_rect(out, {{x, y + 2, x + swatch, y + line - 2}, item.tone, item.pattern, 0, item.strength, item.letter, {}});
       add_text(style, x + swatch + pad, y + 1, wide - swatch, item.text, Tone::text, out);
     }
     x += wide;

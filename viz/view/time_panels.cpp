@@ -1,6 +1,7 @@
 // Panels over the time axis that show steps: overview, ruler, batch latency, batch composition, counters.
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 
 #include <fmt/core.h>
 
@@ -17,10 +18,15 @@ Ref step_ref(const Frame& frame, const Bar& bar, std::int32_t step) {
   return {Ref::Kind::step, frame.trace, step, bar.first, bar.end - bar.first};
 }
 
-// A line of steps: it goes level over each bar.
+// A line of steps: it goes level over each bar, and between two that do not touch.
 struct Stairs {
   Line line;
+  float idle = -1;  // where no step runs; negative: as high as before
   void add(const Bar& bar, float y) {
+    if (!line.points.empty() && line.points.back().x + 1 < bar.x0) {
+      if (idle >= 0) line.points.push_back({line.points.back().x, idle});
+      line.points.push_back({bar.x0, line.points.back().y});
+    }
     line.points.push_back({bar.x0, y});
     line.points.push_back({bar.x1, y});
   }
@@ -28,14 +34,6 @@ struct Stairs {
 
 void limit_line(float y, float x0, float x1, Tone tone, float width, Picture& out) {
   add_line(out, {{{x0, y}, {x1, y}}, tone, width, true});
-}
-
-// The budget is shown unless the steps would be too small to be told apart beside it.
-std::int64_t most_tokens(const Frame& frame, const std::vector<Bar>& all) {
-  std::int64_t most = 0;
-  for (const Bar& bar : all) most = std::max(most, bar.sum.most_positions);
-  const std::int64_t budget = frame.model->header().engine.max_num_batched_tokens;
-  return most * 8 >= budget ? std::max(most, budget) : most;
 }
 
 }  // namespace
@@ -95,20 +93,22 @@ Picture ruler(const Frame& frame, Box box) {
   return out;
 }
 
-TimeNs longest_step(const Frame& frame) {
-  Axis axis = frame.axis;
-  axis.x1 = std::max(axis.x1, axis.x0 + 1);
-  const Projector projector(frame, axis);
-  TimeNs longest = 0;
-  for (const Bar& bar : bars(frame, projector)) longest = std::max(longest, bar.sum.longest_ns);
-  return longest;
+namespace {
+
+StepSum visible_sum(const Frame& frame) {
+  const auto [first, end] = visible_steps(*frame.model, frame.clock->time(frame.axis.begin), frame.clock->time(frame.axis.end));
+  return frame.model->sum_steps(first, end);
 }
 
+}  // namespace
+
+TimeNs longest_step(const Frame& frame) { return visible_sum(frame).longest_ns; }
+
 std::int64_t most_tokens(const Frame& frame) {
-  Axis axis = frame.axis;
-  axis.x1 = std::max(axis.x1, axis.x0 + 1);
-  const Projector projector(frame, axis);
-  return most_tokens(frame, bars(frame, projector));
+  const std::int64_t most = visible_sum(frame).most_positions;
+  const std::int64_t budget = frame.model->header().engine.max_num_batched_tokens;
+  // The budget is shown unless the steps would be too small to be told apart beside it.
+  return most * 8 >= budget ? std::max(most, budget) : most;
 }
 
 Picture batch_latency(const Frame& frame, Box box, TimeNs longest) {
@@ -116,9 +116,7 @@ Picture batch_latency(const Frame& frame, Box box, TimeNs longest) {
   const Axis axis = panel_axis(frame, box);
   const Projector projector(frame, axis);
   const std::vector<Bar> all = bars(frame, projector);
-  if (longest <= 0) {
-    for (const Bar& bar : all) longest = std::max(longest, bar.sum.longest_ns);
-  }
+  if (longest <= 0) longest = longest_step(frame);
   const float base = box.y1 - 1;
   const float height = box.height() - 2;
   for (const Bar& bar : all) {
@@ -153,12 +151,13 @@ Picture batch_composition(const Frame& frame, Box box, std::int64_t most) {
   const Projector projector(frame, axis);
   const EngineConfig& config = frame.model->header().engine;
   const std::vector<Bar> all = bars(frame, projector);
-  if (most <= 0) most = most_tokens(frame, all);
+  if (most <= 0) most = most_tokens(frame);
   const float base = box.y1 - 1;
   const float height = box.height() - 2;
   Stairs rows;
   rows.line.tone = Tone::text;
   rows.line.width = style.scale;
+  rows.idle = base;
   for (const Bar& bar : all) {
     const Step& step = frame.model->step(bar.sum.fullest);
     const Ref ref = step_ref(frame, bar, bar.sum.fullest);
@@ -182,7 +181,7 @@ Picture batch_composition(const Frame& frame, Box box, std::int64_t most) {
                style.scale, out);
   }
   add_line(out, std::move(rows.line));
-  side_label(frame, box, "tokens a step",
+  side_label(frame, box, "tokens",
              {fmt::format("up to {}", most), fmt::format("budget {}", config.max_num_batched_tokens),
               fmt::format("line: rows of {}", config.max_num_seqs)},
              out);
@@ -199,19 +198,22 @@ Picture counters(const Frame& frame, Box box) {
   const std::vector<Bar> all = bars(frame, projector);
   struct Counter {
     const char* name;
-    double top;  // of the scale; 0: what is seen
+    const char* brief;  // where there is little room
+    double top;         // of the scale; 0: what is seen
     double (*value)(const StepSum&);
     const char* unit;
   };
   const Counter kinds[] = {
-      {"running", static_cast<double>(model.header().engine.max_num_seqs),
+      {"running", "run", static_cast<double>(model.header().engine.max_num_seqs),
        [](const StepSum& s) { return double(s.most_running); }, ""},
-      {"waiting", 0, [](const StepSum& s) { return double(s.most_waiting); }, ""},
-      {"blocks used", static_cast<double>(model.usable_blocks()), [](const StepSum& s) { return double(s.most_used); }, ""},
-      {"blocks cached", static_cast<double>(model.usable_blocks()), [](const StepSum& s) { return double(s.most_cached); }, ""},
-      {"prefix hits", 100,
+      {"waiting", "wait", 0, [](const StepSum& s) { return double(s.most_waiting); }, ""},
+      {"blocks used", "used", static_cast<double>(model.usable_blocks()), [](const StepSum& s) { return double(s.most_used); },
+       ""},
+      {"blocks cached", "cached", static_cast<double>(model.usable_blocks()),
+       [](const StepSum& s) { return double(s.most_cached); }, ""},
+      {"prefix hits", "hits", 100,
        [](const StepSum& s) { return s.asked_tokens == 0 ? 0 : 100 * double(s.hit_tokens) / double(s.asked_tokens); }, " %"},
-      {"tokens/s", 0, [](const StepSum& s) { return s.busy == 0 ? 0 : double(s.tokens) * 1e9 / double(s.busy); }, ""},
+      {"tokens/s", "tok/s", 0, [](const StepSum& s) { return s.busy == 0 ? 0 : double(s.tokens) * 1e9 / double(s.busy); }, ""},
   };
   const auto count = static_cast<float>(std::size(kinds));
   const float row = box.height() / count;
@@ -228,6 +230,7 @@ Picture counters(const Frame& frame, Box box) {
     Stairs stairs;
     stairs.line.tone = tone_of(frame.trace, Tone::trace0);
     stairs.line.width = style.scale;
+    if (kind.name != std::string_view("blocks cached")) stairs.idle = base;  // what is cached stays
     for (const Bar& bar : all) stairs.add(bar, base - level(kind.value(bar.sum), top, height));
     add_line(out, std::move(stairs.line));
     add_rect(out, {{axis.x0, own.y1 - 1, axis.x1, own.y1}, Tone::grid, Pattern::solid, 0, 255, 0, {}});
@@ -235,13 +238,16 @@ Picture counters(const Frame& frame, Box box) {
     if (frame.step >= 0) now = fmt::format("{:.0f}{}", kind.value(sum_of(model.step(frame.step), frame.step)), kind.unit);
     const float line = style.em * 1.15f;
     std::vector<std::string> more;
+    const float room = gutter(style, box.width()) - 8 * style.scale;
     std::string name = kind.name;
     if (row >= 2 * line) {
       // A column's mean may be exceeded by a step in it.
-      more.push_back(kind.top > 0 ? fmt::format("{} of {:.0f}{}", now, top, kind.unit)
-                                  : fmt::format("{} (axis {:.0f})", now, top));
+      const std::string words =
+          kind.top > 0 ? fmt::format("{} of {:.0f}{}", now, top, kind.unit) : fmt::format("{} (axis {:.0f})", now, top);
+      more.push_back(style.width(words) <= room ? words : now);
     } else {
       name += " " + now;
+      if (style.width(name) > room) name = std::string(kind.brief) + " " + now;
     }
     side_label(frame, own, name, more, out);
   }
