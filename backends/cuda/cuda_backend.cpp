@@ -192,7 +192,7 @@ class CudaBackend::Impl {
     std::map<std::int32_t, Graph> graphs;  // by padded number of rows
     std::vector<Pass> passes;
     bool wants_logprobs = false;
-    bool taken = false;  // its last pass
+    bool taken = false;    // its last pass
     bool follows = false;  // another step was in flight when it was submitted
     TimeNs submitted_at = 0;
     StepResult result;
