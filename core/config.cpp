@@ -146,8 +146,7 @@ std::optional<std::string> validate(const EngineConfig& c) {
   if (c.async_scheduling && c.policy == Policy::static_batch) {
     return "async_scheduling plans a step ahead; a static batch ends with its slowest request, so leave it out";
   }
-  if (c.async_scheduling && c.strict_peer)
-    return "async_scheduling and strict_peer exclude each other: the peers were not async";
+  if (c.async_scheduling && c.strict_peer) return "async_scheduling and strict_peer: the peers planned one step at a time";
   if (usable_blocks(c) < 1) {
     return "num_blocks is " + number(c.num_blocks) + "; vllm_v1 keeps block 0 as its null block, so it needs at least 2";
   }

@@ -280,6 +280,7 @@ void TraceState::add_row(Request& request, std::int32_t count) {
          " are known and not computed");
   }
   check_table(request, first + count);
+  if (request.num_tokens() == INT32_MAX) fail(called(request.join.request) + " has more than 2147483647 tokens");
   request.num_computed += count;
   rows_.push_back({request.join.request, first, count, 0, request.num_computed == request.num_tokens()});
   totals_.computed_tokens += count;
@@ -319,7 +320,6 @@ void TraceState::take_outcome(const StepRecord& step, std::span<const Row> rows)
     ++next_token;
     request.pending = false;
     if (!request.live()) continue;  // the row was planned before that was known
-    if (request.num_tokens() == INT32_MAX) fail(called(row.request) + " has more than 2147483647 tokens");
     ++totals_.sampled_tokens;
     if (named) {
       request.tokens.append(step.tokens[next_token - 1]);

@@ -59,6 +59,7 @@ RecordedSteps read_recorded_steps(const std::string& path) {
   RecordedSteps out;
   out.model = header.model;
   out.execution.block_size = header.engine.block_size;
+  out.execution.hides_host = header.engine.async_scheduling;
   if (!header.scenario.empty()) {
     JsonObject scenario = JsonValue::parse(header.scenario, path + ": scenario").object();
     if (const auto v = scenario.find("tensor_parallel")) out.execution.tensor_parallel = v->int32(1, 1024);

@@ -49,13 +49,11 @@ class CpuBackend::Steps {
     const bool all = options_.every_position && options_.on_logits;
     std::size_t sampled = 0;
     for (const Row& row : plan.rows) {
-      if (row.count > 0 &&
-          row.request->finish_reason != FinishReason::none) {  // after it was planned: its blocks are others' now
-        if (row.sample) dropped_.push_back(sampled);
-        sampled += row.sample;
-        continue;
-      }
+      // Its request has ended since the row was planned, and the blocks are others' now.
+      const bool dropped = row.count > 0 && row.request->finish_reason != FinishReason::none;
+      if (dropped && row.sample) dropped_.push_back(sampled);
       sampled += row.sample;
+      if (dropped) continue;
       for (std::int32_t p = row.first; p < row.first + row.count; ++p) {
         const Token token = row.request->tokens.at(p, vocabulary_);
         if (token < 0 || token >= vocabulary_) {

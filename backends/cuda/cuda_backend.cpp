@@ -137,10 +137,16 @@ class CudaBackend::Impl {
     return result;
   }
 
-  // What is in flight will not be collected.
-  void abandon() {
-    cudaStreamSynchronize(stream_);
-    in_flight_ = 0;
+  // After a failure what is in flight will not be collected.
+  template <typename Do>
+  void or_abandon(const Do& what) {
+    try {
+      on_device(what);
+    } catch (const BackendError&) {
+      cudaStreamSynchronize(stream_);
+      in_flight_ = 0;
+      throw;
+    }
   }
 
   CudaFacts facts() const {
@@ -447,21 +453,11 @@ CudaBackend::~CudaBackend() = default;
 
 BackendLimits CudaBackend::limits() const { return impl_->limits(); }
 void CudaBackend::submit(const StepPlan& plan) {
-  try {
-    on_device([&] { impl_->submit(plan); });
-  } catch (const BackendError&) {
-    impl_->abandon();
-    throw;
-  }
+  impl_->or_abandon([&] { impl_->submit(plan); });
 }
 const StepResult& CudaBackend::collect() {
   const StepResult* result = nullptr;
-  try {
-    on_device([&] { result = &impl_->collect(); });
-  } catch (const BackendError&) {
-    impl_->abandon();
-    throw;
-  }
+  impl_->or_abandon([&] { result = &impl_->collect(); });
   return *result;
 }
 TimeNs CudaBackend::now() const { return impl_->clock.now(); }

@@ -234,6 +234,13 @@ TEST_CASE("Whole but hostile traces are refused with file, place and reason", "[
       {lines({h, R"({"step":0,"dur":5})"}), "expected the key \"t\""},
       {lines({h, R"({"step":0,"t":-1,"dur":5})"}), "an integer"},
       {lines({h, R"({"step":0,"t":9,"dur":5,"end":3})"}), "a time of at least 9"},
+      {lines({h, R"({"step":0,"t":0,"dur":5,"ahead":true})"}), "the outcome of a step that is not there"},
+      {second_step(",\"ahead\":true"), "the outcome of a step that is not there"},  // without async_scheduling nothing is ahead
+      {second_step(",\"ahead\":1"), "true or false"},
+      {lines({engine(",\"async_scheduling\":true,\"policy\":\"static\""), j}), "leave it out"},
+      {lines({engine(",\"async_scheduling\":true"), j, step, R"({"step":1,"t":5,"dur":5,"ahead":true,"skip":[0]})",
+              R"({"cancel":0,"step":2,"at":4,"reason":"stop","ahead":true})"}),
+       "a time of at least 5"},
       {first_step(R"(,"parts":[1,2,3])"), "expected ','"},
       {first_step(R"(,"admit":[[0,0,5,[1,9]]])"), "an integer between"},
       {first_step(R"(,"admit":[[0,0,5,[-1]]])"), "an integer between"},

@@ -138,4 +138,8 @@ void paint(ImDrawList& list, const Picture& picture, Theme theme, const Style& s
   list.PopClipRect();
 }
 
+ImVec4 color_of(Theme theme, Tone tone, std::uint8_t strength) {
+  return ImGui::ColorConvertU32ToFloat4(packed(faded(theme, rgb_of(theme, tone), strength)));
+}
+
 }  // namespace tokenyard::viz
