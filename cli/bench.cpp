@@ -11,8 +11,8 @@
 #include "cli/commands.h"
 #include "cli/report.h"
 #include "cli/scenario_files.h"
-#include "core/input_error.h"
-#include "core/trace.h"
+#include "core/base/input_error.h"
+#include "core/trace/trace.h"
 #include "sim/scenario.h"
 #ifdef TOKENYARD_CUDA
 #include "backends/cuda/cuda_backend.h"

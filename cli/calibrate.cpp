@@ -9,8 +9,8 @@
 
 #include "cli/commands.h"
 #include "cli/report.h"
-#include "core/input_error.h"
-#include "core/json_reader.h"
+#include "core/base/input_error.h"
+#include "core/base/json_reader.h"
 #include "sim/calibrate.h"
 
 namespace tokenyard::cli {

@@ -11,7 +11,7 @@
 #include "cli/report.h"
 #include "cli/scenario_files.h"
 #include "cli/text_table.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/capacity.h"
 #include "sim/run.h"
 

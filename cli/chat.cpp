@@ -12,7 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/generation.h"
-#include "core/trace.h"
+#include "core/trace/trace.h"
 
 namespace tokenyard::cli {
 namespace {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "cli/commands.h"
-#include "core/conform.h"
-#include "core/input_error.h"
+#include "core/peers/conform.h"
+#include "core/base/input_error.h"
 
 namespace tokenyard::cli {
 namespace {

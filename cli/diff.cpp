@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/commands.h"
-#include "core/trace_diff.h"
+#include "core/trace/diff.h"
 
 namespace tokenyard::cli {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/commands.h"
-#include "core/perfetto.h"
+#include "core/trace/perfetto.h"
 
 namespace tokenyard::cli {
 namespace {

@@ -14,9 +14,9 @@
 #include "cli/commands.h"
 #include "cli/generation.h"
 #include "cli/report.h"
-#include "core/json_reader.h"
-#include "core/trace.h"
-#include "sim/line_reader.h"
+#include "core/base/json_reader.h"
+#include "core/trace/trace.h"
+#include "core/base/line_reader.h"
 #include "sim/run.h"
 
 namespace tokenyard::cli {

@@ -3,8 +3,8 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/scenario_files.h"
-#include "core/config_json.h"
-#include "core/json_reader.h"
+#include "core/trace/config_json.h"
+#include "core/base/json_reader.h"
 
 namespace tokenyard::cli {
 namespace {

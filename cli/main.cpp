@@ -9,7 +9,7 @@
 
 #include "cli/commands.h"
 #include "core/backend.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace {
 

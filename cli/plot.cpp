@@ -9,7 +9,7 @@
 
 #include "cli/rasterize.h"
 #include "cli/report.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace tokenyard::cli {
 namespace {

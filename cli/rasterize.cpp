@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 #ifdef TOKENYARD_HAVE_RSVG
 #include <cairo.h>

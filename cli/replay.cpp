@@ -1,4 +1,4 @@
-#include "core/replay.h"
+#include "core/trace/replay.h"
 
 #include <fmt/core.h>
 

@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/result_values.h"
 
 namespace tokenyard::cli {

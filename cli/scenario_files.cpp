@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <map>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace tokenyard::cli {
 namespace {

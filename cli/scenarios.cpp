@@ -7,7 +7,7 @@
 #include "cli/commands.h"
 #include "cli/scenario_files.h"
 #include "cli/text_table.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/lesson.h"
 
 namespace tokenyard::cli {

@@ -10,7 +10,7 @@
 #include "cli/report.h"
 #include "cli/scenario_files.h"
 #include "cli/timeline.h"
-#include "core/trace.h"
+#include "core/trace/trace.h"
 #include "sim/lesson.h"
 #include "sim/run.h"
 

@@ -19,7 +19,7 @@
 #include "cli/scenario_files.h"
 #include "cli/sweep_plot.h"
 #include "cli/text_table.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/lesson.h"
 #include "sim/parallel.h"
 #include "sim/result_values.h"

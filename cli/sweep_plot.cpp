@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "cli/plot.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace tokenyard::cli {
 

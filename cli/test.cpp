@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cli/commands.h"
-#include "core/script.h"
+#include "core/peers/script.h"
 
 namespace tokenyard::cli {
 namespace {

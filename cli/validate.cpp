@@ -10,7 +10,7 @@
 
 #include "cli/commands.h"
 #include "core/engine.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/measured_run.h"
 #include "sim/scenario.h"
 

@@ -62,7 +62,6 @@ function(tokenyard_library folder)
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/tokenyard>)
   target_link_libraries(${target} PUBLIC ${arg_DEPENDS} PRIVATE fmt::fmt $<BUILD_INTERFACE:tokenyard_private>)
   install(TARGETS ${target} EXPORT tokenyard)
-  file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.h)
-  list(FILTER headers EXCLUDE REGEX "/json_reader\\.h$")  # for .cpp files, brings in nlohmann_json
-  install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tokenyard/${folder})
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tokenyard/${folder}
+          FILES_MATCHING PATTERN "*.h" PATTERN json_reader.h EXCLUDE)
 endfunction()

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/config.h"
-#include "core/tokens.h"
+#include "core/base/tokens.h"
 
 namespace tokenyard {
 

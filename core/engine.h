@@ -18,7 +18,7 @@
 #include "core/metrics.h"
 #include "core/request_source.h"
 #include "core/scheduler.h"
-#include "core/trace.h"
+#include "core/trace/trace.h"
 
 namespace tokenyard {
 

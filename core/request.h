@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/sampling_params.h"
-#include "core/tokens.h"
-#include "core/types.h"
+#include "core/base/sampling_params.h"
+#include "core/base/tokens.h"
+#include "core/base/types.h"
 
 namespace tokenyard {
 

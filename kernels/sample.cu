@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "kernels/launch.cuh"
-#include "kernels/sampling.h"
+#include "core/base/sampling.h"
 #include "kernels/vector.cuh"
 
 namespace tokenyard::kernels {

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "kernels/device.h"
-#include "kernels/exact_math.h"
+#include "core/base/exact_math.h"
 
 namespace tokenyard::kernels {
 

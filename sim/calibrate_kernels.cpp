@@ -4,7 +4,7 @@
 #include <functional>
 #include <set>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/calibrate.h"
 
 namespace tokenyard {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <optional>
 
-#include "core/json_reader.h"
-#include "core/trace.h"
-#include "core/trace_state.h"
+#include "core/base/json_reader.h"
+#include "core/trace/trace.h"
+#include "core/trace/state.h"
 #include "sim/calibrate.h"
 
 namespace tokenyard {

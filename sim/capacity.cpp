@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/result_values.h"
 #include "sim/scenario.h"
 

@@ -1,6 +1,6 @@
 #include "sim/hardware_spec.h"
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 
 namespace tokenyard {
 namespace {

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <string_view>
 
-#include "core/input_error.h"
-#include "sim/text_file.h"
+#include "core/base/input_error.h"
+#include "core/base/text_file.h"
 
 namespace tokenyard {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 
 namespace tokenyard {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/json_reader.h"
-#include "sim/line_reader.h"
+#include "core/base/json_reader.h"
+#include "core/base/line_reader.h"
 #include "sim/workload.h"
 
 namespace tokenyard {

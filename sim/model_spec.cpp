@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 
 namespace tokenyard {
 namespace {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include "core/json_reader.h"
-#include "core/portable_math.h"
+#include "core/base/json_reader.h"
+#include "core/base/portable_math.h"
 
 namespace tokenyard {
 namespace {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <filesystem>
 
-#include "core/config_json.h"
-#include "core/json_reader.h"
+#include "core/trace/config_json.h"
+#include "core/base/json_reader.h"
 #include "sim/scenario_input.h"
 
 namespace tokenyard {

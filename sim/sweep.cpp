@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <set>
 
-#include "core/input_error.h"
-#include "core/json_reader.h"
+#include "core/base/input_error.h"
+#include "core/base/json_reader.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -7,8 +7,8 @@
 #include <cstring>
 #include <utility>
 
-#include "core/input_error.h"
-#include "sim/line_reader.h"
+#include "core/base/input_error.h"
+#include "core/base/line_reader.h"
 #include "sim/sweep.h"
 
 namespace tokenyard {

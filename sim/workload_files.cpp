@@ -8,8 +8,8 @@
 #include <cmath>
 #include <optional>
 
-#include "core/json_reader.h"
-#include "sim/line_reader.h"
+#include "core/base/json_reader.h"
+#include "core/base/line_reader.h"
 #include "sim/measured_run.h"
 #include "sim/workload.h"
 

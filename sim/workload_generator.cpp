@@ -10,7 +10,7 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 #include "sim/random.h"
 #include "sim/workload.h"
 

@@ -6,7 +6,7 @@
 #include <set>
 #include <tuple>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 #include "sim/workload.h"
 
 namespace tokenyard {

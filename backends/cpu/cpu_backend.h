@@ -12,7 +12,7 @@
 #include "backends/model/weights.h"
 #include "core/backend.h"
 #include "core/config.h"
-#include "core/live_clock.h"
+#include "core/base/live_clock.h"
 
 namespace tokenyard {
 

@@ -6,7 +6,7 @@
 
 #include "backends/cpu/attention.h"
 #include "backends/cpu/linear.h"
-#include "kernels/exact_math.h"
+#include "core/base/exact_math.h"
 
 namespace tokenyard {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "backends/model/model_config.h"
-#include "core/types.h"
+#include "core/base/types.h"
 
 namespace tokenyard {
 

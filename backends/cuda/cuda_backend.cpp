@@ -13,7 +13,7 @@
 #include "backends/cuda/forward.h"
 #include "backends/cuda/step_inputs.h"
 #include "backends/cuda/step_shape.h"
-#include "core/live_clock.h"
+#include "core/base/live_clock.h"
 #include "kernels/block_copy.h"
 #include "kernels/read_all.h"
 

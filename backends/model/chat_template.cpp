@@ -4,7 +4,7 @@
 
 #include "backends/model/tokenizer.h"
 #include "backends/model/unicode.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace tokenyard {
 namespace {

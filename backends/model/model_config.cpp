@@ -4,7 +4,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 
 namespace tokenyard {
 namespace {

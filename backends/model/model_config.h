@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/sampling_params.h"
-#include "core/types.h"
+#include "core/base/sampling_params.h"
+#include "core/base/types.h"
 
 namespace tokenyard {
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <utility>
 
-#include "core/portable_math.h"
+#include "core/base/portable_math.h"
 
 namespace tokenyard {
 namespace {

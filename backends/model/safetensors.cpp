@@ -14,7 +14,7 @@
 #include <tuple>
 #include <utility>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 
 namespace tokenyard {
 namespace {

@@ -5,7 +5,7 @@
 #include <limits>
 #include <set>
 
-#include "kernels/sampling.h"
+#include "core/base/sampling.h"
 
 namespace tokenyard {
 namespace {

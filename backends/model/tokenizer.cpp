@@ -8,7 +8,7 @@
 #include "backends/model/pre_tokenizer.h"
 #include "backends/model/tokenizer_json.h"
 #include "backends/model/unicode.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace tokenyard {
 namespace {

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "backends/model/unicode.h"
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 
 namespace tokenyard {
 namespace {

@@ -5,7 +5,7 @@
 #include <set>
 #include <stdexcept>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace tokenyard {
 namespace {

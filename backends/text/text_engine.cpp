@@ -11,8 +11,8 @@
 #endif
 #include "backends/model/sampler.h"
 #include "backends/text/stop_strings.h"
-#include "core/input_error.h"
-#include "core/trace.h"
+#include "core/base/input_error.h"
+#include "core/trace/trace.h"
 
 namespace tokenyard {
 namespace {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "core/engine.h"
-#include "core/trace.h"
+#include "core/trace/trace.h"
 #include "sim/scenario.h"
 
 namespace {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 #include "sim/workload.h"
 
 namespace tokenyard {

@@ -1,4 +1,4 @@
-#include "core/conform.h"
+#include "core/peers/conform.h"
 #include "fuzz.h"
 
 namespace tokenyard {

@@ -1,4 +1,4 @@
-#include "core/script.h"
+#include "core/peers/script.h"
 
 #include "fuzz.h"
 

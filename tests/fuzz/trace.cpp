@@ -1,10 +1,10 @@
-#include "core/trace.h"
+#include "core/trace/trace.h"
 
 #include <memory>
 #include <sstream>
 #include <string>
 
-#include "core/trace_state.h"
+#include "core/trace/state.h"
 #include "fuzz.h"
 
 namespace tokenyard {

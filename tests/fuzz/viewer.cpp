@@ -3,8 +3,8 @@
 #include <sstream>
 #include <string>
 
-#include "core/input_error.h"
-#include "core/trace.h"
+#include "core/base/input_error.h"
+#include "core/trace/trace.h"
 #include "fuzz.h"
 #include "viz/view/comparison.h"
 #include "viz/view/panels.h"

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "catch.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "tiny_model.h"
 
 namespace tokenyard {

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "catch.h"
-#include "kernels/sampling.h"
+#include "core/base/sampling.h"
 
 namespace tokenyard {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "backends/model/chat_template.h"
 #include "catch.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 using namespace tokenyard;
 using Json = nlohmann::json;

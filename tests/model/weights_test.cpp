@@ -7,7 +7,7 @@
 
 #include "backends/model/rope.h"
 #include "catch.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "tiny_model.h"
 
 namespace tokenyard {

@@ -14,7 +14,7 @@
 
 #include "backends/model/chat_template.h"
 #include "backends/model/tokenizer.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 #include "core/engine.h"
 #include "sim/calibrate.h"
 #include "sim/measured_run.h"
-#include "sim/text_file.h"
+#include "core/base/text_file.h"
 #include "support.h"
 
 using namespace tokenyard;

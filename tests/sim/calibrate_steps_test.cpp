@@ -1,6 +1,6 @@
 #include <random>
 
-#include "core/trace.h"
+#include "core/trace/trace.h"
 #include "sim/calibrate.h"
 #include "support.h"
 

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/run.h"
 #include "support.h"
 

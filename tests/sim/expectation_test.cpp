@@ -5,7 +5,7 @@
 #include <map>
 
 #include "catch.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 using namespace tokenyard;
 

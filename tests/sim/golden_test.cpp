@@ -14,8 +14,8 @@
 #include <xxhash.h>
 
 #include "catch.h"
-#include "core/input_error.h"
-#include "core/trace_diff.h"
+#include "core/base/input_error.h"
+#include "core/trace/diff.h"
 #include "sim/lesson.h"
 #include "sim/run.h"
 #include "support.h"

@@ -5,8 +5,8 @@
 #include <functional>
 #include <random>
 
-#include "core/json_reader.h"
-#include "core/portable_math.h"
+#include "core/base/json_reader.h"
+#include "core/base/portable_math.h"
 #include "support.h"
 
 using namespace tokenyard;

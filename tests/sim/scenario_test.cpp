@@ -1,6 +1,6 @@
 #include "sim/scenario.h"
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 #include "support.h"
 
 using namespace tokenyard;

@@ -1,7 +1,7 @@
 #include <fstream>
 #include <set>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 #include "sim/hardware_spec.h"
 #include "sim/model_spec.h"
 #include "support.h"

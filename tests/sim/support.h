@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/scenario.h"
 
 namespace tokenyard {

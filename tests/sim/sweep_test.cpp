@@ -8,7 +8,7 @@
 #include <iterator>
 
 #include "catch.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/parallel.h"
 #include "sim/result_values.h"
 #include "sim/run.h"

@@ -1,6 +1,6 @@
 #include <chrono>
 
-#include "sim/line_reader.h"
+#include "core/base/line_reader.h"
 #include "support.h"
 
 using namespace tokenyard;

@@ -6,9 +6,9 @@
 
 #include "backends/text/stop_strings.h"
 #include "catch.h"
-#include "core/input_error.h"
-#include "core/replay.h"
-#include "core/trace.h"
+#include "core/base/input_error.h"
+#include "core/trace/replay.h"
+#include "core/trace/trace.h"
 
 using namespace tokenyard;
 

@@ -1,6 +1,6 @@
 #include "catch.h"
-#include "core/input_error.h"
-#include "core/trace_support.h"
+#include "core/base/input_error.h"
+#include "core/trace/support.h"
 #include "viz/model/moment.h"
 #include "viz/model/trace_file.h"
 

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "catch.h"
-#include "core/trace_support.h"
+#include "core/trace/support.h"
 #include "viz/view/comparison.h"
 #include "viz/view/panels.h"
 

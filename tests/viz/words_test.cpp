@@ -1,6 +1,6 @@
 #include "viz/model/words.h"
 #include "catch.h"
-#include "core/trace_support.h"
+#include "core/trace/support.h"
 #include "viz/model/prefix_tree.h"
 #include "viz/view/comparison.h"
 

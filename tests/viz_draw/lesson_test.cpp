@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "catch.h"
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "tests/viz_draw/rig.h"
 #include "viz/app/settings.h"
 #include "viz/app/when.h"

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "core/trace.h"
+#include "core/trace/trace.h"
 #include "viz/host/picture_host.h"
 
 namespace tokenyard::viz {

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/input_error.h"
-#include "core/perfetto.h"
+#include "core/base/input_error.h"
+#include "core/trace/perfetto.h"
 #include "sim/hardware_spec.h"
 #include "sim/lesson.h"
 #include "sim/run.h"

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 #include "viz/view/comparison.h"
 
 namespace tokenyard::viz {

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "core/json_reader.h"
+#include "core/base/json_reader.h"
 
 namespace tokenyard::viz {
 namespace {

@@ -4,7 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "sim/run.h"
 
 namespace tokenyard::viz {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <optional>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace tokenyard::viz {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 // Our own copies: libimgui.a brings libstb's along, which are built otherwise.
 #define STB_IMAGE_WRITE_IMPLEMENTATION

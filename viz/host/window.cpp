@@ -10,7 +10,7 @@
 #include <cstring>
 #include <memory>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "viz/app/settings.h"
 #include "viz/host/fonts.h"
 #include "viz/host/raster.h"

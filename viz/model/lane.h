@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/types.h"
+#include "core/base/types.h"
 #include "viz/model/phase.h"
 
 namespace tokenyard::viz {

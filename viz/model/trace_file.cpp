@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 
 namespace tokenyard::viz {
 

@@ -8,7 +8,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "core/input_error.h"
+#include "core/base/input_error.h"
 #include "core/scheduler.h"
 #include "viz/model/block_log.h"
 #include "viz/model/moment.h"

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "core/metrics.h"
-#include "core/trace.h"
-#include "core/trace_state.h"
+#include "core/trace/trace.h"
+#include "core/trace/state.h"
 #include "viz/model/lane.h"
 #include "viz/model/pyramid.h"
 

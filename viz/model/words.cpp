@@ -5,7 +5,7 @@
 
 #include <fmt/core.h>
 
-#include "core/reason_words.h"
+#include "core/trace/reason_words.h"
 
 namespace tokenyard::viz {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/trace_diff.h"
+#include "core/trace/diff.h"
 
 namespace tokenyard::viz {
 

@@ -12,7 +12,7 @@
 #include "kernels/swiglu.h"
 #include "tests/bench/kernels/bench.h"
 #include "tests/kernels/gpu/support/device.h"
-#include "tests/kernels/gpu/support/simple.h"
+#include "kernels/simple/simple.h"
 
 namespace tokenyard {
 namespace {

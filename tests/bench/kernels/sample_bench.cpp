@@ -4,7 +4,7 @@
 #include "kernels/sample.h"
 #include "tests/bench/kernels/bench.h"
 #include "tests/kernels/gpu/support/device.h"
-#include "tests/kernels/gpu/support/simple.h"
+#include "kernels/simple/simple.h"
 
 namespace tokenyard {
 namespace {

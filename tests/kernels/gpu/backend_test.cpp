@@ -12,9 +12,9 @@
 #include "../../model/tiny_model.h"
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cuda/cuda_backend.h"
-#include "core/live_clock.h"
-#include "core/replay.h"
-#include "core/trace.h"
+#include "core/base/live_clock.h"
+#include "core/trace/replay.h"
+#include "core/trace/trace.h"
 #include "tests/kernels/gpu/support/break_device.h"
 
 namespace tokenyard {

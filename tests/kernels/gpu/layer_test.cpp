@@ -11,7 +11,7 @@
 #include "kernels/norm.h"
 #include "kernels/swiglu.h"
 #include "tests/kernels/gpu/support/device.h"
-#include "tests/kernels/gpu/support/simple.h"
+#include "kernels/simple/simple.h"
 
 namespace tokenyard {
 namespace {

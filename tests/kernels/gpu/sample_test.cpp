@@ -9,7 +9,7 @@
 #include "backends/model/sampler.h"
 #include "catch.h"
 #include "tests/kernels/gpu/support/device.h"
-#include "tests/kernels/gpu/support/simple.h"
+#include "kernels/simple/simple.h"
 
 namespace tokenyard {
 namespace {

@@ -1,0 +1,72 @@
+#include "core/base/tokens.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace tokenyard {
+
+void TokenSequence::append(Token id) { append(std::span<const Token>(&id, 1)); }
+
+void TokenSequence::append(std::span<const Token> ids) {
+  if (ids.empty()) return;
+  const auto count = static_cast<std::int32_t>(ids.size());
+  if (!spans_.empty() && spans_.back().content == kNoContent) {
+    spans_.back().length += count;  // stored ids are appended in order, so the last stored span always ends at the back
+  } else {
+    spans_.push_back({size_, count, kNoContent, static_cast<std::int32_t>(stored_.size())});
+  }
+  stored_.insert(stored_.end(), ids.begin(), ids.end());
+  size_ += count;
+}
+
+std::size_t TokenSequence::span_at(std::int32_t position) const {
+  const auto after =
+      std::upper_bound(spans_.begin(), spans_.end(), position, [](std::int32_t p, const TokenSpan& s) { return p < s.begin; });
+  return static_cast<std::size_t>(after - spans_.begin()) - 1;
+}
+
+Token TokenSequence::at(std::int32_t position, std::int32_t vocabulary) const {
+  const TokenSpan& span = spans_[span_at(position)];
+  const std::int32_t index = span.offset + (position - span.begin);
+  if (span.content == kNoContent) return stored_[static_cast<std::size_t>(index)];
+  const std::uint64_t name[2] = {static_cast<std::uint64_t>(span.content), static_cast<std::uint64_t>(index)};
+  return static_cast<Token>(XXH3_64bits(name, sizeof name) % static_cast<std::uint64_t>(vocabulary));
+}
+
+BlockHash TokenSequence::hash_block(BlockHash prefix, std::int32_t first, std::int32_t count) const {
+  const XXH64_hash_t stored_tag = 0x53;  // keeps stored and named pieces apart
+  const XXH64_hash_t named_tag = 0x4e;
+  XXH128_hash_t h{prefix.low, prefix.high};
+  std::uint64_t piece[4];
+  for (std::size_t s = span_at(first); count > 0; ++s) {
+    const TokenSpan& span = spans_[s];
+    const std::int32_t skip = first - span.begin;
+    const std::int32_t take = std::min(count, span.length - skip);
+    if (span.content == kNoContent) {
+      const XXH128_hash_t ids = XXH3_128bits_withSeed(stored_.data() + span.offset + skip,
+                                                      static_cast<std::size_t>(take) * sizeof(Token), stored_tag);
+      piece[2] = ids.low64;
+      piece[3] = ids.high64;
+    } else {
+      piece[2] = static_cast<std::uint64_t>(span.content);
+      piece[3] = static_cast<std::uint64_t>(span.offset + skip) << 32 | static_cast<std::uint32_t>(take);
+    }
+    piece[0] = h.low64;
+    piece[1] = h.high64;
+    h = XXH3_128bits_withSeed(piece, sizeof piece, span.content == kNoContent ? stored_tag : named_tag);
+    first += take;
+    count -= take;
+  }
+  return {h.low64, h.high64};
+}
+
+void TokenSequence::clear() {
+  size_ = 0;
+  spans_.clear();
+  stored_.clear();
+}
+
+}  // namespace tokenyard

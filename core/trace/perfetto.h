@@ -1,0 +1,15 @@
+// Traces as Chrome/Perfetto JSON: a process a trace; in it a lane for the engine's steps, a lane a request, and counters.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "core/trace/trace.h"
+
+namespace tokenyard {
+
+// Writes `path` aside and renames it when it is whole. A trace that was cut off is exported as far as it goes. Memory follows
+// the requests. Throws InputError when a trace cannot be read or the file cannot be written.
+void export_perfetto(std::span<TraceReader* const> traces, const std::string& path);
+
+}  // namespace tokenyard

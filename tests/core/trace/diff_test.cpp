@@ -1,0 +1,124 @@
+#include "core/trace/diff.h"
+
+#include "catch.h"
+#include "core/trace/reason_words.h"
+#include "trace_support.h"
+
+using namespace tokenyard;
+using namespace tokenyard::test;
+
+namespace {
+
+const std::string kHead =
+    R"({"tokenyard_trace":1,"program":"p","backend":"sim","engine":{"policy":"vllm_v1","num_blocks":9,"block_size":4}})"
+    "\n";
+std::string join(int number, const std::string& id, int at = 0) {
+  return R"({"join":)" + std::to_string(number) + R"(,"id":")" + id + R"(","step":0,"at":)" + std::to_string(at) +
+         R"(,"arrival":0,"prompt":[[7,0,5]],"max_tokens":2})" + "\n";
+}
+std::string step(const std::string& fields, int dur = 5) {
+  return R"({"step":0,"t":9,"dur":)" + std::to_string(dur) + fields + "}\n";
+}
+const std::string kEnd = R"({"end":1,"at":14})"
+                         "\n";
+
+TraceDifference diff(const std::string& a, const std::string& b, bool ignore_time = false) {
+  TraceReader left = reader_of(a, "A");
+  TraceReader right = reader_of(b, "B");
+  return diff_traces(left, right, {ignore_time});
+}
+
+}  // namespace
+
+TEST_CASE("Two traces of one run are the same", "[trace]") {
+  for (const Policy policy : all_policies()) {
+    const std::string text = random_trace(9, policy, 20);
+    const TraceDifference same = diff(text, text);
+    CHECK(same.same);
+    CHECK(same.steps > 10);
+    CHECK(same.text == "the traces are the same: " + std::to_string(same.steps) + " steps");
+    CHECK(same.headers.empty());
+  }
+}
+
+TEST_CASE("A difference is told in words: who ran on each side, and why the others did not", "[trace]") {
+  const std::string joins = join(0, "alice") + join(1, "bob");
+  const std::string a = kHead + joins + step(R"(,"admit":[[0,0,5,[1,2]]],"refuse":[[1,"blocks",9,6]])") + kEnd;
+  const std::string b = kHead + joins + step(R"(,"admit":[[1,0,3,[1,2]]],"refuse":[[0,"seats",2,1]])") + kEnd;
+  const TraceDifference d = diff(a, b);
+  CHECK_FALSE(d.same);
+  CHECK(d.steps == 0);
+  CHECK(d.text ==
+        "the traces part after 0 common steps, in step 0 of A at 9 ns and step 0 of B at 9 ns\n"
+        "only in A:\n"
+        "  alice computes 5 tokens from position 0\n"
+        "  the rows stand in the order alice\n"
+        "  alice is admitted, with 0 tokens found in the prefix cache\n"
+        "  bob is not admitted: needs 9 blocks, 6 free\n"
+        "  alice has blocks 1 2\n"
+        "only in B:\n"
+        "  bob computes 3 tokens from position 0\n"
+        "  the rows stand in the order bob\n"
+        "  bob is admitted, with 0 tokens found in the prefix cache\n"
+        "  alice is not admitted: needs seat 2 of 1\n"
+        "  bob has blocks 1 2\n"
+        "refused in A:\n"
+        "  bob is not admitted since step 0: needs 9 blocks, 6 free\n"
+        "refused in B:\n"
+        "  alice is not admitted since step 0: needs seat 2 of 1");
+}
+
+TEST_CASE("Requests are compared by id, times only when wanted", "[trace]") {
+  const std::string admit0 = R"(,"admit":[[0,0,5,[1,2]]])";
+  const std::string admit1 = R"(,"admit":[[1,0,5,[1,2]]])";
+  const std::string a = kHead + join(0, "alice") + join(1, "bob") + step(admit0) + kEnd;
+  CHECK(diff(a, kHead + join(0, "alice") + join(1, "bob") + step(admit0, 6) + kEnd).text.find("the step takes 5 ns") !=
+        std::string::npos);
+  CHECK(diff(a, kHead + join(0, "alice") + join(1, "bob") + step(admit0, 6) + kEnd, true).same);
+  CHECK(diff(a, kHead + join(0, "alice") + join(1, "bob", 3) + step(admit0) + kEnd, true).same);
+  CHECK_FALSE(diff(a, kHead + join(0, "alice") + join(1, "bob", 3) + step(admit0) + kEnd).same);
+  CHECK_FALSE(diff(a, kHead + join(0, "alice") + join(1, "bob") + step(admit1) + kEnd).same);
+  const TraceDifference swapped = diff(a, kHead + join(0, "bob") + join(1, "alice") + step(admit1) + kEnd, true);
+  CHECK_FALSE(swapped.same);  // they join in another order
+  CHECK(swapped.text.find("in another order") != std::string::npos);
+  std::string other_prompt = a;
+  other_prompt.replace(other_prompt.find("[7,0,5]"), 7, "[8,0,5]");
+  CHECK_FALSE(diff(a, other_prompt, true).same);
+  CHECK(diff(a, kHead + join(0, "alice") + join(1, "bob") + kEnd).text == "after 0 steps A goes on with step 0 and B ends");
+  CHECK(diff(a, kHead + join(0, "alice") + join(1, "bob") + step(admit0)).text ==
+        "after 1 steps A ends and B stops without an end");
+}
+
+TEST_CASE("Policies part where their rules do", "[trace]") {
+  EngineConfig config;
+  config.num_blocks = 40;
+  config.block_size = 4;
+  const auto trace = [&](Policy policy) {
+    config.policy = policy;
+    MemorySink ignored;
+    const std::string path = temporary("policy.trace");
+    {
+      TraceWriter writer(path);
+      TestBackend backend;
+      Dice dice(2);
+      run_traced(config, random_workload(dice, config, 12), backend, writer);
+    }
+    return contents(path);
+  };
+  const TraceDifference d = diff(trace(Policy::static_batch), trace(Policy::vllm_v1));
+  CHECK_FALSE(d.same);
+  CHECK(d.headers.find("policy: static, vllm_v1") != std::string::npos);
+  CHECK(d.text.find("only in B:") != std::string::npos);
+}
+
+TEST_CASE("Reasons and times in words", "[trace]") {
+  CHECK(in_words(Reason{Cause::blocks, 1, 0}) == "needs 1 block, 0 free");
+  CHECK(in_words(Reason{Cause::admission_gate, 9, 6}) == "needs 9 blocks for its whole sequence, 6 free");
+  CHECK(in_words(Reason{Cause::region, 9, 6}) == "needs 9 blocks in a row, the largest hole has 6");
+  CHECK(in_words(Reason{Cause::token_budget, 300, 20}) == "needs 300 tokens of this step's budget, 20 left");
+  CHECK(in_words(Reason{Cause::batch_timeout, 1500000, 0}) == "waits up to 1.5 ms for a fuller batch");
+  CHECK(time_in_words(0) == "0 ns");
+  CHECK(time_in_words(1'000'000'001) == "1.000000001 s");
+  CHECK(time_in_words(-1'500) == "-1.5 us");
+  CHECK(time_in_words(INT64_MIN) == "-9223372036.854775808 s");
+}
