@@ -11,7 +11,7 @@
 #include "cli/report.h"
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
-#include "sim/calibrate.h"
+#include "sim/fit.h"
 
 namespace tokenyard::cli {
 namespace {
@@ -23,21 +23,21 @@ struct Options {
 
 std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-void print(const Calibration& calibration) {
+void print(const HardwareFit& fit) {
   // bias: signed, so what remains of the error in a long sum
   fmt::print("{:<18} {:>7} {:>8}   {:>23}   {:>23}\n", "", "fitted", "held out", "error before", "error now");
   fmt::print("{:<18} {:>7} {:>8}   {:>7} {:>7} {:>7}   {:>7} {:>7} {:>7}   {}\n", "", "on", "", "mean", "P90", "bias", "mean",
              "P90", "bias", "constants");
-  for (const CalibrationLine& line : calibration.lines) {
+  for (const FitLine& line : fit.lines) {
     fmt::print("{:<18} {:>7} {:>8}   {:>6.1f}% {:>6.1f}% {:>+6.1f}%   {:>6.1f}% {:>6.1f}% {:>+6.1f}%   {}\n", line.what,
                line.fitted, line.held_out.count, 100 * line.base.mean, 100 * line.base.p90, 100 * line.base.bias,
                100 * line.held_out.mean, 100 * line.held_out.p90, 100 * line.held_out.bias, line.constants);
   }
 }
 
-void write_residuals(const std::string& path, const TraceCalibration& calibration) {
+void write_residuals(const std::string& path, const StepFit& fit) {
   std::string text = "step,measured_ns,predicted_ns,error,held_out\n";
-  for (const StepResidual& r : calibration.residuals) {
+  for (const StepResidual& r : fit.residuals) {
     const double error = static_cast<double>(r.predicted) / static_cast<double>(r.measured) - 1;
     text += fmt::format("{},{},{},{:.6f},{}\n", r.step, r.measured, r.predicted, error, r.held_out ? 1 : 0);
   }
@@ -59,9 +59,9 @@ int calibrate(const Options& options) {
         names += (names.empty() ? "" : ", ") + file_name(file);
       }
     }
-    const Calibration calibration = calibrate_kernels(times, hardware, names);
-    print(calibration);
-    hardware = calibration.hardware;
+    const HardwareFit fit = fit_kernels(times, hardware, names);
+    print(fit);
+    hardware = fit.hardware;
   }
   if (!options.trace.empty()) {
     const RecordedSteps recorded = read_recorded_steps(options.trace);
@@ -69,11 +69,10 @@ int calibrate(const Options& options) {
       if (recorded.model.empty()) throw InputError(options.trace + ": names no model; --model NAME says which it was");
       model = read_model(JsonValue::parse(recorded.model, options.trace + ": model"));
     }
-    const TraceCalibration calibration =
-        calibrate_steps(recorded.steps, *model, hardware, recorded.execution, file_name(options.trace));
-    print(calibration);
-    if (!options.residuals.empty()) write_residuals(options.residuals, calibration);
-    hardware = calibration.hardware;
+    const StepFit fit = fit_steps(recorded.steps, *model, hardware, recorded.execution, file_name(options.trace));
+    print(fit);
+    if (!options.residuals.empty()) write_residuals(options.residuals, fit);
+    hardware = fit.hardware;
   }
   hardware.name = options.name.empty() ? base.name + "-calibrated" : options.name;
   write_file(options.out, JsonValue::parse(to_json(hardware), "hardware").raw().dump(2) + "\n");

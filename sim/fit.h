@@ -14,7 +14,7 @@
 
 namespace tokenyard {
 
-struct CalibrationLine {
+struct FitLine {
   std::string what;       // "GEMM", "steps", ...
   std::string constants;  // as fitted, for a user
   std::size_t fitted = 0;
@@ -22,14 +22,14 @@ struct CalibrationLine {
   FitError base;      // of the constants it started from, on the same
 };
 
-struct Calibration {
+struct HardwareFit {
   HardwareSpec hardware;
-  std::vector<CalibrationLine> lines;
+  std::vector<FitLine> lines;
 };
 
 // Constants of the classes of operation that `times` has at least 8 rows of; the others stay `base`'s. `measured_by` goes into
 // the hardware's source. Throws InputError when no class has enough.
-Calibration calibrate_kernels(const KernelTimes& times, const HardwareSpec& base, const std::string& measured_by);
+HardwareFit fit_kernels(const KernelTimes& times, const HardwareSpec& base, const std::string& measured_by);
 
 // One step of a recorded run.
 struct MeasuredStep {
@@ -53,7 +53,7 @@ struct StepResidual {
   bool held_out;
 };
 
-struct TraceCalibration : Calibration {
+struct StepFit : HardwareFit {
   std::vector<StepResidual> residuals;
 };
 
@@ -61,7 +61,7 @@ struct TraceCalibration : Calibration {
 // prefill attention. The times per kernel (t0) and the rest stay `base`'s: every step has the same kernels, so its duration
 // cannot tell them from the host's time. Every second block of steps is held out. Throws InputError when there are fewer than
 // 40 steps.
-TraceCalibration calibrate_steps(const std::vector<MeasuredStep>& steps, const ModelSpec& model, const HardwareSpec& base,
-                                 const Execution& execution, const std::string& measured_by);
+StepFit fit_steps(const std::vector<MeasuredStep>& steps, const ModelSpec& model, const HardwareSpec& base,
+                  const Execution& execution, const std::string& measured_by);
 
 }  // namespace tokenyard

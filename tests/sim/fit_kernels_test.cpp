@@ -1,9 +1,9 @@
 #include <random>
 
-#include "core/engine.h"
-#include "sim/calibrate.h"
-#include "sim/measured_run.h"
 #include "core/base/text_file.h"
+#include "core/engine.h"
+#include "sim/fit.h"
+#include "sim/measured_run.h"
 #include "support.h"
 
 using namespace tokenyard;
@@ -41,8 +41,8 @@ std::string refusal(const std::string& csv) {
   return name == std::string::npos ? error : error.substr(name);
 }
 
-const CalibrationLine& line_of(const Calibration& calibration, const std::string& what) {
-  for (const CalibrationLine& line : calibration.lines) {
+const FitLine& line_of(const HardwareFit& fit, const std::string& what) {
+  for (const FitLine& line : fit.lines) {
     if (line.what == what) return line;
   }
   FAIL("no line " << what);
@@ -95,7 +95,7 @@ TEST_CASE("kernel times with 10 % of noise give back the constants they were mad
   truth.decode_attention = {9, 0.3, 0.8};
   truth.prefill_attention = {15, 0.3, 0.5};
   truth.all_reduce = {{2, 9, 0.4}};
-  const Calibration found = calibrate_kernels(synthetic(truth), find_hardware("h100-sxm"), "synthetic");
+  const HardwareFit found = fit_kernels(synthetic(truth), find_hardware("h100-sxm"), "synthetic");
   const HardwareSpec& h = found.hardware;
   CHECK(h.gemm.t0_us == Approx(6).epsilon(0.05));
   CHECK(h.gemm.flops_efficiency == Approx(0.7).epsilon(0.03));
@@ -109,7 +109,7 @@ TEST_CASE("kernel times with 10 % of noise give back the constants they were mad
   REQUIRE(h.all_reduce.size() == 3);
   CHECK(h.all_reduce[0].latency_us == Approx(9).epsilon(0.1));
   CHECK(h.all_reduce[0].link_efficiency == Approx(0.4).epsilon(0.1));
-  for (const CalibrationLine& line : found.lines) {
+  for (const FitLine& line : found.lines) {
     CAPTURE(line.what);
     CHECK(line.held_out.mean < 0.07);
     CHECK(line.base.mean > line.held_out.mean);
@@ -169,7 +169,7 @@ TEST_CASE("kernel tables that make no sense are refused with file and line") {
   CHECK_THAT(refusal("num_gpus,message_size,time_us\n2.5,8,9\n"), has_text("as num_gpus"));
   CHECK_THAT(refusal("layer,tokens,time_us\nqkv_proj,1,2\n"), has_text("--model"));
   CHECK_THAT(error_of([] { times_in("/no/such/file.csv"); }), has_text("cannot be read"));
-  CHECK_THAT(error_of([] { calibrate_kernels({}, find_hardware("l4"), "nothing"); }), has_text("at least 8"));
+  CHECK_THAT(error_of([] { fit_kernels({}, find_hardware("l4"), "nothing"); }), has_text("at least 8"));
 }
 
 TEST_CASE("a damaged .xz file is refused") {
@@ -196,7 +196,7 @@ TEST_CASE("public H100 kernel tables are met on rows the fit never saw") {
     WARN("skipped: " << error.what());
     return;
   }
-  const Calibration found = calibrate_kernels(times, find_hardware("h100-sxm"), "public tables");
+  const HardwareFit found = fit_kernels(times, find_hardware("h100-sxm"), "public tables");
   CHECK(line_of(found, "GEMM").held_out.mean < 0.12);
   CHECK(line_of(found, "decode attention").held_out.mean < 0.15);
   CHECK(line_of(found, "prefill attention").held_out.mean < 0.16);
@@ -216,7 +216,7 @@ TEST_CASE("one card's kernel times predict what a real vLLM served on it") {
   const std::string folder = shared_folder("data/vllm_rtx4090");
   if (folder.empty()) return;
   const HardwareSpec builtin = find_hardware("rtx-4090");
-  const Calibration found = calibrate_kernels(times_in(folder + "/op_times", find_model("llama-3.1-8b")), builtin, "op_times");
+  const HardwareFit found = fit_kernels(times_in(folder + "/op_times", find_model("llama-3.1-8b")), builtin, "op_times");
   // The built-in constants are these.
   CHECK(found.hardware.gemm.t0_us == Approx(builtin.gemm.t0_us).epsilon(1e-3));
   CHECK(found.hardware.gemm.bandwidth_efficiency == Approx(builtin.gemm.bandwidth_efficiency).epsilon(1e-3));

@@ -1,7 +1,7 @@
 #include <random>
 
 #include "core/trace/trace.h"
-#include "sim/calibrate.h"
+#include "sim/fit.h"
 #include "support.h"
 
 using namespace tokenyard;
@@ -60,7 +60,7 @@ TEST_CASE("a run's steps give back the constants they were made with, in spite o
     const double noise = 0.97 + 0.06 * static_cast<double>(engine() >> 11) * 0x1p-53;
     step.duration = static_cast<TimeNs>(static_cast<double>(step.duration) * noise * (engine() % 100 == 0 ? 4 : 1));
   }
-  const TraceCalibration found = calibrate_steps(recorded.steps, *scenario.model, base, recorded.execution, "run.trace");
+  const StepFit found = fit_steps(recorded.steps, *scenario.model, base, recorded.execution, "run.trace");
   const HardwareSpec& h = found.hardware;
   CHECK(h.host.step_us == Approx(1500).epsilon(0.15));
   CHECK(h.gemm.flops_efficiency == Approx(0.5).epsilon(0.05));
@@ -70,7 +70,7 @@ TEST_CASE("a run's steps give back the constants they were made with, in spite o
   CHECK(h.prefill_attention.flops_efficiency == Approx(0.4).epsilon(0.15));
   CHECK(h.gemm.t0_us == base.gemm.t0_us);
 
-  const CalibrationLine& line = found.lines.at(0);
+  const FitLine& line = found.lines.at(0);
   CHECK(line.held_out.mean < 0.03);
   CHECK(line.base.mean > 0.1);
   CHECK(line.fitted + line.held_out.count == recorded.steps.size());
@@ -93,7 +93,7 @@ TEST_CASE("constants that a run does not show stay as they were") {
     step.duration = cost.cost(step.load).total();
     steps.push_back(step);
   }
-  const TraceCalibration found = calibrate_steps(steps, model, base, {}, "t");
+  const StepFit found = fit_steps(steps, model, base, {}, "t");
   CHECK(found.lines[0].held_out.mean < 1e-3);
   CHECK(found.hardware.prefill_attention == base.prefill_attention);
   CHECK(found.hardware.gemm.flops_efficiency == base.gemm.flops_efficiency);
@@ -101,6 +101,6 @@ TEST_CASE("constants that a run does not show stay as they were") {
 
 TEST_CASE("too few steps are refused") {
   const std::vector<MeasuredStep> steps(39);
-  CHECK_THAT(error_of([&] { calibrate_steps(steps, find_model("llama-3.1-8b"), find_hardware("l4"), {}, "run.trace"); }),
+  CHECK_THAT(error_of([&] { fit_steps(steps, find_model("llama-3.1-8b"), find_hardware("l4"), {}, "run.trace"); }),
              has_text("run.trace: expected at least 40 steps with a duration, found 39"));
 }

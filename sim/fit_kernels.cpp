@@ -5,7 +5,7 @@
 #include <set>
 
 #include "core/base/input_error.h"
-#include "sim/calibrate.h"
+#include "sim/fit.h"
 
 namespace tokenyard {
 namespace {
@@ -76,15 +76,15 @@ bool attention_held_out(const Attention& r) {
 
 double percent(double share) { return 100 * share; }
 
-class KernelCalibration {
+class KernelFit {
  public:
-  KernelCalibration(const KernelTimes& times, const HardwareSpec& base) : times_(times), base_(base) {
+  KernelFit(const KernelTimes& times, const HardwareSpec& base) : times_(times), base_(base) {
     out_.hardware = base;
     flops_per_us_ = base.bf16_tflops * 1e6;
     bytes_per_us_ = base.memory_gb_per_s * 1e3;
   }
 
-  Calibration run(const std::string& measured_by) {
+  HardwareFit run(const std::string& measured_by) {
     fit_gemm();
     fit_decode();
     fit_prefill();
@@ -97,7 +97,7 @@ class KernelCalibration {
     }
     std::string error = "mean error per kernel on rows the fit never saw: ";
     std::string what;
-    for (const CalibrationLine& line : out_.lines) {
+    for (const FitLine& line : out_.lines) {
       error += fmt::format("{} {:.1f} % (P90 {:.0f} %), ", line.what, percent(line.held_out.mean), percent(line.held_out.p90));
       if (line.fitted > 0) what += (what.empty() ? "" : ", ") + line.what;
     }
@@ -260,14 +260,14 @@ class KernelCalibration {
 
   const KernelTimes& times_;
   const HardwareSpec& base_;
-  Calibration out_;
+  HardwareFit out_;
   double flops_per_us_, bytes_per_us_;
 };
 
 }  // namespace
 
-Calibration calibrate_kernels(const KernelTimes& times, const HardwareSpec& base, const std::string& measured_by) {
-  return KernelCalibration(times, base).run(measured_by);
+HardwareFit fit_kernels(const KernelTimes& times, const HardwareSpec& base, const std::string& measured_by) {
+  return KernelFit(times, base).run(measured_by);
 }
 
 }  // namespace tokenyard

@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "core/base/json_reader.h"
-#include "core/trace/trace.h"
 #include "core/trace/state.h"
-#include "sim/calibrate.h"
+#include "core/trace/trace.h"
+#include "sim/fit.h"
 
 namespace tokenyard {
 namespace {
@@ -86,8 +86,8 @@ RecordedSteps read_recorded_steps(const std::string& path) {
   return out;
 }
 
-TraceCalibration calibrate_steps(const std::vector<MeasuredStep>& steps, const ModelSpec& model, const HardwareSpec& base,
-                                 const Execution& execution, const std::string& measured_by) {
+StepFit fit_steps(const std::vector<MeasuredStep>& steps, const ModelSpec& model, const HardwareSpec& base,
+                  const Execution& execution, const std::string& measured_by) {
   if (steps.size() < kFewestSteps) {
     throw InputError(
         fmt::format("{}: expected at least {} steps with a duration, found {}", measured_by, kFewestSteps, steps.size()));
@@ -114,7 +114,7 @@ TraceCalibration calibrate_steps(const std::vector<MeasuredStep>& steps, const M
   HardwareSpec fitted_hardware = with(base, constants);
   for (const Knob& knob : kKnobs) knob.of(fitted_hardware) = std::stod(fmt::format("{:.4g}", knob.of(fitted_hardware)));
 
-  TraceCalibration out;
+  StepFit out;
   const CostModel cost(model, fitted_hardware, execution);
   std::string shown;
   for (const Knob& knob : kKnobs) {
