@@ -32,6 +32,7 @@ class Parser {
     } catch (const CLI::CallForHelp&) {
       return false;
     } catch (const CLI::ParseError& error) {
+      check_values();
       check_extras();  // an unknown option explains more than what goes wrong after it
       for (const Argument& argument : command_.arguments()) {
         if (argument.is_required && values(argument).empty())
@@ -46,6 +47,7 @@ class Parser {
       }
       fail(what);
     }
+    check_values();
     check_extras();
     for (const Argument& argument : command_.arguments()) check_count(argument);
     for (const Argument& argument : command_.arguments()) check_others(argument);
@@ -95,6 +97,17 @@ class Parser {
     return argument != nullptr && !values(*argument).empty();
   }
 
+  // `--policy --trace run.trace`: CLI11 takes the next word for the value, whatever it is.
+  void check_values() const {
+    for (const Argument& argument : command_.arguments()) {
+      if (argument.value.empty()) continue;
+      for (const std::string& value : values(argument)) {
+        if (value.starts_with("--") && command_.find(value) != nullptr)
+          fail(fmt::format("{}: expected {}, found the option {}", argument.name, wanted(argument), value));
+      }
+    }
+  }
+
   void check_extras() const {
     const std::vector<std::string> extras = app_.remaining();
     if (extras.empty()) return;
@@ -114,12 +127,6 @@ class Parser {
 
   void check_count(const Argument& argument) const {
     const std::vector<std::string>& given = values(argument);
-    if (!argument.value.empty()) {
-      for (const std::string& value : given) {
-        if (value.starts_with("--") && command_.find(value) != nullptr)
-          fail(fmt::format("{}: expected {}, found the option {}", argument.name, wanted(argument), value));
-      }
-    }
     if (!argument.is_vector() && !argument.value.empty() && given.size() > 1)
       fail(fmt::format("{}: expected once, found \"{}\" and \"{}\"", argument.name, given[0], given[1]));
     const auto count = static_cast<std::size_t>(argument.count);
