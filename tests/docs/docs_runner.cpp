@@ -70,9 +70,9 @@ std::string without_comment(const std::string& line) {
 }
 
 bool begins_with_program(const std::string& line) {
-  static const std::set<std::string> programs = {"tokenyard", "cmake", "ctest", "python3", "pip",  "cat",
-                                                 "parallel",  "git",   "echo",  "source",  "sudo", "make",
-                                                 "ninja",     "dpkg",  "apt",   "man",     "cd"};
+  static const std::set<std::string> programs = {"tokenyard", "cmake", "ctest", "python3", "pip",    "cat",
+                                                 "parallel",  "git",   "echo",  "printf",  "source", "sudo",
+                                                 "make",      "ninja", "dpkg",  "apt",     "man",    "cd"};
   const std::string word = line.substr(0, line.find(' '));
   return programs.contains(word) || word.starts_with("./") || word.starts_with("build/") || word.starts_with("tests/");
 }
