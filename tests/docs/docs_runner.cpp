@@ -7,6 +7,7 @@
 //     run with --describe;
 //   - output that is quoted below a `$ command` must be what comes out, white space apart. `...` stands for anything. In lines
 //     with "tokens/s", which measure this machine, every number stands for any number;
+//   - a block that is a whole scenario, trace or scheduler test is put into a file; `explain`, `replay` or `test` must like it;
 //   - every `tokenyard ...` in running text must name a command and options that exist.
 //
 // A command block is fenced, without a language, or indented by four; its first line is `$ command` or begins with a program's
@@ -32,8 +33,9 @@ namespace {
 struct Quoted {
   std::string command;  // without its comment
   int line = 0;
-  std::string output;
+  std::string output = {};
   bool has_output = false;
+  std::string file = {}, content = {};  // written before
 };
 
 struct Page {
@@ -97,8 +99,32 @@ void read_block(std::vector<std::string> block, int number, Page& page) {
       command.pop_back();
       command = trimmed(command) + " " + without_comment(block[++i]);
     }
-    if (!command.empty()) page.commands.push_back({command, line, "", false});
+    if (!command.empty()) page.commands.push_back({command, line});
   }
+}
+
+// A file of ours, whole: what must be able to read it.
+void read_file_block(const std::vector<std::string>& block, int number, Page& page) {
+  std::size_t first = 0;
+  while (first < block.size() && (block[first].empty() || block[first] == "{" || block[first].starts_with("#"))) ++first;
+  if (first == block.size()) return;
+  Quoted quoted;
+  quoted.line = number;
+  const std::string begin = trimmed(block[first]);
+  if (begin.starts_with("engine ")) {
+    quoted.file = fmt::format("line-{}.test", number);
+    quoted.command = "tokenyard test " + quoted.file;
+  } else if (begin.starts_with("\"tokenyard_scenario\"")) {
+    quoted.file = fmt::format("line-{}.json", number);
+    quoted.command = "tokenyard explain " + quoted.file;
+  } else if (begin.starts_with("{\"tokenyard_trace\"")) {
+    quoted.file = fmt::format("line-{}.trace", number);
+    quoted.command = "tokenyard replay " + quoted.file;
+  } else {
+    return;
+  }
+  for (const std::string& line : block) quoted.content += line + "\n";
+  page.commands.push_back(std::move(quoted));
 }
 
 // Markdown, as far as this documentation uses it.
@@ -113,6 +139,7 @@ Page read_page(const std::string& text) {
       const std::string language = lines[i].substr(3);
       std::vector<std::string> block;
       while (++i < lines.size() && !lines[i].starts_with("```")) block.push_back(lines[i]);
+      read_file_block(block, number + 1, page);
       if (language.empty() || language == "sh" || language == "console") read_block(std::move(block), number + 1, page);
     } else if (lines[i].starts_with("    ")) {
       std::vector<std::string> block;
@@ -255,6 +282,7 @@ class Checker {
         continue;
       }
       std::string command = quoted.command;
+      if (!quoted.file.empty()) std::ofstream(workplace_.folder() / quoted.file) << quoted.content;
       const auto has = [&](const char* option) { return command.find(option) != std::string::npos; };
       if (has(" --shot") && !pictures) {
         fmt::print("not run (built without pictures): {}\n", command);
@@ -301,7 +329,7 @@ class Checker {
       const std::size_t before = page.commands.size();
       if (examples != std::string::npos) {
         for (const std::string& line : lines_of(text.substr(examples + 11))) {
-          if (!without_comment(line).empty()) page.commands.push_back({without_comment(line), 0, "", false});
+          if (!without_comment(line).empty()) page.commands.push_back({without_comment(line)});
         }
       }
       if (page.commands.size() == before) fail(0, "tokenyard help " + name, "has no example");
