@@ -41,7 +41,8 @@ std::vector<std::string> all(const char* inside) {
 std::string find(const std::string& name, const char* inside, const std::string& what) {
   std::error_code ignored;
   if (fs::exists(name, ignored) && !fs::is_directory(name, ignored)) return name;
-  if (name.empty() || name.find('/') != std::string::npos || name.find('.') != std::string::npos) return name;
+  if (name.empty()) throw InputError("expected a file or a " + what + "'s name, found \"\"");
+  if (name.find('/') != std::string::npos || name.find('.') != std::string::npos) return name;
   std::string searched;
   for (const fs::path& folder : folders()) {
     const fs::path path = folder / inside / (name + ".json");

@@ -1,5 +1,6 @@
 # Writes cli/commit.h: the commit of SOURCE_DIR. A source archive has no git; cmake/commit.txt says it there (git archive fills
 # it in, and so may whoever packs one). HEADER keeps its time when nothing changed.
+cmake_minimum_required(VERSION 3.22)
 set(commit "unknown")
 find_program(GIT git)
 if(GIT AND EXISTS ${SOURCE_DIR}/.git)

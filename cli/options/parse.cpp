@@ -118,6 +118,7 @@ class Parser {
         if (!argument.is_positional()) names.push_back(argument.name);
       }
       const std::string name = extra.substr(0, extra.find('='));
+      if (command_.find(name) != nullptr) break;  // after --, where no word is an option
       fail(fmt::format("unknown option {}{}", name, did_you_mean(name, names)));
     }
     for (const std::string& extra : extras) {

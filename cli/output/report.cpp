@@ -140,17 +140,20 @@ std::string result_json(const Metrics& m, const ReportContext& context) {
 }
 
 void write_file(const std::string& path, const std::string& text) {
-  const std::string aside = path + ".part";
+  // A device or a pipe (/dev/stdout, >(sort)) is written to, not replaced by a file.
+  std::error_code unknown;
+  const bool replaced = !std::filesystem::exists(path, unknown) || std::filesystem::is_regular_file(path, unknown);
+  const std::string aside = replaced ? path + ".part" : path;
   const auto fail = [&] {
     const std::string why = std::strerror(errno);
-    std::remove(aside.c_str());
+    if (replaced) std::remove(aside.c_str());
     throw InputError(path + ": cannot be written: " + why);
   };
   std::FILE* file = std::fopen(aside.c_str(), "wb");
   if (file == nullptr) fail();
   const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
   if (std::fclose(file) != 0 || !written) fail();
-  if (std::rename(aside.c_str(), path.c_str()) != 0) fail();
+  if (replaced && std::rename(aside.c_str(), path.c_str()) != 0) fail();
 }
 
 Progress::Progress()
