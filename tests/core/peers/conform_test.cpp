@@ -5,9 +5,9 @@
 #include <sstream>
 
 #include "catch.h"
-#include "core/peers/conform.h"
 #include "core/base/input_error.h"
-#include "world.h"
+#include "core/peers/conform.h"
+#include "tests/core/world.h"
 
 using namespace tokenyard;
 
