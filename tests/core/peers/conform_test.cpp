@@ -5,8 +5,8 @@
 #include <sstream>
 
 #include "catch.h"
-#include "core/peers/conform.h"
 #include "core/base/input_error.h"
+#include "core/peers/conform.h"
 #include "core/world.h"
 
 using namespace tokenyard;
