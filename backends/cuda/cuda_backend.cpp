@@ -14,7 +14,9 @@
 #include "backends/cuda/step_inputs.h"
 #include "backends/cuda/step_shape.h"
 #include "core/base/live_clock.h"
+#include "kernels/attention.h"
 #include "kernels/block_copy.h"
+#include "kernels/norm.h"
 #include "kernels/read_all.h"
 
 namespace tokenyard {
@@ -23,7 +25,8 @@ using namespace cuda;
 
 namespace {
 
-constexpr std::int32_t kTopCapacity = 1024;
+constexpr std::int32_t kTopCapacity = 1024;  // log probabilities a token at most
+constexpr std::int32_t kMostBlockSize = 256;
 constexpr std::int64_t kMostCopies = 1 << 16;  // blocks moved at a time
 
 // Kernels' own exceptions are failures of the device.
@@ -42,15 +45,11 @@ std::vector<std::int32_t> with(const std::vector<std::int32_t>& a, const std::ve
   return both;
 }
 
-void check_config(const ModelConfig& model, const EngineConfig& config, const CudaOptions& options) {
+void check_config(const ModelConfig& model, const EngineConfig& config, const GpuOptions& options) {
   EngineConfig checked = config;
   if (checked.num_blocks == 0) checked.num_blocks = 1 << 20;
   if (const auto wrong = validate(checked)) throw std::invalid_argument(*wrong);
-  if (const std::string why = unsupported_by_cuda(model); !why.empty()) throw std::invalid_argument(why);
-  if (config.block_size % 16 != 0 || config.block_size > 256) {
-    throw std::invalid_argument(
-        fmt::format("block_size is {}; the CUDA backend takes multiples of 16 up to 256", config.block_size));
-  }
+  if (const std::string why = why_not(model, config); !why.empty()) throw std::invalid_argument(why);
   if (options.num_ids < 0 || options.num_ids > model.vocabulary) {
     throw std::invalid_argument(fmt::format("the tokenizer knows {} token ids, more than the model's vocabulary of {}",
                                             options.num_ids, model.vocabulary));
@@ -59,26 +58,29 @@ void check_config(const ModelConfig& model, const EngineConfig& config, const Cu
 
 }  // namespace
 
-const std::string& why_no_cuda() { return why_no_device(); }
-
-std::string unsupported_by_cuda(const ModelConfig& model) {
+std::string cuda::why_not(const ModelConfig& model, const EngineConfig& config) {
   if (model.head_dim != 64 && model.head_dim != 128) {
     return fmt::format("head_dim is {}; the CUDA backend computes 64 and 128, --backend cpu any", model.head_dim);
   }
-  if (model.group() > 8) {
-    return fmt::format("{} heads share a K/V head; the CUDA backend computes up to 8, --backend cpu any number", model.group());
+  if (model.group() > kernels::kMaxGroup) {
+    return fmt::format("{} heads share a K/V head; the CUDA backend computes up to {}, --backend cpu any number", model.group(),
+                       kernels::kMaxGroup);
   }
-  if (model.hidden % 8 != 0 || model.intermediate % 8 != 0 || model.hidden > 8192) {
+  if (model.hidden % 8 != 0 || model.intermediate % 8 != 0 || model.hidden > kernels::kMaxHidden) {
     return fmt::format(
-        "hidden size {} and intermediate size {}: the CUDA backend takes multiples of 8 and up to 8192 hidden units",
-        model.hidden, model.intermediate);
+        "hidden size {} and intermediate size {}: the CUDA backend takes multiples of 8 and up to {} hidden units",
+        model.hidden, model.intermediate, kernels::kMaxHidden);
+  }
+  if (config.block_size % kernels::kGranule != 0 || config.block_size > kMostBlockSize) {
+    return fmt::format("block_size is {}; the CUDA backend takes multiples of {} up to {}", config.block_size,
+                       kernels::kGranule, kMostBlockSize);
   }
   return {};
 }
 
 class CudaBackend::Impl {
  public:
-  Impl(DeviceWeights weights, const EngineConfig& config, CudaOptions options)
+  Impl(DeviceWeights weights, const EngineConfig& config, GpuOptions options)
       : config_(config),
         options_(std::move(options)),
         device_(open_device()),
@@ -149,8 +151,8 @@ class CudaBackend::Impl {
     }
   }
 
-  CudaFacts facts() const {
-    CudaFacts facts;
+  GpuFacts facts() const {
+    GpuFacts facts;
     facts.device = device_.name;
     facts.driver_cuda = device_.driver_cuda;
     facts.total_bytes = device_.total_bytes;
@@ -426,7 +428,7 @@ class CudaBackend::Impl {
   }
 
   EngineConfig config_;
-  CudaOptions options_;
+  GpuOptions options_;
   Device device_;
   DeviceWeights weights_;
   const ModelConfig& model_;
@@ -444,7 +446,7 @@ class CudaBackend::Impl {
   DeviceMemory pairs_memory_;
 };
 
-CudaBackend::CudaBackend(DeviceWeights weights, const EngineConfig& config, CudaOptions options) {
+CudaBackend::CudaBackend(DeviceWeights weights, const EngineConfig& config, GpuOptions options) {
   check_config(weights.config(), config, options);
   on_device([&] { impl_ = std::make_unique<Impl>(std::move(weights), config, std::move(options)); });
 }
@@ -463,7 +465,7 @@ const StepResult& CudaBackend::collect() {
 TimeNs CudaBackend::now() const { return impl_->clock.now(); }
 void CudaBackend::wait_until(TimeNs time) { impl_->clock.wait_until(time); }
 void CudaBackend::wake() { impl_->clock.wake(); }
-CudaFacts CudaBackend::facts() const { return impl_->facts(); }
+GpuFacts CudaBackend::facts() const { return impl_->facts(); }
 double CudaBackend::measure_read_bandwidth() {
   double bandwidth = 0;
   on_device([&] { bandwidth = impl_->measure_read_bandwidth(); });

@@ -6,6 +6,7 @@
 
 #include "backends/cuda/block_tables.h"
 #include "backends/cuda/device.h"
+#include "backends/cuda/step_shape.h"
 #include "backends/model/model_config.h"
 #include "core/config.h"
 #include "core/step_plan.h"
@@ -13,13 +14,6 @@
 #include "kernels/sample.h"
 
 namespace tokenyard::cuda {
-
-// The padded sizes of a step.
-struct StepShape {
-  std::int32_t tokens = 0;     // computed
-  std::int32_t head_rows = 0;  // of them, whose logits are wanted
-  bool prefill = false;        // some row has more than one token
-};
 
 // Device memory. Beyond the real ones: ids that are no token's, slots -1, head tokens -1, positions of sample rows -1.
 struct StepArrays {
