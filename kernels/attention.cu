@@ -68,7 +68,8 @@ __device__ __forceinline__ void copy_tile(const Parameters& p, const CUtensorMap
   }
 }
 
-// Zeroes V behind the last token: what was not copied, or was but nobody wrote. `threads` take part, this one being `thread`.
+// Zeroes V behind the last token: slots that were not copied, or were copied and never written. `threads` threads take part;
+// this one is number `thread`.
 template <int D>
 __device__ __forceinline__ void clear_rest(std::uint32_t v_tile, int tokens, int thread, int threads) {
   for (int i = tokens * (D / 8) + thread; i < kTile * (D / 8); i += threads) {
@@ -586,7 +587,7 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
 
 // ---- Launchers
 
-// More shared memory than a kernel gets unasked; holds for the current device.
+// Allows more shared memory than a kernel may use by default, on the current device.
 template <int D>
 void prepare() {
   check(cudaFuncSetAttribute(decode_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(DecodeShared<D>)),

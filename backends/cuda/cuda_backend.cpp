@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "backends/cuda/forward.h"
+#include "backends/cuda/passes.h"
 #include "backends/cuda/step_inputs.h"
 #include "backends/cuda/step_shape.h"
 #include "core/base/live_clock.h"
@@ -118,7 +119,7 @@ class CudaBackend::Impl {
       slot.wants_logprobs = slot.wants_logprobs || (row.sample && row.request->spec.sampling.logprobs >= 0);
     }
     copy_blocks(plan.copies);
-    split(plan, slot.passes);
+    split_into_passes(plan, token_sizes_.back(), slot.passes);
     for (std::size_t i = 0; i < slot.passes.size(); ++i) {
       if (i > 0) take(slot.passes[i - 1], slot);
       start(slot.passes[i], slot);
@@ -185,12 +186,6 @@ class CudaBackend::Impl {
   }
   std::int64_t token_bytes() const { return std::int64_t{4} * model_.num_layers * model_.num_kv_heads * model_.head_dim; }
 
-  // What the activations have room for. `padding` tokens are computed for nobody.
-  struct Pass {
-    StepPlan plan;
-    std::int32_t padding = 0;
-  };
-
   // What a step in flight has to itself. Two of them take turns.
   struct Slot {
     PinnedMemory sampled_memory;
@@ -220,43 +215,6 @@ class CudaBackend::Impl {
   void enqueue(const StepShape& shape, const Slot& slot, bool capturing) {
     const Slot& before = &slot == &slots_[0] ? slots_[1] : slots_[0];
     forward_.enqueue(shape, before.sampled.tokens, slot.sampled, timer(slot), stream_, capturing);
-  }
-
-  // A step of more tokens than that (static batching knows no budget) is computed piece by piece: rows in order, so that what
-  // a row shares with an earlier one is there before it is read. Beside static batches, which are never planned ahead, only a
-  // row that has a step of its own takes several passes, so that the last pass has all samples a next step may wait for.
-  void split(const StepPlan& plan, std::vector<Pass>& passes) {
-    std::size_t used = 0;
-    std::int32_t room = 0;
-    const auto next = [&] {
-      if (used == passes.size()) passes.emplace_back();
-      Pass& pass = passes[used++];
-      pass.plan.clear();
-      pass.plan.step = plan.step;
-      pass.padding = 0;
-      room = token_sizes_.back();
-    };
-    next();
-    passes[0].plan.new_blocks = plan.new_blocks;
-    for (const Row& row : plan.rows) {
-      for (std::int32_t done = 0; done < row.count;) {
-        if (room == 0) next();
-        const std::int32_t count = std::min(room, row.count - done);
-        const bool last = done + count == row.count;
-        passes[used - 1].plan.rows.push_back(
-            {row.request, row.first + done, count, 0, row.sample && last, last ? row.waits_for : -1});
-        room -= count;
-        done += count;
-      }
-      for (std::int32_t left = row.padding; left > 0;) {
-        if (room == 0) next();
-        const std::int32_t count = std::min(room, left);
-        passes[used - 1].padding += count;
-        room -= count;
-        left -= count;
-      }
-    }
-    passes.resize(used);
   }
 
   void start(const Pass& pass, Slot& slot) {

@@ -1,4 +1,4 @@
-// Decode attention as the formula says it. docs/kernels/attention.md begins with it.
+// Decode attention as the formula is written. docs/kernels/attention.md begins with it.
 #include "kernels/launch.cuh"
 #include "kernels/simple/over_block.cuh"
 #include "kernels/simple/simple.h"

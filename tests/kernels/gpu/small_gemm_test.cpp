@@ -1,5 +1,5 @@
-// The GEMM for few tokens is right, and gives the bits of cuBLASLt's kernels without split-K, so a row says the same whichever
-// computes it.
+// The GEMM for few tokens is right, and gives the bits of cuBLASLt's kernels without split-K, so a row gets the same tokens
+// whichever computes it.
 #include "kernels/small_gemm.h"
 
 #include <cublasLt.h>
