@@ -7,9 +7,7 @@
 #include <utility>
 
 #include "backends/cpu/cpu_backend.h"
-#ifdef TOKENYARD_CUDA
-#include "backends/cuda/cuda_backend.h"
-#endif
+#include "backends/gpu/gpu.h"
 #include "backends/model/sampler.h"
 #include "backends/text/stop_strings.h"
 #include "core/base/input_error.h"
@@ -22,20 +20,9 @@ namespace {
 
 constexpr std::int64_t kKvBytes = std::int64_t{1} << 30;
 
-// Why the GPU cannot serve this, or nothing.
-std::string why_not_cuda([[maybe_unused]] const ModelConfig& model, [[maybe_unused]] const EngineConfig& config) {
-#ifdef TOKENYARD_CUDA
-  if (!why_no_cuda().empty()) return why_no_cuda();
-  if (config.block_size % 16 != 0) return "block_size " + std::to_string(config.block_size) + " is no multiple of 16";
-  return unsupported_by_cuda(model);
-#else
-  return "this program was built without CUDA";
-#endif
-}
-
 bool takes_cuda(TextBackend wanted, const ModelConfig& model, const EngineConfig& config) {
   if (wanted == TextBackend::cpu) return false;
-  const std::string why = why_not_cuda(model, config);
+  const std::string why = why_not_on_gpu(model, config);
   if (wanted == TextBackend::cuda && !why.empty()) throw BackendError(why);
   return why.empty();
 }
@@ -56,15 +43,13 @@ EngineConfig resolve(EngineConfig config, const ModelConfig& model, bool cuda) {
   return config;
 }
 
-std::unique_ptr<Backend> make_backend([[maybe_unused]] bool on_card, const Weights& weights, const EngineConfig& config,
-                                      std::int32_t threads, std::int32_t num_ids) {
-#ifdef TOKENYARD_CUDA
+std::unique_ptr<Backend> make_backend(bool on_card, const Weights& weights, const EngineConfig& config, std::int32_t threads,
+                                      std::int32_t num_ids) {
   if (on_card) {
-    CudaOptions options;
+    GpuOptions options;
     options.num_ids = num_ids;
-    return std::make_unique<CudaBackend>(cuda::DeviceWeights::upload(weights), config, std::move(options));
+    return make_gpu_backend(weights, config, std::move(options));
   }
-#endif
   CpuOptions options;
   options.threads = threads;
   options.num_ids = num_ids;

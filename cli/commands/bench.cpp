@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "backends/gpu/gpu.h"
 #include "cli/commands.h"
 #include "cli/output/report.h"
 #include "cli/scenario_files.h"
@@ -17,9 +18,6 @@
 #include "core/trace/recorder.h"
 #include "core/trace/trace.h"
 #include "sim/scenario.h"
-#ifdef TOKENYARD_CUDA
-#include "backends/cuda/cuda_backend.h"
-#endif
 
 namespace tokenyard::cli {
 namespace {
@@ -33,8 +31,6 @@ struct Options {
   bool no_graphs = false;
   bool no_async = false;
 };
-
-#ifdef TOKENYARD_CUDA
 
 // A scenario's requests, to be answered by a model that does not know how long they are meant to be.
 class MeasuredSource final : public RequestSource {
@@ -129,7 +125,7 @@ ModelConfig shape_of(const ModelSpec& spec) {
 
 double seconds(TimeNs ns) { return static_cast<double>(ns) / 1e9; }
 
-std::string card_table(const Work& work, const CudaFacts& facts, double bandwidth, TimeNs duration) {
+std::string card_table(const Work& work, const GpuFacts& facts, double bandwidth, TimeNs duration) {
   std::string out = "Where the time went (s)          decode steps  others     share (%)\n";
   const auto line = [&](const char* label, TimeNs decode, TimeNs other) {
     out += fmt::format("{:<32} {:<13.3f} {:<10.3f} {:.1f}\n", label, seconds(decode), seconds(other),
@@ -170,20 +166,20 @@ int bench(const Options& options) {
   const Slo slo = parse_slo(options.goodput);
   const Scenario scenario = load_scenario(find_scenario(options.scenario), overrides);
   if (!scenario.model) throw InputError(options.scenario + ": names no model; add --shape, such as --shape qwen3-0.6b");
-  if (const std::string& why = why_no_cuda(); !why.empty()) throw BackendError(why);
+  if (const std::string& why = why_no_gpu(); !why.empty()) throw BackendError(why);
 
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
-  cuda::DeviceWeights weights = options.model.empty() ? cuda::DeviceWeights::random(shape_of(*scenario.model), 1)
-                                                      : cuda::DeviceWeights::upload(Weights(options.model));
-  CudaOptions cuda;
-  cuda.gpu_memory_utilization = options.gpu_memory_utilization;
-  cuda.graphs = !options.no_graphs;
+  GpuOptions gpu;
+  gpu.gpu_memory_utilization = options.gpu_memory_utilization;
+  gpu.graphs = !options.no_graphs;
   EngineConfig config = scenario.engine;
   config.strict_peer = false;
   config.async_scheduling = !options.no_async && config.policy->plans_ahead;
-  CudaBackend backend(std::move(weights), config, cuda);
-  const CudaFacts facts = backend.facts();
+  const std::unique_ptr<GpuBackend> backend = options.model.empty()
+                                                  ? make_gpu_backend(shape_of(*scenario.model), 1, config, gpu)
+                                                  : make_gpu_backend(Weights(options.model), config, gpu);
+  const GpuFacts facts = backend->facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
   fmt::print(stderr, "{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,
              static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs,
@@ -192,7 +188,7 @@ int bench(const Options& options) {
   std::unique_ptr<TraceWriter> trace;
   if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
   MeasuredSource source(make_source(scenario), options.temperature);
-  Watch watch(backend);
+  Watch watch(*backend);
   Metrics metrics(slo);
   std::vector<EngineObserver*> observers = {&metrics};
   std::optional<TraceRecorder> recorder;
@@ -204,14 +200,14 @@ int bench(const Options& options) {
   }
   {
     Progress progress;
-    while (engine.step(&source)) progress.update(engine, metrics, backend.now());
+    while (engine.step(&source)) progress.update(engine, metrics, backend->now());
   }
   if (trace) {
-    trace->on_end(engine.num_steps(), backend.now());
+    trace->on_end(engine.num_steps(), backend->now());
     trace->flush();
   }
 
-  const double bandwidth = backend.measure_read_bandwidth();
+  const double bandwidth = backend->measure_read_bandwidth();
 
   ReportContext context;
   context.scenario = scenario.name;
@@ -225,17 +221,6 @@ int bench(const Options& options) {
   if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
   return 0;
 }
-
-#else
-
-int bench(const Options&) {
-  throw InputError(
-      "tokenyard bench measures a GPU, and this program was built without CUDA: install the CUDA toolkit (12.3 or newer) and "
-      "build "
-      "again; `tokenyard simulate` needs none");
-}
-
-#endif
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 // A sum or a maximum over a block, as anyone would write it first.
 #pragma once
 
-namespace tokenyard::gpu {
+namespace tokenyard::kernels::simple {
 
 // The result of `combine` over all threads, in shared memory of one value a thread.
 template <class T, class Combine>
@@ -14,4 +14,4 @@ __device__ T over_block(T x, T* shared, Combine combine) {
   return x;
 }
 
-}  // namespace tokenyard::gpu
+}  // namespace tokenyard::kernels::simple
