@@ -16,6 +16,11 @@ const Names<Policy>& names(Policy) {
       {Policy::static_batch, "static"}, {Policy::orca, "orca"}, {Policy::nano_vllm, "nano_vllm"}, {Policy::vllm_v1, "vllm_v1"}};
   return all;
 }
+const Names<VllmVersion>& names(VllmVersion) {
+  static const Names<VllmVersion> all = {
+      {VllmVersion::v0_28, "0.28"}, {VllmVersion::v0_29, "0.29"}, {VllmVersion::v0_31, "0.31"}, {VllmVersion::v0_33, "0.33"}};
+  return all;
+}
 const Names<QueueOrder>& names(QueueOrder) {
   static const Names<QueueOrder> all = {{QueueOrder::fcfs, "fcfs"}, {QueueOrder::priority, "priority"}};
   return all;
@@ -47,6 +52,7 @@ std::string number(std::int64_t n) { return std::to_string(n); }
 }  // namespace
 
 const char* name_of(Policy v) { return find_name(v); }
+const char* name_of(VllmVersion v) { return find_name(v); }
 const char* name_of(QueueOrder v) { return find_name(v); }
 const char* name_of(FreeOrder v) { return find_name(v); }
 const char* name_of(Reservation v) { return find_name(v); }
@@ -68,11 +74,13 @@ std::vector<std::string> all_names() {
 }
 
 template std::optional<Policy> parse_name(const std::string&);
+template std::optional<VllmVersion> parse_name(const std::string&);
 template std::optional<QueueOrder> parse_name(const std::string&);
 template std::optional<FreeOrder> parse_name(const std::string&);
 template std::optional<Reservation> parse_name(const std::string&);
 template std::optional<Delivery> parse_name(const std::string&);
 template std::vector<std::string> all_names<Policy>();
+template std::vector<std::string> all_names<VllmVersion>();
 template std::vector<std::string> all_names<QueueOrder>();
 template std::vector<std::string> all_names<FreeOrder>();
 template std::vector<std::string> all_names<Reservation>();
@@ -120,6 +128,8 @@ BlockRules block_rules(const EngineConfig& config) {
     case Policy::vllm_v1:
       rules.findable = config.enable_prefix_caching ? Findable::when_scheduled : Findable::never;
       rules.duplicate = BlockRules::Duplicate::oldest_wins;
+      // Always so in vLLM; 0.28 is without it as traces recorded before this was known are.
+      rules.publish_on_return = config.vllm_version != VllmVersion::v0_28 || config.strict_peer;
       rules.free_order = config.free_order;
       rules.null_block = true;
       break;
@@ -146,7 +156,9 @@ std::optional<std::string> validate(const EngineConfig& c) {
   if (c.async_scheduling && c.policy == Policy::static_batch) {
     return "async_scheduling plans a step ahead; a static batch ends with its slowest request, so leave it out";
   }
-  if (c.async_scheduling && c.strict_peer) return "async_scheduling and strict_peer: the peers planned one step at a time";
+  if (c.async_scheduling && c.strict_peer && c.policy != Policy::vllm_v1) {
+    return "async_scheduling and strict_peer: of the peers only vLLM plans a step ahead, so leave one out";
+  }
   if (usable_blocks(c) < 1) {
     return "num_blocks is " + number(c.num_blocks) + "; vllm_v1 keeps block 0 as its null block, so it needs at least 2";
   }

@@ -11,6 +11,8 @@
 namespace tokenyard {
 
 enum class Policy { static_batch, orca, nano_vllm, vllm_v1 };
+// vllm_v1: the first release whose rules these are (docs/policies.md).
+enum class VllmVersion { v0_28, v0_29, v0_31, v0_33 };
 enum class QueueOrder { fcfs, priority };          // vllm_v1
 enum class FreeOrder { unhashed_first, lru_all };  // vllm_v1: v0.24 and later, v0.8 to v0.23
 enum class Reservation { max, pow2, oracle };      // orca
@@ -31,6 +33,7 @@ struct EngineConfig {
   bool async_scheduling = false;
 
   // vllm_v1
+  VllmVersion vllm_version = VllmVersion::v0_33;
   bool enable_chunked_prefill = true;
   QueueOrder queue_order = QueueOrder::fcfs;
   FreeOrder free_order = FreeOrder::unhashed_first;
@@ -55,6 +58,8 @@ struct EngineConfig {
 struct BlockRules {
   enum class Findable { never, when_scheduled, after_step } findable = Findable::never;
   enum class Duplicate { oldest_wins, newest_wins } duplicate = Duplicate::oldest_wins;
+  // What could not be published with the plan becomes findable with the step's tokens.
+  bool publish_on_return = true;
   FreeOrder free_order = FreeOrder::lru_all;
   bool null_block = false;  // block 0 is never handed out
   bool contiguous = false;  // a request's blocks are one run of consecutive ids
@@ -70,6 +75,7 @@ std::int32_t usable_blocks(const EngineConfig& config);
 
 // The policies' and options' names in files and on the command line.
 const char* name_of(Policy);
+const char* name_of(VllmVersion);
 const char* name_of(QueueOrder);
 const char* name_of(FreeOrder);
 const char* name_of(Reservation);

@@ -312,9 +312,7 @@ void TraceState::take_outcome(const StepRecord& step, std::span<const Row> rows)
   std::size_t next_token = 0;
   for (const Row& row : rows) {
     Request& request = requests_[static_cast<std::size_t>(row.request)];
-    if (rules_.findable == BlockRules::Findable::after_step && request.live()) {
-      publish(request, std::min(row.first + row.count, request.num_computed));
-    }
+    if (request.live() && rules_.publish_on_return) publish(request, std::min(row.first + row.count, request.num_computed));
     if (!row.sample) continue;
     const bool named = next_token < step.tokens.size() && step.tokens[next_token] >= 0;
     ++next_token;
