@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,8 @@
 #include "cli/report.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
+#include "core/policy.h"
+#include "core/trace/recorder.h"
 #include "core/trace/trace.h"
 #include "sim/scenario.h"
 #ifdef TOKENYARD_CUDA
@@ -178,7 +181,7 @@ int bench(const Options& options) {
   cuda.graphs = !options.no_graphs;
   EngineConfig config = scenario.engine;
   config.strict_peer = false;
-  config.async_scheduling = !options.no_async && config.policy != Policy::static_batch;
+  config.async_scheduling = !options.no_async && config.policy->plans_ahead;
   CudaBackend backend(std::move(weights), config, cuda);
   const CudaFacts facts = backend.facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
@@ -190,7 +193,11 @@ int bench(const Options& options) {
   if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
   MeasuredSource source(make_source(scenario), options.temperature);
   Watch watch(backend);
-  Engine engine(config, watch, {slo, trace.get()});
+  Metrics metrics(slo);
+  std::vector<EngineObserver*> observers = {&metrics};
+  std::optional<TraceRecorder> recorder;
+  if (trace) observers.push_back(&recorder.emplace(*trace));
+  Engine engine(config, watch, observers);
   if (trace) {
     const std::string hardware = fmt::format(R"({{"name":"{}"}})", facts.device);
     trace->on_header({"tokenyard " TOKENYARD_VERSION, "cuda", engine.scheduler().config(), scenario.json,
@@ -198,7 +205,7 @@ int bench(const Options& options) {
   }
   {
     Progress progress;
-    while (engine.step(&source)) progress.update(engine, backend.now());
+    while (engine.step(&source)) progress.update(engine, metrics, backend.now());
   }
   if (trace) {
     trace->on_end(engine.num_steps(), backend.now());
@@ -214,7 +221,6 @@ int bench(const Options& options) {
   context.model = scenario.model->name;
   context.hardware = facts.device;
   context.timing = context.model + (options.model.empty() ? ", random weights" : "") + " on " + facts.device + ", measured";
-  const Metrics& metrics = engine.metrics();
   if (!options.json.empty()) write_file(options.json, result_json(metrics, context));
   fmt::print("{}{}", result_table(metrics, context), card_table(watch.work, facts, bandwidth, metrics.duration()));
   if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);

@@ -64,7 +64,9 @@ int capacity(const Options& options) {
     scenario.rate_scale = rate_scale;
     Progress progress;
     RunOptions run_options;
-    run_options.after_step = [&](const Engine& engine, TimeNs now) { progress.update(engine, now); };
+    run_options.after_step = [&](const Engine& engine, const Metrics& metrics, TimeNs now) {
+      progress.update(engine, metrics, now);
+    };
     const Probe probe = make_probe(rate_scale, run_scenario(scenario, run_options).metrics, goals);
     progress.erase();
     if (probe.rate == 0) {

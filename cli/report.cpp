@@ -161,14 +161,13 @@ void Progress::erase() {
   shown_ = false;
 }
 
-void Progress::update(const Engine& engine, TimeNs now) {
+void Progress::update(const Engine& engine, const Metrics& m, TimeNs now) {
   if (!terminal_ || (engine.num_steps() & 1023) != 0) return;
   const Clock::time_point wall = Clock::now();
   if (wall < next_) return;
   next_ = wall + std::chrono::milliseconds(200);
   shown_ = true;
   const double seconds = std::chrono::duration<double>(wall - start_).count();
-  const Metrics& m = engine.metrics();
   fmt::print(stderr, "\r\033[K{:.0f} s of traffic in {:.1f} s: {} requests done, {} live, {} steps",
              static_cast<double>(now) / kSecond, seconds, m.completed, engine.num_live(), m.steps);
   std::fflush(stderr);

@@ -36,7 +36,7 @@ class Progress {
   Progress();
   ~Progress() { erase(); }
   void erase();
-  void update(const Engine& engine, TimeNs now);
+  void update(const Engine& engine, const Metrics& metrics, TimeNs now);
 
  private:
   using Clock = std::chrono::steady_clock;

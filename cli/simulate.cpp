@@ -40,9 +40,10 @@ int simulate(const Options& options) {
   Timeline timeline;
   {
     Progress progress;
-    result = run_scenario(scenario, {slo, trace.get(), "tokenyard " TOKENYARD_VERSION, [&](const Engine& engine, TimeNs now) {
-                                       progress.update(engine, now);
-                                       if (!options.plot.empty()) timeline.add(engine, now);
+    result = run_scenario(scenario, {slo, trace.get(), "tokenyard " TOKENYARD_VERSION,
+                                     [&](const Engine& engine, const Metrics& metrics, TimeNs now) {
+                                       progress.update(engine, metrics, now);
+                                       if (!options.plot.empty()) timeline.add(engine, metrics, now);
                                      }});
   }
   if (trace) trace->flush();

@@ -11,14 +11,14 @@ constexpr std::size_t kMostBins = 600;  // about one for each two pixels of a sl
 
 }  // namespace
 
-void Timeline::add(const Engine& engine, TimeNs now) {
+void Timeline::add(const Engine& engine, const Metrics& metrics, TimeNs now) {
   const TimeNs begin = last_;
   last_ = now;
   // A wait leaves the pool as it is; what stays free stays free, nobody runs.
   const bool stepped = engine.num_steps() != steps_;
   steps_ = engine.num_steps();
   if (now <= begin) return;
-  const MemoryUse& use = engine.metrics().memory;
+  const MemoryUse& use = metrics.memory;
   std::array<double, kValues> values{};
   if (stepped) {
     values = {static_cast<double>(use.used),

@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/metrics.h"
 
 namespace tokenyard::cli {
 
 class Timeline {
  public:
   // After each step, with the time it ended.
-  void add(const Engine& engine, TimeNs now);
+  void add(const Engine& engine, const Metrics& metrics, TimeNs now);
 
   // Latency CDFs, memory classes, running and waiting requests, as a picture.
   std::string draw(const std::string& title, const std::string& subtitle, const Metrics& metrics) const;

@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "core/engine.h"
+#include "core/metrics.h"
 #include "core/base/input_error.h"
 #include "sim/measured_run.h"
 #include "sim/scenario.h"
@@ -47,9 +48,9 @@ int validate(const Options& options) {
   const MeasuredRun measured = read_measured_run(options.run);
   const std::unique_ptr<SimBackend> backend = make_backend(scenario);
   const std::unique_ptr<RequestSource> source = make_source(scenario);
-  Engine engine(scenario.engine, *backend);
+  Metrics predicted;
+  Engine engine(scenario.engine, *backend, {&predicted});
   engine.run(*source);
-  const Metrics& predicted = engine.metrics();
   if (predicted.completed != measured.requests) {
     throw InputError(fmt::format("{}: expected the simulation to complete all {} requests, found {}{}", options.run,
                                  measured.requests, predicted.completed,

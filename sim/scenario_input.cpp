@@ -6,7 +6,6 @@
 #include <fstream>
 #include <string_view>
 
-#include "core/peers/conform.h"
 #include "sim/hardware_spec.h"
 #include "sim/model_spec.h"
 
@@ -67,9 +66,6 @@ Json peer_scenario(const JsonValue& json, const std::string& path, const std::ve
     if (const auto v = config.find("policy")) engine["queue_order"] = v->choice({"fcfs", "priority"});
     if (const auto v = config.find("watermark")) engine["watermark"] = v->number(0, 1);
     if (const auto v = config.find("reserve")) engine["admission_gate"] = v->boolean();
-    const auto commit = file.find("peer_commit");
-    const auto version = commit ? vllm_version_of(commit->string()) : std::nullopt;
-    if (version) engine["vllm_version"] = name_of(*version);
     if (file.find("scheduling") && policy != "static") engine["async_scheduling"] = true;
   }
 

@@ -1,6 +1,7 @@
 #include <random>
 
 #include "core/engine.h"
+#include "core/metrics.h"
 #include "sim/calibrate.h"
 #include "sim/measured_run.h"
 #include "core/base/text_file.h"
@@ -234,9 +235,9 @@ TEST_CASE("one card's kernel times predict what a real vLLM served on it") {
       run, {"model=llama-3.1-8b", "hardware=" + file.path(), "engine.num_blocks=2588", "engine.free_order=lru_all",
             "engine.max_num_batched_tokens=2048", "engine.max_num_seqs=256", "engine.max_model_len=32768"});
   const auto backend = make_backend(scenario);
-  Engine engine(scenario.engine, *backend);
+  Metrics predicted;
+  Engine engine(scenario.engine, *backend, {&predicted});
   engine.run(*make_source(scenario));
-  const Metrics& predicted = engine.metrics();
   const MeasuredRun measured = read_measured_run(run);
   REQUIRE(measured.requests == 300);
   REQUIRE(predicted.completed == 300);

@@ -2,6 +2,7 @@
 
 #include "core/trace/trace.h"
 #include "sim/calibrate.h"
+#include "core/trace/recorder.h"
 #include "support.h"
 
 using namespace tokenyard;
@@ -22,7 +23,8 @@ Scenario mixed_traffic(const HardwareSpec& hardware) {
 std::string record(const Scenario& scenario, const std::string& path) {
   const auto backend = make_backend(scenario);
   TraceWriter trace(path);
-  Engine engine(scenario.engine, *backend, {{}, &trace});
+  TraceRecorder recorder(trace);
+  Engine engine(scenario.engine, *backend, {&recorder});
   trace.on_header(
       {"test", "sim", engine.scheduler().config(), scenario.json, to_json(*scenario.model), to_json(*scenario.hardware)});
   engine.run(*make_source(scenario));

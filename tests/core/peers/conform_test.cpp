@@ -7,7 +7,7 @@
 #include "catch.h"
 #include "core/base/input_error.h"
 #include "core/peers/conform.h"
-#include "world.h"
+#include "core/world.h"
 
 using namespace tokenyard;
 
