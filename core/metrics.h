@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,7 +33,10 @@ class Distribution {
   class Runs {
    public:
     explicit Runs(Distribution& to) : to_(to) {}
-    ~Runs() { to_.add(value_, count_); }
+    // Throws std::bad_alloc, unless an exception is on its way already.
+    ~Runs() noexcept(false) {
+      if (std::uncaught_exceptions() == 0) to_.add(value_, count_);
+    }
     void add(std::int64_t value) {
       if (value != value_) {
         to_.add(value_, std::exchange(count_, 0));

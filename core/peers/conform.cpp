@@ -198,22 +198,22 @@ Recording read_recording(const JsonValue& root) {
   return recording;
 }
 
-std::string text(std::int64_t value) { return std::to_string(value); }
-std::string text(const std::string& value) { return value; }
-std::string text(const Recording::Scheduled& s) {
-  return "[" + s.id + ", " + text(s.tokens) + ", " + text(s.computed_before) + "]";
+std::string as_text(std::int64_t value) { return std::to_string(value); }
+std::string as_text(const std::string& value) { return value; }
+std::string as_text(const Recording::Scheduled& s) {
+  return "[" + s.id + ", " + as_text(s.tokens) + ", " + as_text(s.computed_before) + "]";
 }
-std::string text(const Recording::Admitted& a) { return "[" + a.id + ", " + text(a.hit_tokens) + "]"; }
+std::string as_text(const Recording::Admitted& a) { return "[" + a.id + ", " + as_text(a.hit_tokens) + "]"; }
 template <typename T>
-std::string text(const std::vector<T>& list) {
+std::string as_text(const std::vector<T>& list) {
   std::string out;
-  for (const T& item : list) out += (out.empty() ? "" : ", ") + text(item);
+  for (const T& item : list) out += (out.empty() ? "" : ", ") + as_text(item);
   return "[" + out + "]";
 }
 template <typename T>
-std::string text(const std::map<std::string, T>& map) {
+std::string as_text(const std::map<std::string, T>& map) {
   std::string out;
-  for (const auto& [key, value] : map) out += (out.empty() ? "" : ", ") + key + ": " + text(value);
+  for (const auto& [key, value] : map) out += (out.empty() ? "" : ", ") + key + ": " + as_text(value);
   return "{" + out + "}";
 }
 
@@ -375,7 +375,7 @@ class Replay {
       const std::vector<Token>& script = request.spec.scripted_output;
       const auto next = static_cast<std::size_t>(request.tokens.size() - request.num_prompt);
       if (next >= script.size()) {
-        trouble = "outputs: recorded " + text(static_cast<std::int64_t>(script.size())) + " for " + request.spec.id +
+        trouble = "outputs: recorded " + as_text(static_cast<std::int64_t>(script.size())) + " for " + request.spec.id +
                   ", ours needs one more";
         return;
       }
@@ -410,7 +410,7 @@ class Replay {
 std::string first_difference(const Step& theirs, const Step& ours) {
   std::string found;
   const auto compare = [&](const char* field, const auto& a, const auto& b) {
-    if (found.empty() && a != b) found = std::string(field) + ": recorded " + text(a) + ", ours " + text(b);
+    if (found.empty() && a != b) found = std::string(field) + ": recorded " + as_text(a) + ", ours " + as_text(b);
   };
   compare("step", theirs.step, ours.step);
   compare("ahead", theirs.ahead, ours.ahead);
@@ -467,13 +467,13 @@ Conformance conform(const Recording& recording) {
     std::string difference = i < ours.size() ? first_difference(recording.steps[i], ours[i]) : "ours has no such step";
     if (difference.empty() && i + 1 == ours.size()) difference = trouble;
     if (!difference.empty()) {
-      outcome.difference = "step " + text(outcome.identical) + ": " + difference;
+      outcome.difference = "step " + as_text(outcome.identical) + ": " + difference;
       return outcome;
     }
     ++outcome.identical;
   }
   if (recording.config.policy == Policy::vllm_v1 && replay.unfinished() != recording.unfinished) {
-    outcome.difference = "unfinished: recorded " + text(recording.unfinished) + ", ours " + text(replay.unfinished());
+    outcome.difference = "unfinished: recorded " + as_text(recording.unfinished) + ", ours " + as_text(replay.unfinished());
   }
   return outcome;
 }

@@ -9,9 +9,10 @@
 #include <vector>
 
 #include "core/backend.h"
-#include "core/engine.h"
-#include "core/trace/recorder.h"
 #include "core/base/input_error.h"
+#include "core/engine.h"
+#include "core/metrics.h"
+#include "core/trace/recorder.h"
 
 namespace tokenyard {
 namespace {
@@ -36,9 +37,9 @@ std::string describe(const Record& record) {
 }
 
 // The recorded run, from the first record that was not yet reproduced.
-class Recording {
+class RecordedSteps {
  public:
-  explicit Recording(TraceReader& reader) : reader_(reader) {}
+  explicit RecordedSteps(TraceReader& reader) : reader_(reader) {}
 
   // The n-th record not yet reproduced, or null. Reads ahead as far as needed.
   const Record* at(std::size_t n) {
@@ -93,7 +94,7 @@ class Recording {
 // Recorded joins and cancels, before their recorded step and at their recorded time.
 class ReplaySource final : public RequestSource {
  public:
-  explicit ReplaySource(Recording& recording) : recording_(recording) {}
+  explicit ReplaySource(RecordedSteps& recording) : recording_(recording) {}
 
   void poll(TimeNs, std::int64_t step, std::vector<SourceEvent>& due) override {
     next_step_ = -1;
@@ -119,14 +120,14 @@ class ReplaySource final : public RequestSource {
   std::int64_t next_step() const override { return next_step_; }
 
  private:
-  Recording& recording_;
+  RecordedSteps& recording_;
   std::int64_t next_step_ = -1;
 };
 
 // Recorded durations and tokens, on the recorded clock.
 class ReplayBackend final : public Backend {
  public:
-  explicit ReplayBackend(Recording& recording) : recording_(recording) {}
+  explicit ReplayBackend(RecordedSteps& recording) : recording_(recording) {}
 
   void submit(const StepPlan& plan) override {
     if (const CancelRecord* failure = front_failure(); failure != nullptr && failure->step == plan.step) fail();
@@ -180,7 +181,7 @@ class ReplayBackend final : public Backend {
     return end ? kUnnamedEnd : kUnnamedToken;
   }
 
-  Recording& recording_;
+  RecordedSteps& recording_;
   std::deque<const StepPlan*> submitted_;
   StepResult result_;
   std::int64_t carried_out_ = -1;
@@ -229,7 +230,7 @@ std::string differing_fields(const StepRecord& a, const StepRecord& b) {
 // Compares what the engine makes with what was recorded.
 class Check final : public TraceSink {
  public:
-  Check(Recording& recording, TraceSink* copy) : recording_(recording), copy_(copy) {}
+  Check(RecordedSteps& recording, TraceSink* copy) : recording_(recording), copy_(copy) {}
 
   void on_header(const TraceHeader&) override {}
   void on_join(const JoinRecord& join) override {
@@ -281,14 +282,14 @@ class Check final : public TraceSink {
     difference = "recorded: " + (record == nullptr ? "the end of the run" : describe(*record)) + "; here: " + describe(made);
   }
 
-  Recording& recording_;
+  RecordedSteps& recording_;
   TraceSink* copy_;
 };
 
 }  // namespace
 
 ReplayOutcome replay(TraceReader& reader, TraceSink* copy, const Slo& slo) {
-  Recording recording(reader);
+  RecordedSteps recording(reader);
   ReplaySource source(recording);
   ReplayBackend backend(recording);
   Check check(recording, copy);
