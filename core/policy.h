@@ -18,6 +18,9 @@ class Scheduler;
 struct BlockRules {
   enum class Findable { never, when_scheduled, after_step } findable = Findable::never;
   enum class Duplicate { oldest_wins, newest_wins } duplicate = Duplicate::oldest_wins;
+  // What could not be published with the plan becomes findable with the step's tokens. Off where a trace is replayed that was
+  // recorded before this was known of vLLM.
+  bool publish_on_return = true;
   FreeOrder free_order = FreeOrder::lru_all;
   bool null_block = false;  // block 0 is never handed out
   bool contiguous = false;  // a request's blocks are one run of consecutive ids
@@ -35,6 +38,7 @@ struct PolicyTraits {
   // So is whatever a preempted request computes again: no context may outgrow max_num_batched_tokens.
   bool (*whole_contexts)(const EngineConfig&) = [](const EngineConfig&) { return false; };
 
+  bool has_versions = false;     // EngineConfig::vllm_version applies
   bool orders_queue = false;     // EngineConfig::queue_order applies; else first come, first served
   bool leaves_together = false;  // a request that has ended stays in its batch as padding until the slowest ends
   bool plans_ahead = true;       // async_scheduling: a step can be planned before the one in flight has said its tokens

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <filesystem>
 
+#include "core/base/json_reader.h"
 #include "core/policy.h"
 #include "core/trace/config_json.h"
-#include "core/base/json_reader.h"
 #include "sim/scenario_input.h"
 
 namespace tokenyard {
@@ -141,6 +141,7 @@ Scenario read_scenario(const ScenarioInput& input) {
   resolved["seed"] = s.seed;
   resolved["rate_scale"] = s.rate_scale;
   resolved["engine"] = nlohmann::json::parse(engine_config_json(s.engine));
+  if (s.engine.policy->has_versions) resolved["engine"]["vllm_version"] = name_of(s.engine.vllm_version);
   for (nlohmann::json& entry : resolved["workload"]) {
     if (entry.contains("path")) entry["path"] = file_beside(input.directory, entry["path"].get<std::string>());
   }

@@ -123,6 +123,8 @@ class Script {
         *on_off->second = value == "on";
       } else if (key == "policy") {
         choose(c.policy, value);
+      } else if (key == "vllm_version") {
+        choose(c.vllm_version, value);
       } else if (key == "queue_order") {
         choose(c.queue_order, value);
       } else if (key == "free_order") {
