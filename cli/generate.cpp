@@ -16,7 +16,7 @@
 #include "cli/report.h"
 #include "core/base/json_reader.h"
 #include "core/trace/trace.h"
-#include "core/base/line_reader.h"
+#include "core/base/text_file.h"
 #include "sim/run.h"
 
 namespace tokenyard::cli {

@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "core/base/json_reader.h"
-#include "core/base/line_reader.h"
+#include "core/base/text_file.h"
 #include "sim/measured_run.h"
 #include "sim/workload.h"
 
