@@ -76,7 +76,7 @@ int calibrate(const Options& options) {
     hardware = calibration.hardware;
   }
   hardware.name = options.name.empty() ? base.name + "-calibrated" : options.name;
-  write_file(options.out, JsonValue::parse(to_json(hardware), "hardware").raw().dump(2) + "\n");
+  write_file(options.out, Json::parse(to_json(hardware), "hardware").dump(2) + "\n");
   fmt::print("{}: {}; use it with --set hardware={}\n", options.out, hardware.known_error, options.out);
   return 0;
 }
@@ -86,7 +86,7 @@ int calibrate(const Options& options) {
 void add_calibrate(CLI::App& app, Run& chosen) {
   auto* command = app.add_subcommand("calibrate", "Fit a GPU's constants to measured kernel times or to a recorded run");
   auto options = std::make_shared<Options>();
-  command->add_option("--kernels", options->kernels, "Tables of kernel times (.csv, .csv.xz) or folders of them");
+  command->add_option("--kernels", options->kernels, "Tables of kernel times (.csv, packed or not) or folders of them");
   auto* trace = command->add_option("--trace", options->trace, "A trace recorded on the real GPU");
   command->add_option("--hardware", options->hardware, "Datasheet and first guesses: a built-in name or a .json file")
       ->required();

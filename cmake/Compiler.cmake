@@ -63,5 +63,5 @@ function(tokenyard_library folder)
   target_link_libraries(${target} PUBLIC ${arg_DEPENDS} PRIVATE fmt::fmt $<BUILD_INTERFACE:tokenyard_private>)
   install(TARGETS ${target} EXPORT tokenyard)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tokenyard/${folder}
-          FILES_MATCHING PATTERN "*.h" PATTERN json_reader.h EXCLUDE)
+          FILES_MATCHING PATTERN "*.h")
 endfunction()
