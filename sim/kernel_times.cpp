@@ -16,11 +16,7 @@ constexpr std::size_t kMostText = std::size_t{64} << 20;
 constexpr double kMostCount = 1e12;  // of a shape's numbers
 constexpr double kMostUs = 1e9;
 
-std::string shown_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text.substr(0, 60)) out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-  return out + (text.size() > 60 ? "...\"" : "\"");
-}
+std::string shown_text(std::string_view text) { return "\"" + shown(text) + "\""; }
 
 // A CSV file with a header: columns by name. Quotes and escapes do not occur in these tables.
 class Table {
@@ -229,10 +225,10 @@ std::vector<std::string> kernel_time_files(const std::string& file_or_directory)
   fs::directory_iterator entries(file_or_directory, error);
   for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().string();
-    if (name.ends_with(".csv") || name.ends_with(".csv.xz")) files.push_back(name);
+    if (name.ends_with(".csv") || name.ends_with(".csv.gz") || name.ends_with(".csv.xz")) files.push_back(name);
   }
   if (error) throw InputError(file_or_directory + ": cannot be read");
-  if (files.empty()) throw InputError(file_or_directory + ": expected .csv or .csv.xz files, found none");
+  if (files.empty()) throw InputError(file_or_directory + ": expected .csv files, packed or not, found none");
   std::sort(files.begin(), files.end());
   return files;
 }

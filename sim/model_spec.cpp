@@ -146,18 +146,18 @@ ModelSpec read_model(const JsonValue& json) {
 }
 
 std::string to_json(const ModelSpec& model) {
-  return nlohmann::json{{"name", model.name},
-                        {"layers", model.layers},
-                        {"hidden", model.hidden},
-                        {"heads", model.heads},
-                        {"kv_heads", model.kv_heads},
-                        {"head_dim", model.head_dim},
-                        {"intermediate", model.intermediate},
-                        {"vocabulary", model.vocabulary},
-                        {"tied_head", model.tied_head},
-                        {"bytes_per_element", model.bytes_per_element},
-                        {"max_context", model.max_context}}
-      .dump();
+  const Json json = Json::Object{{"name", model.name},
+                                 {"layers", model.layers},
+                                 {"hidden", model.hidden},
+                                 {"heads", model.heads},
+                                 {"kv_heads", model.kv_heads},
+                                 {"head_dim", model.head_dim},
+                                 {"intermediate", model.intermediate},
+                                 {"vocabulary", model.vocabulary},
+                                 {"tied_head", model.tied_head},
+                                 {"bytes_per_element", model.bytes_per_element},
+                                 {"max_context", model.max_context}};
+  return json.dump();
 }
 
 }  // namespace tokenyard

@@ -46,6 +46,10 @@ Scenario load_scenario(const std::string& path, const std::vector<std::string>& 
 Scenario parse_scenario(const std::string& text, const std::string& name, const std::string& directory,
                         const std::vector<std::string>& overrides = {});
 
+// These requests (their prompts named token by token) on a model and hardware, each a built-in name or a file.
+Scenario scenario_of_requests(const std::vector<RequestSpec>& requests, const std::string& name, const std::string& model,
+                              const std::string& hardware, const std::vector<std::string>& overrides = {});
+
 CostModel make_cost_model(const Scenario& scenario);
 std::unique_ptr<SimBackend> make_backend(const Scenario& scenario);
 std::unique_ptr<RequestSource> make_source(const Scenario& scenario);

@@ -1,10 +1,9 @@
 #include "backends/model/model_config.h"
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "core/base/json_reader.h"
+#include "core/base/text_file.h"
 
 namespace tokenyard {
 namespace {
@@ -13,7 +12,7 @@ namespace {
 constexpr std::int32_t kMostWidth = 1 << 20;
 constexpr std::int32_t kMostLayers = 4096;
 constexpr std::int32_t kMostTokens = 1 << 26;
-constexpr std::int64_t kMostBytes = std::int64_t{4} << 20;  // of a configuration file
+constexpr std::size_t kMostBytes = std::size_t{4} << 20;  // of a configuration file
 
 // Hugging Face writes null for what is not set.
 std::optional<JsonValue> find_set(JsonObject& object, const std::string& key) {
@@ -117,19 +116,6 @@ void read_generation(std::string_view text, const std::string& file, ModelConfig
   number("repetition_penalty", sampling.repetition_penalty, 1e-6, 1e6);
 }
 
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary | std::ios::ate);
-  if (!in) throw InputError(path.string() + ": cannot be read; does the file exist?");
-  const std::int64_t bytes = in.tellg();
-  if (bytes < 0 || bytes > kMostBytes) {
-    throw InputError(path.string() + ": expected a file of at most " + std::to_string(kMostBytes) + " bytes");
-  }
-  std::string text(static_cast<std::size_t>(bytes), '\0');
-  in.seekg(0);
-  if (!in.read(text.data(), bytes)) throw InputError(path.string() + ": cannot be read; is it a regular file?");
-  return text;
-}
-
 }  // namespace
 
 const char* name_of(ModelFamily family) {
@@ -190,8 +176,8 @@ ModelConfig load_model_config(const std::string& folder) {
   const auto config = path / "config.json";
   const auto generation = path / "generation_config.json";
   const bool has_generation = std::filesystem::exists(generation);
-  return parse_model_config(read_file(config), config.string(), has_generation ? read_file(generation) : "",
-                            generation.string());
+  return parse_model_config(read_text_file(config.string(), kMostBytes), config.string(),
+                            has_generation ? read_text_file(generation.string(), kMostBytes) : "", generation.string());
 }
 
 }  // namespace tokenyard

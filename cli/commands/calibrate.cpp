@@ -76,7 +76,7 @@ int calibrate(const Options& options) {
     hardware = fit.hardware;
   }
   hardware.name = options.name.empty() ? base.name + "-calibrated" : options.name;
-  write_file(options.out, JsonValue::parse(to_json(hardware), "hardware").raw().dump(2) + "\n");
+  write_file(options.out, Json::parse(to_json(hardware), "hardware").dump(2) + "\n");
   fmt::print("{}: {}; use it with --set hardware={}\n", options.out, hardware.known_error, options.out);
   return 0;
 }
@@ -86,7 +86,7 @@ int calibrate(const Options& options) {
 Command calibrate_command() {
   Command command("calibrate", "Fit a GPU's constants to measured kernel times or to a recorded run");
   auto options = std::make_shared<Options>();
-  command.option("--kernels", &options->kernels, "FILE.csv", "Tables of kernel times (.csv, .csv.xz) or folders of them");
+  command.option("--kernels", &options->kernels, "FILE.csv", "Tables of kernel times (.csv, packed or not) or folders of them");
   command.option("--trace", &options->trace, "FILE.trace", "A trace recorded on the real GPU");
   command.option("--hardware", &options->hardware, "GPU", "Datasheet and first guesses: a built-in name or a .json file")
       .required();

@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
+#include "core/base/text_file.h"
 #include "sim/lesson.h"
 #include "viz/app/app.h"
 #include "viz/app/when.h"
@@ -78,9 +78,10 @@ std::vector<Panel> parse_panels(const std::string& text) {
 // A trace by its name or its first bytes; anything else is a scenario.
 bool is_trace(const std::string& input) {
   if (input.ends_with(".trace")) return true;
-  std::ifstream file(input, std::ios::binary);
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(input, ignored)) return false;
   std::string first(64, '\0');
-  file.read(first.data(), static_cast<std::streamsize>(first.size()));
+  open_text_file(input)->read(first.data(), static_cast<std::streamsize>(first.size()));
   return first.find("\"tokenyard_trace\"") != std::string::npos;
 }
 

@@ -173,19 +173,6 @@ TEST_CASE("kernel tables that make no sense are refused with file and line") {
   CHECK_THAT(error_of([] { fit_kernels({}, find_hardware("l4"), "nothing"); }), has_text("at least 8"));
 }
 
-TEST_CASE("a damaged .xz file is refused") {
-  const TemporaryFile file("times.csv.xz",
-                           "\xFD"
-                           "7zXZ and then nonsense");
-  CHECK(error_of([&] { read_text_file(file.path(), 1000); }).find("times.csv.xz: ") != std::string::npos);
-}
-
-TEST_CASE("text files are read up to a limit") {
-  const TemporaryFile file("a.csv", std::string(5000, 'x'));
-  CHECK(read_text_file(file.path(), 5000).size() == 5000);
-  CHECK_THAT(error_of([&] { read_text_file(file.path(), 4999); }), has_text("expected at most"));
-}
-
 TEST_CASE("public H100 kernel tables are met on rows the fit never saw") {
   const std::string folder = shared_folder("data/gpu_kernels");
   if (folder.empty()) return;

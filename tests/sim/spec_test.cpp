@@ -81,8 +81,8 @@ TEST_CASE("models of other kinds are refused by name") {
 
 TEST_CASE("specs refuse what cannot be") {
   const std::string good = to_json(find_model("qwen3-0.6b"));
-  const auto with = [&](const std::string& key, const nlohmann::json& value) {
-    nlohmann::json json = nlohmann::json::parse(good);
+  const auto with = [&](const std::string& key, const Json& value) {
+    Json json = Json::parse(good, "m.json");
     json[key] = value;
     return error_of([&] { model_of(json.dump()); });
   };
@@ -92,7 +92,7 @@ TEST_CASE("specs refuse what cannot be") {
   CHECK_THAT(with("kv_heads", 5), has_text("kv_heads"));
   CHECK_THAT(with("colour", 1), has_text("unknown key \"colour\""));
 
-  nlohmann::json h = nlohmann::json::parse(to_json(find_hardware("h100-sxm")));
+  Json h = Json::parse(to_json(find_hardware("h100-sxm")), "h.json");
   h["gemm"]["flops_efficiency"] = 0;
   CHECK_THAT(error_of([&] { read_hardware(JsonValue::parse(h.dump(), "h.json")); }), has_text("/gemm/flops_efficiency"));
   h["gemm"].erase("flops_efficiency");
