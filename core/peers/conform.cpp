@@ -54,8 +54,8 @@ void read_config(JsonObject config, bool vllm, Recording& recording) {
     // Options of later versions: their defaults change nothing.
     for (const char* name : {"max_num_active_seqs", "long_prefill_token_threshold_adaptive", "prefill_schedule_interval"}) {
       const auto value = config.find(name);
-      if (value && !value->is_null() && value->raw() != false && value->raw() != 0) {
-        recording.unsuitable = std::string("config: ") + name + " is " + value->raw().dump() + "; this option is not modelled";
+      if (value && !value->is_null() && value->json() != Json(false) && value->json() != Json(0)) {
+        recording.unsuitable = std::string("config: ") + name + " is " + value->json().dump() + "; this option is not modelled";
       }
     }
   }
