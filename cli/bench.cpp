@@ -12,6 +12,7 @@
 #include "cli/report.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
+#include "core/base/model_json.h"
 #include "core/trace/trace.h"
 #include "sim/scenario.h"
 #ifdef TOKENYARD_CUDA
@@ -107,23 +108,6 @@ class Watch final : public Backend {
   std::deque<bool> decodes_;  // of the steps in flight
 };
 
-ModelConfig shape_of(const ModelSpec& spec) {
-  ModelConfig config;
-  config.family = spec.name.starts_with("qwen3") ? ModelFamily::qwen3 : ModelFamily::llama;
-  config.hidden = spec.hidden;
-  config.intermediate = spec.intermediate;
-  config.num_layers = spec.layers;
-  config.num_heads = spec.heads;
-  config.num_kv_heads = spec.kv_heads;
-  config.head_dim = spec.head_dim;
-  config.vocabulary = spec.vocabulary;
-  config.max_context = spec.max_context;
-  config.norm_epsilon = 1e-6f;
-  config.rope_theta = 1e6;
-  config.tied_head = spec.tied_head;
-  return config;
-}
-
 double seconds(TimeNs ns) { return static_cast<double>(ns) / 1e9; }
 
 std::string card_table(const Work& work, const CudaFacts& facts, double bandwidth, TimeNs duration) {
@@ -171,7 +155,7 @@ int bench(const Options& options) {
 
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
-  cuda::DeviceWeights weights = options.model.empty() ? cuda::DeviceWeights::random(shape_of(*scenario.model), 1)
+  cuda::DeviceWeights weights = options.model.empty() ? cuda::DeviceWeights::random(*scenario.model, 1)
                                                       : cuda::DeviceWeights::upload(Weights(options.model));
   CudaOptions cuda;
   cuda.gpu_memory_utilization = options.gpu_memory_utilization;

@@ -11,6 +11,7 @@
 #include "cli/report.h"
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
+#include "core/base/model_json.h"
 #include "sim/calibrate.h"
 
 namespace tokenyard::cli {
@@ -46,7 +47,7 @@ void write_residuals(const std::string& path, const TraceCalibration& calibratio
 
 int calibrate(const Options& options) {
   const HardwareSpec base = find_hardware(options.hardware);
-  std::optional<ModelSpec> model;
+  std::optional<ModelShape> model;
   if (!options.model.empty()) model = find_model(options.model);
 
   HardwareSpec hardware = base;

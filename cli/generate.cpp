@@ -15,8 +15,8 @@
 #include "cli/generation.h"
 #include "cli/report.h"
 #include "core/base/json_reader.h"
-#include "core/trace/trace.h"
 #include "core/base/line_reader.h"
+#include "core/trace/trace.h"
 #include "sim/run.h"
 
 namespace tokenyard::cli {
@@ -151,8 +151,9 @@ int simulate(const Options& options, const GenerationArguments& arguments, const
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const Question& q = questions[i];
     const std::vector<Token> prompt =
-        q.messages.empty() ? tokenizer.encode(q.prompt)
-                           : tokenizer.encode(chat_prompt(chat_format(name_of(model.family), tokenizer), q.messages), false);
+        q.messages.empty()
+            ? tokenizer.encode(q.prompt)
+            : tokenizer.encode(chat_prompt(chat_format(name_of(model.shape.family), tokenizer), q.messages), false);
     requests.push_back({{"id", "r" + std::to_string(i)},
                         {"arrival_ms", 0},
                         {"prompt", prompt},

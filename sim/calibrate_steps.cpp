@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "core/base/json_reader.h"
-#include "core/trace/trace.h"
 #include "core/trace/state.h"
+#include "core/trace/trace.h"
 #include "sim/calibrate.h"
 
 namespace tokenyard {
@@ -86,7 +86,7 @@ RecordedSteps read_recorded_steps(const std::string& path) {
   return out;
 }
 
-TraceCalibration calibrate_steps(const std::vector<MeasuredStep>& steps, const ModelSpec& model, const HardwareSpec& base,
+TraceCalibration calibrate_steps(const std::vector<MeasuredStep>& steps, const ModelShape& model, const HardwareSpec& base,
                                  const Execution& execution, const std::string& measured_by) {
   if (steps.size() < kFewestSteps) {
     throw InputError(

@@ -2,6 +2,8 @@
 
 #include <memory>
 
+#include "core/base/model_json.h"
+
 namespace tokenyard {
 
 RunResult run_scenario(const Scenario& scenario, const RunOptions& options) {

@@ -4,8 +4,9 @@
 #include <cmath>
 #include <filesystem>
 
-#include "core/trace/config_json.h"
 #include "core/base/json_reader.h"
+#include "core/base/model_json.h"
+#include "core/trace/config_json.h"
 #include "sim/scenario_input.h"
 
 namespace tokenyard {

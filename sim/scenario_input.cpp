@@ -6,8 +6,8 @@
 #include <fstream>
 #include <string_view>
 
+#include "core/base/model_json.h"
 #include "sim/hardware_spec.h"
-#include "sim/model_spec.h"
 
 namespace tokenyard {
 namespace {

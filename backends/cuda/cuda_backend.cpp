@@ -42,7 +42,7 @@ std::vector<std::int32_t> with(const std::vector<std::int32_t>& a, const std::ve
   return both;
 }
 
-void check_config(const ModelConfig& model, const EngineConfig& config, const CudaOptions& options) {
+void check_config(const ModelShape& model, const EngineConfig& config, const CudaOptions& options) {
   EngineConfig checked = config;
   if (checked.num_blocks == 0) checked.num_blocks = 1 << 20;
   if (const auto wrong = validate(checked)) throw std::invalid_argument(*wrong);
@@ -61,7 +61,7 @@ void check_config(const ModelConfig& model, const EngineConfig& config, const Cu
 
 const std::string& why_no_cuda() { return why_no_device(); }
 
-std::string unsupported_by_cuda(const ModelConfig& model) {
+std::string unsupported_by_cuda(const ModelShape& model) {
   if (model.head_dim != 64 && model.head_dim != 128) {
     return fmt::format("head_dim is {}; the CUDA backend computes 64 and 128, --backend cpu any", model.head_dim);
   }
@@ -429,7 +429,7 @@ class CudaBackend::Impl {
   CudaOptions options_;
   Device device_;
   DeviceWeights weights_;
-  const ModelConfig& model_;
+  const ModelShape& model_;
   std::int32_t max_context_;
   std::vector<std::int32_t> row_sizes_;    // of heads, and of steps of one token a request
   std::vector<std::int32_t> token_sizes_;  // of steps

@@ -68,6 +68,6 @@ class CudaBackend final : public Backend {
 const std::string& why_no_cuda();
 
 // Why the kernels cannot compute a model of this shape, or nothing.
-std::string unsupported_by_cuda(const ModelConfig& model);
+std::string unsupported_by_cuda(const ModelShape& model);
 
 }  // namespace tokenyard

@@ -20,7 +20,7 @@ namespace {
 constexpr std::int64_t kKvBytes = std::int64_t{1} << 30;
 
 // Why the GPU cannot serve this, or nothing.
-std::string why_not_cuda([[maybe_unused]] const ModelConfig& model, [[maybe_unused]] const EngineConfig& config) {
+std::string why_not_cuda([[maybe_unused]] const ModelShape& model, [[maybe_unused]] const EngineConfig& config) {
 #ifdef TOKENYARD_CUDA
   if (!why_no_cuda().empty()) return why_no_cuda();
   if (config.block_size % 16 != 0) return "block_size " + std::to_string(config.block_size) + " is no multiple of 16";
@@ -30,17 +30,18 @@ std::string why_not_cuda([[maybe_unused]] const ModelConfig& model, [[maybe_unus
 #endif
 }
 
-bool takes_cuda(TextBackend wanted, const ModelConfig& model, const EngineConfig& config) {
+bool takes_cuda(TextBackend wanted, const ModelShape& model, const EngineConfig& config) {
   if (wanted == TextBackend::cpu) return false;
   const std::string why = why_not_cuda(model, config);
   if (wanted == TextBackend::cuda && !why.empty()) throw BackendError(why);
   return why.empty();
 }
 
-EngineConfig resolve(EngineConfig config, const ModelConfig& model, bool cuda) {
+EngineConfig resolve(EngineConfig config, const ModelConfig& folder, bool cuda) {
+  const ModelShape& model = folder.shape;
   if (config.max_model_len == 0) config.max_model_len = model.max_context;
   config.async_scheduling = config.async_scheduling && cuda && config.policy != Policy::static_batch;
-  if (!model.eos_token_ids.empty()) config.eos_token_id = model.eos_token_ids.front();
+  if (!folder.eos_token_ids.empty()) config.eos_token_id = folder.eos_token_ids.front();
   const bool whole_prompts =
       config.policy == Policy::orca || (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill);
   if (whole_prompts) config.max_num_batched_tokens = std::max(config.max_num_batched_tokens, config.max_model_len);
@@ -81,7 +82,7 @@ struct TextEngine::State {
   State(const std::string& folder, const TextOptions& options)
       : weights(folder),
         tokenizer(Tokenizer::load(folder + "/tokenizer.json")),
-        name(takes_cuda(options.backend, weights.config(), options.engine) ? "cuda" : "cpu"),
+        name(takes_cuda(options.backend, weights.config().shape, options.engine) ? "cuda" : "cpu"),
         config(resolve(options.engine, weights.config(), name == "cuda")),
         backend(make_backend(name == "cuda", weights, config, options.threads, tokenizer.num_ids())),
         engine(config, *backend, {{}, options.trace}),
@@ -181,7 +182,7 @@ Answer TextEngine::submit(std::string_view prompt, const Sampling& sampling, OnT
 }
 
 Answer TextEngine::chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text) {
-  const ChatFormat format = chat_format(name_of(model().family), state_->tokenizer);
+  const ChatFormat format = chat_format(name_of(model().shape.family), state_->tokenizer);
   return submit_tokens(state_->tokenizer.encode(chat_prompt(format, messages), /*with_template=*/false), sampling,
                        std::move(on_text));
 }
