@@ -153,16 +153,16 @@ void read_all_reduce(Table& table, KernelTimes& times) {
   }
 }
 
-const ModelSpec& named(const std::optional<ModelSpec>& model, const Table& table) {
+const ModelShape& named(const std::optional<ModelShape>& model, const Table& table) {
   if (!model) table.fail("expected a model (--model), whose layers these times are of, found none");
   return *model;
 }
 
 // Kernels of one layer by name; times grow with the tokens, or with the sequences sampled.
-void read_layers(Table& table, const std::optional<ModelSpec>& given, const char* count, KernelTimes& times) {
-  const ModelSpec& m = named(given, table);
+void read_layers(Table& table, const std::optional<ModelShape>& given, const char* count, KernelTimes& times) {
+  const ModelShape& m = named(given, table);
   const double h = m.hidden, f = m.intermediate, s = m.bytes_per_element;
-  const double q = static_cast<double>(m.heads) * m.head_dim, kv = static_cast<double>(m.kv_heads) * m.head_dim;
+  const double q = static_cast<double>(m.num_heads) * m.head_dim, kv = static_cast<double>(m.num_kv_heads) * m.head_dim;
   while (table.next()) {
     const std::string_view layer = table.text("layer");
     const double t = table.number(count, 1);
@@ -181,12 +181,12 @@ void read_layers(Table& table, const std::optional<ModelSpec>& given, const char
 }
 
 // One chunk of `prefill_chunk` tokens on top of `kv_prefill`, beside `n_decode` sequences of `kv_decode` tokens.
-void read_mixed_attention(Table& table, const std::optional<ModelSpec>& given, KernelTimes& times) {
-  const ModelSpec& m = named(given, table);
+void read_mixed_attention(Table& table, const std::optional<ModelShape>& given, KernelTimes& times) {
+  const ModelShape& m = named(given, table);
   while (table.next()) {
     KernelTimes::Attention row{};
-    row.heads = m.heads;
-    row.kv_heads = m.kv_heads;
+    row.heads = m.num_heads;
+    row.kv_heads = m.num_kv_heads;
     row.head_dim = m.head_dim;
     row.chunk_tokens = table.number("prefill_chunk", 0);
     row.chunks = row.chunk_tokens > 0 ? 1 : 0;
@@ -201,7 +201,7 @@ void read_mixed_attention(Table& table, const std::optional<ModelSpec>& given, K
 
 }  // namespace
 
-void read_kernel_times(const std::string& path, const std::optional<ModelSpec>& model, KernelTimes& times) {
+void read_kernel_times(const std::string& path, const std::optional<ModelShape>& model, KernelTimes& times) {
   Table table(path);
   if (!table.has("time_us") && !table.has("latency")) {
     table.fail("expected a column time_us or latency (ms), found " + table.header());

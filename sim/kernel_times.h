@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/model_spec.h"
+#include "core/base/model_shape.h"
 
 namespace tokenyard {
 
@@ -41,7 +41,7 @@ struct KernelTimes {
 // Adds the rows of a CSV file, packed or not, to `times`; what kind of table it is shows in its header. Tables that name layers
 // instead of shapes need `model`. Rows of other number formats, of sliding windows and of eager all-reduces are passed over.
 // Throws InputError; files of more than 64 MiB of text are refused.
-void read_kernel_times(const std::string& path, const std::optional<ModelSpec>& model, KernelTimes& times);
+void read_kernel_times(const std::string& path, const std::optional<ModelShape>& model, KernelTimes& times);
 
 // "FILE" itself, or the .csv, .csv.gz and .csv.xz files of a directory in the order of their names. Throws InputError when
 // there is none.

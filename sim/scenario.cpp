@@ -7,8 +7,9 @@
 #include <utility>
 
 #include "core/base/json_reader.h"
-#include "core/policy.h"
 #include "core/base/json_text.h"
+#include "core/base/model_json.h"
+#include "core/policy.h"
 #include "core/trace/config_json.h"
 #include "sim/scenario_input.h"
 

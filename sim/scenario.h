@@ -22,7 +22,7 @@ struct Scenario {
   std::string name, title, teaches, look_for;
 
   // Both, or neither under a constant step time.
-  std::optional<ModelSpec> model;
+  std::optional<ModelShape> model;
   std::optional<HardwareSpec> hardware;
   std::optional<ConstantTime> step_time;
   Execution execution;

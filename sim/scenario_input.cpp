@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <string_view>
 
+#include "core/base/model_json.h"
 #include "core/base/text_file.h"
 #include "sim/hardware_spec.h"
-#include "sim/model_spec.h"
 
 namespace tokenyard {
 namespace {

@@ -10,6 +10,7 @@
 #include "cli/output/report.h"
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
+#include "core/base/model_json.h"
 #include "sim/fit.h"
 
 namespace tokenyard::cli {
@@ -47,7 +48,7 @@ int calibrate(const Options& options) {
   if (options.kernels.empty() && options.trace.empty())
     throw InputError("tokenyard calibrate: expected --kernels or --trace, found neither");
   const HardwareSpec base = find_hardware(options.hardware);
-  std::optional<ModelSpec> model;
+  std::optional<ModelShape> model;
   if (!options.model.empty()) model = find_model(options.model);
 
   HardwareSpec hardware = base;

@@ -152,8 +152,9 @@ int simulate(const Options& options, const GenerationArguments& arguments, const
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const Question& q = questions[i];
     const std::vector<Token> prompt =
-        q.messages.empty() ? tokenizer.encode(q.prompt)
-                           : tokenizer.encode(chat_prompt(chat_format(name_of(model.family), tokenizer), q.messages), false);
+        q.messages.empty()
+            ? tokenizer.encode(q.prompt)
+            : tokenizer.encode(chat_prompt(chat_format(name_of(model.shape.family), tokenizer), q.messages), false);
     RequestSpec& request = requests.emplace_back();
     request.id = "r" + std::to_string(i);
     request.prompt.append(prompt);
