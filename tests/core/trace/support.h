@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/trace/trace.h"
-#include "test_backend.h"
+#include "core/test_backend.h"
 
 namespace tokenyard::test {
 
