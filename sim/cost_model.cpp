@@ -9,11 +9,11 @@ namespace tokenyard {
 namespace {
 
 constexpr double kNsPerUs = 1e3;
-constexpr double kElementwiseKernels = 5;        // a layer: two norms, rotary embedding, activation, K/V write
-constexpr double kMostGraphTokens = 512;         // larger steps are not captured; the GPU is busy long enough to hide launches
-constexpr double kLongest = 9007199254740992.0;  // 2^53 ns, 104 days
+constexpr double kElementwiseKernels = 5;  // a layer: two norms, rotary embedding, activation, K/V write
+constexpr double kMostGraphTokens = 512;   // larger steps are not captured; the GPU is busy long enough to hide launches
+constexpr double kLongestNs = 9007199254740992.0;  // 2^53 ns, 104 days
 
-TimeNs rounded(double ns) { return static_cast<TimeNs>(std::floor(std::min(ns, kLongest) + 0.5)); }
+TimeNs whole_ns(double ns) { return static_cast<TimeNs>(std::floor(std::min(ns, kLongestNs) + 0.5)); }
 
 std::string text(std::int64_t n) { return std::to_string(n); }
 
@@ -130,12 +130,12 @@ StepParts CostModel::cost(const StepLoad& load) const {
     const double kernels = layers_ * (4 + kElementwiseKernels + attention_kernels + (parallel_ ? 2 : 0)) + 5;
     host += std::max(0.0, kernels * launch_ - gpu);
   }
-  parts.gemm = rounded(gemm);
-  parts.attention = rounded(attention);
-  parts.elementwise = rounded(elementwise);
-  parts.head = rounded(head);
-  parts.communication = rounded(communication);
-  parts.host = rounded(host);
+  parts.gemm = whole_ns(gemm);
+  parts.attention = whole_ns(attention);
+  parts.elementwise = whole_ns(elementwise);
+  parts.head = whole_ns(head);
+  parts.communication = whole_ns(communication);
+  parts.host = whole_ns(host);
   return parts;
 }
 

@@ -148,7 +148,7 @@ std::vector<HardwareSpec> make_builtins() {
   return all;
 }
 
-const std::vector<HardwareSpec>& builtins() {
+const std::vector<HardwareSpec>& all_hardware() {
   static const std::vector<HardwareSpec> all = make_builtins();
   return all;
 }
@@ -163,13 +163,13 @@ double efficiency(JsonObject& object, const char* key) { return object.at(key).n
 
 std::vector<std::string> builtin_hardware() {
   std::vector<std::string> names;
-  for (const HardwareSpec& hardware : builtins()) names.push_back(hardware.name);
+  for (const HardwareSpec& hardware : all_hardware()) names.push_back(hardware.name);
   return names;
 }
 
 HardwareSpec find_hardware(const std::string& name_or_file) {
   std::string known;
-  for (const HardwareSpec& hardware : builtins()) {
+  for (const HardwareSpec& hardware : all_hardware()) {
     if (hardware.name == name_or_file) return hardware;
     known += (known.empty() ? "" : ", ") + hardware.name;
   }

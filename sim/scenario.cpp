@@ -4,8 +4,9 @@
 #include <cmath>
 #include <filesystem>
 
-#include "core/trace/config_json.h"
 #include "core/base/json_reader.h"
+#include "core/policy.h"
+#include "core/trace/config_json.h"
 #include "sim/scenario_input.h"
 
 namespace tokenyard {
@@ -57,8 +58,7 @@ void resolve_engine(Scenario& s, const EngineExtras& extras, const JsonValue& js
   }
   if (!extras.has_budget) {
     if (extras.has_seats) c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_num_seqs);
-    const bool whole_prompts = c.policy == Policy::orca || (c.policy == Policy::vllm_v1 && !c.enable_chunked_prefill);
-    if (whole_prompts) c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_model_len);
+    if (c.policy->whole_prompts(c)) c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_model_len);
   }
   if (!extras.has_seats) c.max_num_seqs = std::min(c.max_num_seqs, c.max_num_batched_tokens);
   if (!extras.has_blocks) {
@@ -141,6 +141,7 @@ Scenario read_scenario(const ScenarioInput& input) {
   resolved["seed"] = s.seed;
   resolved["rate_scale"] = s.rate_scale;
   resolved["engine"] = nlohmann::json::parse(engine_config_json(s.engine));
+  if (s.engine.policy->has_versions) resolved["engine"]["vllm_version"] = name_of(s.engine.vllm_version);
   for (nlohmann::json& entry : resolved["workload"]) {
     if (entry.contains("path")) entry["path"] = file_beside(input.directory, entry["path"].get<std::string>());
   }

@@ -66,6 +66,7 @@ Json peer_scenario(const JsonValue& json, const std::string& path, const std::ve
     if (const auto v = config.find("policy")) engine["queue_order"] = v->choice({"fcfs", "priority"});
     if (const auto v = config.find("watermark")) engine["watermark"] = v->number(0, 1);
     if (const auto v = config.find("reserve")) engine["admission_gate"] = v->boolean();
+    if (file.find("scheduling") && policy != "static") engine["async_scheduling"] = true;
   }
 
   Json requests = Json::array();

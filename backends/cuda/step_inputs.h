@@ -6,6 +6,7 @@
 
 #include "backends/cuda/block_tables.h"
 #include "backends/cuda/device.h"
+#include "backends/cuda/step_shape.h"
 #include "backends/model/model_config.h"
 #include "core/config.h"
 #include "core/step_plan.h"
@@ -14,14 +15,7 @@
 
 namespace tokenyard::cuda {
 
-// The padded sizes of a step.
-struct StepShape {
-  std::int32_t tokens = 0;     // computed
-  std::int32_t head_rows = 0;  // of them, whose logits are wanted
-  bool prefill = false;        // some row has more than one token
-};
-
-// Device memory. Beyond the real ones: ids that are no token's, slots -1, head tokens -1, positions of sample rows -1.
+// Device memory. Padding: ids that are no token's, slots -1, head tokens -1, sample rows with position -1.
 struct StepArrays {
   std::int32_t* ids;           // [tokens]
   std::int32_t* positions;     // [tokens]
@@ -35,9 +29,9 @@ class StepInputs {
  public:
   struct Sizes {
     std::int32_t rows;          // of a step at most
-    std::int32_t tokens;        // likewise
+    std::int32_t tokens;        // of a step at most
     std::int32_t max_context;   // tokens
-    std::int32_t stride;        // of logits
+    std::int32_t stride;        // numbers from one row of logits to the next
     std::int32_t top_capacity;  // log probabilities a row at most
   };
   // Takes all memory it will ever need. Throws BackendError.

@@ -17,9 +17,9 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 }
 
 // Hands out tensors by name and shape and knows which nobody asked for.
-class Reader {
+class WeightReader {
  public:
-  explicit Reader(const TensorFolder& folder) : folder_(folder) {}
+  explicit WeightReader(const TensorFolder& folder) : folder_(folder) {}
 
   Matrix matrix(const std::string& name, std::int64_t rows, std::int64_t columns) {
     const Tensor& tensor = take(name, {rows, columns});
@@ -65,7 +65,7 @@ class Reader {
   std::set<std::string> taken_;
 };
 
-LayerWeights read_layer(Reader& reader, const ModelConfig& config, std::int32_t index) {
+LayerWeights read_layer(WeightReader& reader, const ModelConfig& config, std::int32_t index) {
   const std::string prefix = "model.layers." + std::to_string(index) + ".";
   const std::string attention = prefix + "self_attn.";
   const std::string mlp = prefix + "mlp.";
@@ -109,7 +109,7 @@ Matrix Matrix::some_columns(std::int64_t first, std::int64_t count) const {
 }
 
 Weights::Weights(const std::string& folder) : config_(load_model_config(folder)), folder_(folder) {
-  Reader reader(folder_);
+  WeightReader reader(folder_);
   whole_.embedding = reader.matrix("model.embed_tokens.weight", config_.vocabulary, config_.hidden);
   for (std::int32_t i = 0; i < config_.num_layers; ++i) whole_.layers.push_back(read_layer(reader, config_, i));
   whole_.final_norm = reader.vector("model.norm.weight", config_.hidden);

@@ -1,5 +1,6 @@
 #include "core/base/text_file.h"
 
+#include <cstdint>
 #include <fstream>
 #include <vector>
 

@@ -202,7 +202,10 @@ std::vector<std::string> only_in(const std::vector<std::string>& all, std::vecto
 std::string header_differences(const TraceHeader& a, const TraceHeader& b) {
   auto left = nlohmann::json::parse(engine_config_json(a.engine));
   auto right = nlohmann::json::parse(engine_config_json(b.engine));
-  for (auto* config : {&left, &right}) config->emplace("async_scheduling", false);  // left out when off
+  for (auto [config, engine] : {std::pair{&left, &a.engine}, std::pair{&right, &b.engine}}) {  // what may be left out
+    config->emplace("async_scheduling", false);
+    config->emplace("vllm_version", name_of(engine->vllm_version));
+  }
   std::string out;
   for (const auto& [key, value] : left.items()) {
     const auto& other = right.at(key);

@@ -6,10 +6,11 @@
 #include <fstream>
 #include <istream>
 
-#include "core/trace/config_json.h"
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
 #include "core/base/json_text.h"
+#include "core/policy.h"
+#include "core/trace/config_json.h"
 #include "core/trace/trace.h"
 
 namespace tokenyard {
@@ -460,6 +461,9 @@ TraceHeader read_header(std::string_view text, const std::string& name) {
   const JsonValue engine = object.at("engine");
   JsonObject fields = engine.object();
   read_engine_config(fields, header.engine);
+  if (header.engine.policy->has_versions && !fields.find("vllm_version")) {
+    header.engine.vllm_version = VllmVersion::v0_28;  // the only one when traces did not name it
+  }
   fields.done();
   if (const auto wrong = validate(header.engine)) engine.fail(*wrong);
   if (header.engine.num_blocks > kMostTracedBlocks) {

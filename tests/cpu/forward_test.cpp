@@ -18,7 +18,7 @@ namespace {
 using test::TempFolder;
 using test::TinyModel;
 
-struct Keep : RequestListener {
+struct Ending : RequestListener {
   std::vector<Token> tokens;
   std::string why = "live";
   void on_token(const Request&, Token token, const TokenLogprobs*) override { tokens.push_back(token); }
@@ -45,7 +45,7 @@ std::vector<std::vector<float>> backend_logits(const Weights& weights, const std
   spec.id = "a";
   spec.prompt.append(ids);
   spec.max_tokens = 1;
-  engine.submit(std::move(spec), std::make_shared<Keep>());
+  engine.submit(std::move(spec), std::make_shared<Ending>());
   while (engine.step(nullptr)) {
   }
   return out;

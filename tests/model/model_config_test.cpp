@@ -13,7 +13,7 @@ ModelConfig parse(const std::string& text, const std::string& generation = "") {
   return parse_model_config(text, "config.json", generation, "generation_config.json");
 }
 
-std::string error_of(const std::string& text, const std::string& generation = "") {
+std::string config_error(const std::string& text, const std::string& generation = "") {
   try {
     parse(text, generation);
   } catch (const InputError& error) {
@@ -70,9 +70,9 @@ TEST_CASE("model_config: what Llama's class takes where a key is missing") {
   const ModelConfig config = parse(text);
   CHECK(config.head_dim == 8);
   CHECK(config.num_kv_heads == 4);
-  CHECK_THAT(error_of(replaced(test::TinyModel{}.config(), R"("num_key_value_heads":2,)", "")),
+  CHECK_THAT(config_error(replaced(test::TinyModel{}.config(), R"("num_key_value_heads":2,)", "")),
              has_text("the key \"num_key_value_heads\", which is missing"));
-  CHECK_THAT(error_of(replaced(test::TinyModel{}.config(), R"("head_dim":8,)", "")),
+  CHECK_THAT(config_error(replaced(test::TinyModel{}.config(), R"("head_dim":8,)", "")),
              has_text("the key \"head_dim\", which is missing"));
 }
 
@@ -92,8 +92,8 @@ TEST_CASE("model_config: RoPE in both spellings") {
   check(parse(replaced(plain, R"("rope_scaling":null)", R"("rope_parameters":{"rope_theta":500000.0,)" + llama3 + "}")),
         500000);
   CHECK_FALSE(parse(test::TinyModel{.rope_scaling = R"({"type":"default"})"}.config()).rope_scaling);
-  CHECK_THAT(error_of(plain), has_text("the key \"rope_theta\", which is missing"));
-  CHECK_THAT(error_of(test::TinyModel{.rope_scaling = R"({"type":"yarn","factor":4})"}.config()),
+  CHECK_THAT(config_error(plain), has_text("the key \"rope_theta\", which is missing"));
+  CHECK_THAT(config_error(test::TinyModel{.rope_scaling = R"({"type":"yarn","factor":4})"}.config()),
              has_text("/rope_scaling/type: expected one of default, llama3, found \"yarn\""));
 }
 
@@ -110,14 +110,14 @@ TEST_CASE("model_config: what is not supported is refused by name") {
       {R"("partial_rotary_factor":0.5)", "/partial_rotary_factor: rotating a part of a head is not supported"},
       {R"("rope_parameters":{"rope_type":"linear"})", "/rope_parameters/rope_type: expected one of default, llama3"},
   }));
-  CHECK_THAT(error_of(with(member)), has_text("config.json: " + message));
+  CHECK_THAT(config_error(with(member)), has_text("config.json: " + message));
 }
 
 TEST_CASE("model_config: what has no effect is no reason to refuse") {
   const auto member = GENERATE(R"("use_sliding_window":false,"sliding_window":32768,"max_window_layers":28)",
                                R"("layer_types":["full_attention","full_attention"])", R"("quantization_config":null)",
                                R"("attention_bias":false,"attention_dropout":0.0,"torch_dtype":"bfloat16","anything":[{}])");
-  CHECK(error_of(with(member)) == "accepted");
+  CHECK(config_error(with(member)) == "accepted");
 }
 
 TEST_CASE("model_config: values out of range or of another kind") {
@@ -136,7 +136,7 @@ TEST_CASE("model_config: values out of range or of another kind") {
       {R"("eos_token_id":7)", R"("eos_token_id":[7,-1])", "/eos_token_id/1: expected an integer"},
       {R"("vocab_size":100)", R"("vocab_size":100,"vocab_size":100)", "stands twice"},
   }));
-  CHECK_THAT(error_of(replaced(good, from, to)), has_text(message));
+  CHECK_THAT(config_error(replaced(good, from, to)), has_text(message));
 }
 
 TEST_CASE("model_config: generation_config.json") {
@@ -148,8 +148,9 @@ TEST_CASE("model_config: generation_config.json") {
   CHECK(sampled.sampling.top_k == 0);
   CHECK(sampled.sampling.repetition_penalty == 1.1f);
   CHECK(parse(good, R"({"temperature":0.6})").sampling == SamplingParams{});
-  CHECK_THAT(error_of(good, R"({"do_sample":true,"top_p":2})"), has_text("generation_config.json: /top_p: expected a number"));
-  CHECK_THAT(error_of(good, "{"), has_text("generation_config.json: line 1"));
+  CHECK_THAT(config_error(good, R"({"do_sample":true,"top_p":2})"),
+             has_text("generation_config.json: /top_p: expected a number"));
+  CHECK_THAT(config_error(good, "{"), has_text("generation_config.json: line 1"));
 }
 
 TEST_CASE("model_config: folders that are none") {

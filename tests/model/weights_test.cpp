@@ -17,7 +17,7 @@ using test::TempFolder;
 using test::TinyModel;
 using test::TinyTensor;
 
-std::string error_of(const TinyModel& tiny, const std::vector<TinyTensor>& tensors) {
+std::string loading_error(const TinyModel& tiny, const std::vector<TinyTensor>& tensors) {
   const TempFolder folder;
   folder.write("config.json", tiny.config());
   folder.write("model.safetensors", test::safetensors(tensors));
@@ -54,21 +54,21 @@ TEST_CASE("weights: every family loads, and counts its parameters") {
 TEST_CASE("weights: a tensor that is missing, besides, or of another shape is named") {
   const TinyModel tiny{.family = ModelFamily::qwen2};
   const auto good = tiny.tensors();
-  CHECK(error_of(tiny, good) == "accepted");
+  CHECK(loading_error(tiny, good) == "accepted");
   for (std::size_t i = 0; i < good.size(); ++i) {
     auto missing = good;
     missing.erase(missing.begin() + static_cast<std::ptrdiff_t>(i));
-    CHECK_THAT(error_of(tiny, missing), has_text("model.safetensors: " + good[i].name + ": expected a tensor of shape ["));
+    CHECK_THAT(loading_error(tiny, missing), has_text("model.safetensors: " + good[i].name + ": expected a tensor of shape ["));
     auto misshaped = good;
     misshaped[i].shape.push_back(1);
-    CHECK_THAT(error_of(tiny, misshaped), has_text("model.safetensors: " + good[i].name + ": expected shape ["));
+    CHECK_THAT(loading_error(tiny, misshaped), has_text("model.safetensors: " + good[i].name + ": expected shape ["));
   }
   auto more = good;
   more.push_back({"model.layers.2.mlp.up_proj.weight", "F32", {1}, "abcd"});
-  CHECK_THAT(error_of(tiny, more), has_text("model.layers.2.mlp.up_proj.weight: expected no such tensor in this model"));
+  CHECK_THAT(loading_error(tiny, more), has_text("model.layers.2.mlp.up_proj.weight: expected no such tensor in this model"));
   auto normed = good;
   normed.push_back({"model.layers.0.self_attn.q_norm.weight", "F32", {1}, "abcd"});
-  CHECK_THAT(error_of(tiny, normed), has_text("model.layers.0.self_attn.q_norm.weight: expected no such tensor"));
+  CHECK_THAT(loading_error(tiny, normed), has_text("model.layers.0.self_attn.q_norm.weight: expected no such tensor"));
 }
 
 TEST_CASE("weights: a truncated file") {
@@ -85,9 +85,9 @@ TEST_CASE("weights: a truncated file") {
 TEST_CASE("weights: a tied model's own head is passed over, but checked") {
   const TinyModel tied{.tied = true};
   auto tensors = TinyModel{}.tensors();
-  CHECK(error_of(tied, tensors) == "accepted");
+  CHECK(loading_error(tied, tensors) == "accepted");
   tensors.back().shape = {tensors.back().shape[1], tensors.back().shape[0]};
-  CHECK_THAT(error_of(tied, tensors), has_text("lm_head.weight: expected shape [100, 32], found [32, 100]"));
+  CHECK_THAT(loading_error(tied, tensors), has_text("lm_head.weight: expected shape [100, 32], found [32, 100]"));
 }
 
 TEST_CASE("weights: the slices of two ranks are the whole") {

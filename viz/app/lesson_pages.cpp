@@ -8,7 +8,7 @@
 namespace tokenyard::viz {
 namespace {
 
-constexpr std::int64_t kMostBytes = 1 << 20;
+constexpr std::int64_t kMostLessonBytes = 1 << 20;
 constexpr std::size_t kMostPages = 100;
 
 std::vector<const Panel*> read_panels(const JsonValue& json) {
@@ -73,7 +73,7 @@ LessonPages read_lesson(const JsonValue& json, const std::string& path) {
 
 }  // namespace
 
-LessonPages load_lesson_pages(const std::string& path) { return read_lesson(JsonValue::load(path, kMostBytes), path); }
+LessonPages load_lesson_pages(const std::string& path) { return read_lesson(JsonValue::load(path, kMostLessonBytes), path); }
 
 LessonPages parse_lesson_pages(std::string_view text, const std::string& path) {
   return read_lesson(JsonValue::parse(text, path), path);

@@ -44,6 +44,7 @@ struct ModelBuilder::Work {
   Outcome late;  // of the latest step, when it was not known yet
   std::vector<std::pair<std::int32_t, std::int32_t>> published;
   std::vector<BlockId> published_late;  // of requests that have ended
+  std::vector<BlockId> returned;        // findable since the tokens of the step before are known
 
   Request& request(std::int32_t number) { return model->requests_[static_cast<std::size_t>(number)]; }
   Live& of(std::int32_t number) { return live[static_cast<std::size_t>(number)]; }
@@ -377,7 +378,7 @@ void ModelBuilder::on_header(const TraceHeader& header) {
   w.model->header_ = header;
   w.state = std::make_unique<TraceState>(header, w.model->name_);
   w.seeker = std::make_unique<Seeker>(*w.model);
-  w.streams = header.engine.policy != Policy::static_batch || header.engine.delivery == Delivery::stream;
+  w.streams = streams(header.engine);
 }
 
 void ModelBuilder::on_join(const JoinRecord& join) {
@@ -411,6 +412,7 @@ void ModelBuilder::on_join(const JoinRecord& join) {
 void ModelBuilder::on_cancel(const CancelRecord& cancel) {
   Work& w = *work_;
   w.state->apply(cancel);
+  if (w.state->rules().findable == BlockRules::Findable::when_scheduled) w.log_flags({}, w.state->returned());
   if (!cancel.ahead) w.deliver();
   std::erase(w.sampled, cancel.request);
   w.model->end_ = std::max(w.model->end_, cancel.at);
@@ -431,6 +433,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
   w.fetch(record);
   // Everything is read off the state before the model changes: a record that does not fit leaves no trace in it.
   s.begin(record);
+  w.returned = s.returned();
   w.running.assign(s.running().begin(), s.running().end());
   const MemoryUse memory = w.memory();
   const std::int32_t waiting = s.num_waiting();
@@ -480,6 +483,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
   }
 
   if (!record.ahead) w.settle(std::exchange(w.late, {}));
+  if (findable == BlockRules::Findable::when_scheduled) w.log_flags({}, w.returned);
   w.log(BlockOp::step, {index});
   w.take_refusals(record, index);
   w.take_decisions(record, index);
@@ -520,6 +524,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
     if (!w.streams && r.output > 0) r.first_token = r.last_token = record.end;
     w.end(f.request, record.end, index, f.reason);
   }
+  if (findable == BlockRules::Findable::when_scheduled) w.log_flags({}, s.returned());
   if (findable != BlockRules::Findable::after_step) w.log_flags(record.unfindable, record.findable);
 }
 
