@@ -61,15 +61,15 @@ Enum named(const std::string& option, const std::string& name, std::initializer_
   throw InputError(option + ": expected one of " + known + ", found \"" + name + "\"");
 }
 
-std::vector<Panel> parse_panels(const std::string& text) {
-  std::vector<Panel> out;
+std::vector<const Panel*> parse_panels(const std::string& text) {
+  std::vector<const Panel*> out;
   std::size_t begin = 0;
   while (begin <= text.size()) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string name = text.substr(begin, end - begin);
-    const std::optional<Panel> panel = parse_panel(name);
-    if (!panel) throw InputError("--panels: expected some of " + panel_names() + ", found \"" + name + "\"");
-    out.push_back(*panel);
+    const Panel* const panel = find_panel(name);
+    if (panel == nullptr) throw InputError("--panels: expected some of " + panel_names() + ", found \"" + name + "\"");
+    out.push_back(panel);
     begin = end + 1;
   }
   return out;
@@ -227,10 +227,7 @@ int view(const Options& options) {
       const LessonPage& page = app.lesson->pages[app.page];
       fmt::print("{}: {}\n{}\n\n", app.lesson->title, page.title, page.text);
     }
-    for (const auto& side : app.sides) {
-      fmt::print("{}{}", side == app.sides.front() ? "" : "\n",
-                 describe(*side->model, side->moment(), side->selected, app.slo));
-    }
+    for (std::size_t i = 0; i < app.sides.size(); ++i) fmt::print("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
   }
   if (!options.shot.empty()) {
 #ifdef TOKENYARD_HAVE_PICTURES

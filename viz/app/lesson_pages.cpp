@@ -11,12 +11,12 @@ namespace {
 constexpr std::int64_t kMostLessonBytes = 1 << 20;
 constexpr std::size_t kMostPages = 100;
 
-std::vector<Panel> read_panels(const JsonValue& json) {
-  std::vector<Panel> out;
+std::vector<const Panel*> read_panels(const JsonValue& json) {
+  std::vector<const Panel*> out;
   for (const JsonValue& entry : json.array()) {
-    const auto panel = parse_panel(entry.string());
-    if (!panel) entry.expected("a panel (" + panel_names() + ")");
-    out.push_back(*panel);
+    const Panel* const panel = find_panel(entry.string());
+    if (panel == nullptr) entry.expected("a panel (" + panel_names() + ")");
+    out.push_back(panel);
   }
   return out;
 }

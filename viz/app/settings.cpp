@@ -22,9 +22,8 @@ Settings read_settings(const JsonValue& json) {
   read.scale = static_cast<float>(top.at("scale").number(0, 3));
   read.side_share = static_cast<float>(top.at("side_share").number(0, 0.75));
   JsonObject heights = top.at("heights").object();
-  for (std::size_t i = 0; i < kPanels; ++i) {
-    if (const auto height = heights.find(info_of(static_cast<Panel>(i)).name))
-      read.share[i] = static_cast<float>(height->number(0, 100));
+  for (const Panel* panel : all_panels()) {
+    if (const auto height = heights.find(panel->name)) read.share[*panel] = static_cast<float>(height->number(0, 100));
   }
   heights.done();
   top.done();
@@ -60,8 +59,8 @@ Settings parse_settings(std::string_view text, const std::string& path) { return
 
 std::string settings_text(const Settings& settings) {
   Json::Object heights;
-  for (std::size_t i = 0; i < kPanels; ++i) {
-    if (settings.share[i] > 0) heights.push_back({info_of(static_cast<Panel>(i)).name, settings.share[i]});
+  for (const Panel* panel : all_panels()) {
+    if (settings.share[*panel] > 0) heights.push_back({panel->name, settings.share[*panel]});
   }
   const Json json =
       Json::Object{{"width", settings.width}, {"height", settings.height},         {"theme", name_of(settings.theme)},

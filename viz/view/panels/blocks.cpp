@@ -1,19 +1,13 @@
-// Panels of one moment: the KV block map, a block table, the prefix cache.
 #include <algorithm>
 #include <cmath>
 
 #include <fmt/core.h>
 
 #include "viz/view/layout.h"
+#include "viz/view/panel.h"
 
 namespace tokenyard::viz {
 namespace {
-
-constexpr std::uint8_t kHues = 8;
-
-std::uint8_t hue_of(const TraceModel& model, std::int32_t request) {
-  return request < 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(model.request(request).hue % kHues);
-}
 
 struct Grid {
   std::int32_t group = 1;  // blocks a cell
@@ -180,9 +174,10 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment, std::int32_
   return out;
 }
 
-}  // namespace
-
-Picture block_map(const Frame& frame, Box box, const Moment& moment) {
+// The pool as a grid in order of block ids. Above the budget a cell stands for several blocks.
+Picture blocks_picture(const Scene& scene, Box box) {
+  const Frame& frame = scene.frame();
+  const Moment& moment = *frame.moment;
   // A block is mostly one rectangle, several blocks are two or three; where there are more, there are fewer cells.
   const std::int32_t budget = std::max(100, frame.budget);
   std::int32_t cells = std::ssize(moment.blocks) <= budget ? budget : budget / 2;
@@ -191,163 +186,49 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment) {
   return out;
 }
 
-Picture block_table(const Frame& frame, Box box, const Moment& moment, float scroll) {
-  Picture out = panel(box);
-  const Style& style = *frame.style;
-  const float pad = 4 * style.scale;
-  const float row = 1.25f * style.em;
-  if (frame.request < 0) {
-    add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad, "select a request to see its block table", Tone::dim, out);
-    return out;
+std::vector<Meaning> blocks_meanings(std::span<const TraceModel* const> traces) {
+  std::vector<Meaning> out = {{"free", Tone::free, Pattern::hollow},
+                              {"filled", Tone::owner},
+                              {"to be filled", Tone::owner, Pattern::solid, 0, 90},
+                              {"never used", Tone::wasted, Pattern::hatch}};
+  if (any_caches(traces)) {
+    out.push_back({"shared", Tone::owner, Pattern::framed});
+    out.push_back({"cached", Tone::cached, Pattern::diagonal});
   }
-  const TraceModel& model = *frame.model;
-  const std::string& id = model.request(frame.request).id;
-  const std::vector<BlockId>* table = moment.table_of(frame.request);
-  if (table == nullptr) {
-    add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad, id + " holds no blocks in this step", Tone::dim, out);
-    return out;
-  }
-  const std::int32_t size = model.header().engine.block_size;
-  add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad,
-           fmt::format("{}: logical block, physical block, tokens of {}", id, size), Tone::text, out);
-  const std::vector<Fill> fills = fills_of(model, moment);
-  const Box area{box.x0, std::min(box.y0 + row, box.y1), box.x1, box.y1};
-  const auto count = static_cast<std::int32_t>(table->size());
-  out.content_height = row * static_cast<float>(count + 1);
-  const auto first = std::clamp(static_cast<std::int32_t>(scroll / row), 0, count);
-  const float columns[] = {0, 4.5f * style.em, 11 * style.em};
-  for (std::int32_t i = first; i < count; ++i) {
-    const float y = area.y0 + static_cast<float>(i) * row - scroll;
-    if (y >= area.y1) break;
-    const auto block = static_cast<std::size_t>((*table)[static_cast<std::size_t>(i)]);
-    const Block& b = moment.blocks[block];
-    const Ref ref{Ref::Kind::block, frame.trace, static_cast<std::int32_t>(block), i, 1};
-    const float x0 = box.x0 + columns[2] + pad;
-    const float wide = std::max(0.0f, box.x1 - pad - x0);
-    const Box bar = cut({x0, y + 1, x0 + wide, y + row - 1}, area);
-    const float middle = bar.x0 + bar.width() * static_cast<float>(fills[block].used) / static_cast<float>(size);
-    add_rect(out, {cut({box.x0, y, box.x1, y + row}, area), Tone::ground, Pattern::solid, 0, 255, 0, ref});
-    const Rect filled = {{bar.x0, bar.y0, middle, bar.y1},
-                         Tone::owner,
-                         b.references > 1 ? Pattern::framed : Pattern::solid,
-                         hue_of(model, b.owner),
-                         255,
-                         0,
-                         ref};
-    add_rect(out, filled);
-    add_rect(out, {{middle, bar.y0, bar.x1, bar.y1},
-                   fills[block].later > 0 ? Tone::reserved : Tone::wasted,
-                   Pattern::hollow,
-                   0,
-                   255,
-                   0,
-                   ref});
-    if (y < area.y0) continue;
-    add_text(style, box.x0 + columns[0] + pad, y + 1, columns[1] - pad, std::to_string(i), Tone::text, out);
-    add_text(style, box.x0 + columns[1] + pad, y + 1, columns[2] - columns[1] - pad, "-> " + std::to_string(block), Tone::text,
-             out);
-    std::string words = fmt::format("{}/{}", fills[block].used, size);
-    if (b.references > 1) words += fmt::format("  shared by {}", b.references);
-    // In the filled part, or right of it.
-    if (middle - bar.x0 >= style.width(words) + 4 * pad) {
-      add_text_on(filled, style, x0 + 2 * pad, y + 1, middle - x0 - 3 * pad, words, out);
-    } else {
-      add_text(style, middle + pad, y + 1, bar.x1 - middle - 2 * pad, words, Tone::text, out);
-    }
-  }
+  out.push_back({"just taken", Tone::taken, Pattern::hollow});
+  if (any_of_traces(traces, [](const TraceModel& m) { return m.sum_steps(0, m.num_steps()).evicted_blocks > 0; }))
+    out.push_back({"just evicted", Tone::evicted, Pattern::cross});
   return out;
 }
 
-Picture prefix_cache(const Frame& frame, Box box, const Moment& moment, const std::vector<PrefixNode>& tree, float scroll) {
-  Picture out = panel(box);
-  const Style& style = *frame.style;
-  const float pad = 4 * style.scale;
-  const float row = 1.5f * style.em;
-  const float head = 1.3f * style.em;
-  std::int64_t blocks = 0;
-  for (const PrefixNode& node : tree) blocks += static_cast<std::int64_t>(node.blocks.size());
-  add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad,
-           tree.empty() ? std::string("nothing is cached") : fmt::format("{} blocks; below each, what goes on from it", blocks),
-           tree.empty() ? Tone::dim : Tone::text, out);
-  if (tree.empty() || blocks == 0) return out;
-  std::vector<bool> on_path(tree.size());
-  for (const std::int32_t i : path_of(tree, moment, frame.request)) on_path[static_cast<std::size_t>(i)] = true;
-  const float fold = style.fold;
-  // A node's part of the width is what it and everything below it weighs; children share their parent's.
-  struct Part {
-    double x0, x1;  // pixels
-    double next;    // where its next child begins
-    float top;
-  };
-  std::vector<Part> places(tree.size());
-  const auto budget = static_cast<std::size_t>(std::max(100, frame.budget));
-  double next_root = static_cast<double>(box.x0);
-  const double per_block = static_cast<double>(box.width()) / static_cast<double>(blocks);
-  // The last rectangle of each row: what is narrower than the fold joins it.
-  std::vector<std::int32_t> last_of_row;
-  for (std::size_t i = 0; i < tree.size(); ++i) {
-    const PrefixNode& node = tree[i];
-    double* begin = node.parent < 0 ? &next_root : &places[static_cast<std::size_t>(node.parent)].next;
-    Part& place = places[i];
-    place.x0 = *begin;
-    if (node.parent < 0) {
-      place.x1 = place.x0 + node.weight * per_block;
-    } else {
-      const Part& parent = places[static_cast<std::size_t>(node.parent)];
-      const PrefixNode& above = tree[static_cast<std::size_t>(node.parent)];
-      const double below = above.weight - static_cast<double>(above.blocks.size());
-      place.x1 = place.x0 + (parent.x1 - parent.x0) * node.weight / below;
-    }
-    *begin = place.x1;
-    place.next = place.x0;
-    place.top = box.y0 + head + static_cast<float>(node.depth) * row - scroll;
-    out.content_height = std::max(out.content_height, place.top + row + scroll - box.y0);
-    if (place.top >= box.y1 || place.top < box.y0 + head - 1 || out.rects.size() >= budget) continue;
-    const auto x0 = static_cast<float>(place.x0);
-    const auto x1 = static_cast<float>(place.x1);
-    const auto depth = static_cast<std::size_t>(node.depth);
-    if (depth >= last_of_row.size()) last_of_row.resize(depth + 1, -1);
-    const std::int32_t last = last_of_row[depth];
-    if (x1 - x0 < fold && last >= 0) {
-      Rect& before = out.rects[static_cast<std::size_t>(last)];
-      if (before.ref.count > 1 && before.box.x0 + fold >= x1) {
-        before.box.x1 = std::min(std::max(before.box.x1, x1), box.x1);
-        ++before.ref.count;
-        continue;
-      }
-    }
-    Rect rect{{x0, place.top, std::max(x1 - (x1 - x0 > 4 ? 1.0f : 0.0f), x0 + 1), place.top + row - 1},
-              Tone::cached,
-              Pattern::solid,
-              0,
-              255,
-              0,
-              {}};
-    rect.tone = node.references > 0 ? Tone::used : Tone::cached;
-    rect.pattern = node.orphan           ? Pattern::cross
-                   : node.references > 1 ? Pattern::framed
-                   : node.findable       ? Pattern::solid
-                                         : Pattern::hollow;
-    const std::int32_t age = std::max(0, moment.step - node.touched);
-    rect.strength = static_cast<std::uint8_t>(255 - std::min(175, age));
-    rect.ref = {Ref::Kind::node, frame.trace, static_cast<std::int32_t>(i), -1, x1 - x0 < fold ? 2 : 1};
-    if (x1 - x0 < fold) rect.box.x1 = std::min(x0 + 1, box.x1);
-    const std::size_t drawn = out.rects.size();
-    add_rect(out, rect);
-    if (out.rects.size() == drawn) continue;
-    last_of_row[depth] = static_cast<std::int32_t>(drawn);
-    if (on_path[i]) add_rect(out, {rect.box, Tone::highlight, Pattern::hollow, 0, 255, 0, {}});
-    const auto size = std::ssize(node.blocks);
-    std::string words = fmt::format("{} block{}", size, size == 1 ? "" : "s");
-    if (node.references > 0) words += fmt::format(", {} hold{}", node.references, node.references == 1 ? "s" : "");
-    if (x1 - x0 <= 3 * style.em) continue;
-    if (rect.pattern == Pattern::solid || rect.pattern == Pattern::framed) {
-      add_text_on(rect, style, x0 + pad, place.top + (row - style.em) / 2, x1 - x0 - 2 * pad, words, out);
-    } else {
-      add_text(style, x0 + pad, place.top + (row - style.em) / 2, x1 - x0 - 2 * pad, words, Tone::text, out);
-    }
-  }
-  return out;
+std::string blocks_at_right(const Scene& scene) {
+  const TraceModel& model = *scene.frame().model;
+  return fmt::format("{} of {} in use", model.step(scene.frame().step).used_blocks, model.usable_blocks());
 }
+
+}  // namespace
+
+extern constinit const Panel panel_blocks = {
+    .name = "blocks",
+    .title = "KV blocks",
+    .explains =
+        "The pool at the cursor, a cell a block, coloured by the request that holds it. Filled as far as it holds keys and "
+        "values, faint where its owner will write, hatched where nobody will.\n"
+        "Framed: shared. One stroke: free, but cached. Bright: just taken. Crossed: just evicted. The line joins the selected "
+        "request's blocks.",
+    .order = 5,
+    .key = "5",
+    .what = "KV blocks",
+    .where = Panel::Where::moment,
+    .size =
+        [](std::size_t) {
+          return Panel::Size{6, 2.4F};
+        },
+    .usual = [](const Panel::Situation& now) { return now.several ? 3 : 1; },
+    .layout = blocks_picture,
+    .at_right = blocks_at_right,
+    .meanings = blocks_meanings,
+    .legend = Panel::Legend::title_or_below,
+};
 
 }  // namespace tokenyard::viz
