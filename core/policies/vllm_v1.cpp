@@ -160,9 +160,7 @@ const PolicyTraits vllm_v1 = {
     .make = [](const EngineConfig& c) -> std::unique_ptr<Scheduler> { return std::make_unique<VllmV1>(c); },
     .block_rules =
         [](const EngineConfig& c) {
-          using Findable = BlockRules::Findable;
-          return BlockRules{.findable = c.enable_prefix_caching ? Findable::when_scheduled : Findable::never,
-                            .duplicate = BlockRules::Duplicate::oldest_wins,
+          return BlockRules{.findable = BlockRules::Findable::when_scheduled,
                             .publish_on_return = c.vllm_version != VllmVersion::v0_28 || c.strict_peer,
                             .free_order = c.free_order,
                             .null_block = true};
