@@ -43,10 +43,9 @@ class VllmV1 final : public Scheduler {
         budget += unschedule(plan, victim);
         preempt(plan, victim, request, {Cause::blocks, needed, blocks_.num_free()});
       }
-      if (request.state == RequestState::preempted) {
-        if (config_.vllm_version < VllmVersion::v0_33) return;
-        continue;  // those behind it are more important, and may fit
-      }
+      const bool gave_way = request.state == RequestState::preempted;
+      if (gave_way && config_.vllm_version < VllmVersion::v0_33) return;
+      if (gave_way) continue;  // those behind it are more important, and may fit
       if (needed > 0) {
         plan.new_blocks.push_back({&request, static_cast<std::int32_t>(request.blocks.size())});
         blocks_.extend(request, needed);
