@@ -9,11 +9,11 @@ namespace tokenyard {
 namespace {
 
 constexpr double kNsPerUs = 1e3;
-constexpr double kElementwiseKernels = 5;        // a layer: two norms, rotary embedding, activation, K/V write
-constexpr double kMostGraphTokens = 512;         // larger steps are not captured; the GPU is busy long enough to hide launches
-constexpr double kLongest = 9007199254740992.0;  // 2^53 ns, 104 days
+constexpr double kElementwiseKernels = 5;  // a layer: two norms, rotary embedding, activation, K/V write
+constexpr double kMostGraphTokens = 512;   // larger steps are not captured; the GPU is busy long enough to hide launches
+constexpr double kLongestNs = 9007199254740992.0;  // 2^53 ns, 104 days
 
-TimeNs rounded(double ns) { return static_cast<TimeNs>(std::floor(std::min(ns, kLongest) + 0.5)); }
+TimeNs whole_ns(double ns) { return static_cast<TimeNs>(std::floor(std::min(ns, kLongestNs) + 0.5)); }
 
 std::string text(std::int64_t n) { return std::to_string(n); }
 
@@ -25,27 +25,25 @@ CostModel::Gemm CostModel::gemm(double n, double k, const HardwareSpec& hardware
   return {2 * n * k / flops_per_ns, {n * k * bytes_per_element / bytes_per_ns, (n + k) * bytes_per_element / bytes_per_ns}};
 }
 
-CostModel::CostModel(const ModelSpec& model, const HardwareSpec& hardware, const Execution& execution) {
+CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, const Execution& execution) {
+  if (model.experts) throw InputError(model.name + " is a mixture of experts, whose times the cost model does not know");
   const std::int32_t p = execution.tensor_parallel;
-  if (p < 1 || model.heads % p != 0 || (model.kv_heads % p != 0 && p % model.kv_heads != 0)) {
-    throw InputError("tensor_parallel: expected a divisor of the model's " + text(model.heads) + " heads (" +
-                     text(model.kv_heads) + " for K/V), found " + text(p));
-  }
+  const RankShare share = share_of(model, 0, p);
   const double s = model.bytes_per_element;
   const double h = model.hidden;
-  const double q = static_cast<double>(model.heads / p) * model.head_dim;
-  const double kv = static_cast<double>(model.kv_heads_per_gpu(p)) * model.head_dim;
-  const double f = static_cast<double>(model.intermediate) / p;
+  const double q = static_cast<double>(share.heads.count) * model.head_dim;
+  const double kv = static_cast<double>(share.kv_heads.count) * model.head_dim;
+  const double f = share.intermediate.count;
   const double flops_per_ns = hardware.bf16_tflops * 1e3;
   const double bytes_per_ns = hardware.memory_gb_per_s;
 
-  layers_ = model.layers;
+  layers_ = model.num_layers;
   gemm_t0_ = hardware.gemm.t0_us * kNsPerUs;
   qkv_ = gemm(q + 2 * kv, h, hardware, s);
   out_ = gemm(h, q, hardware, s);
   gate_up_ = gemm(2 * f, h, hardware, s);
   down_ = gemm(h, f, hardware, s);
-  lm_head_ = gemm(static_cast<double>(model.vocabulary) / p, h, hardware, s);
+  lm_head_ = gemm(share.vocabulary.count, h, hardware, s);
 
   const auto& decode = hardware.decode_attention;
   decode_t0_ = decode.t0_us * kNsPerUs;
@@ -130,22 +128,23 @@ StepParts CostModel::cost(const StepLoad& load) const {
     const double kernels = layers_ * (4 + kElementwiseKernels + attention_kernels + (parallel_ ? 2 : 0)) + 5;
     host += std::max(0.0, kernels * launch_ - gpu);
   }
-  parts.gemm = rounded(gemm);
-  parts.attention = rounded(attention);
-  parts.elementwise = rounded(elementwise);
-  parts.head = rounded(head);
-  parts.communication = rounded(communication);
-  parts.host = rounded(host);
+  parts.gemm = whole_ns(gemm);
+  parts.attention = whole_ns(attention);
+  parts.elementwise = whole_ns(elementwise);
+  parts.head = whole_ns(head);
+  parts.communication = whole_ns(communication);
+  parts.host = whole_ns(host);
   return parts;
 }
 
-std::int32_t kv_blocks(const ModelSpec& model, const HardwareSpec& hardware, const Execution& execution, double utilization,
+std::int32_t kv_blocks(const ModelShape& model, const HardwareSpec& hardware, const Execution& execution, double utilization,
                        std::int32_t max_num_batched_tokens, std::int32_t max_num_seqs) {
   const std::int32_t p = execution.tensor_parallel;
   const auto usable = static_cast<std::int64_t>(static_cast<double>(hardware.memory_bytes) * utilization);
   const std::int64_t weights = model.weight_bytes(p);
-  const std::int64_t activations = std::int64_t{max_num_batched_tokens} * model.bytes_per_element *
-                                   (4 * std::int64_t{model.hidden} + (3 * std::int64_t{model.intermediate} + p - 1) / p);
+  const std::int64_t activations =
+      std::int64_t{max_num_batched_tokens} * model.bytes_per_element *
+      (4 * std::int64_t{model.hidden} + 3 * std::int64_t{share_of(model, 0, p).intermediate.count});
   const std::int64_t logits = std::int64_t{max_num_seqs} * model.vocabulary * 12;
   const std::int64_t fixed = 644245094;  // 0.6 GiB
   const std::int64_t block = model.kv_bytes_per_token(p) * execution.block_size;

@@ -8,7 +8,7 @@
 namespace tokenyard {
 namespace {
 
-constexpr std::size_t kLongest = 1000;
+constexpr std::size_t kMostCharacters = 1000;
 constexpr int kDeepest = 50;
 
 bool is_name_start(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
@@ -22,7 +22,8 @@ class ExpectationParser {
   explicit ExpectationParser(const std::string& text) : text_(text) { out_.text_ = text; }
 
   Expectation parse() {
-    if (text_.size() > kLongest) throw InputError("expected at most 1000 characters, found " + std::to_string(text_.size()));
+    if (text_.size() > kMostCharacters)
+      throw InputError("expected at most 1000 characters, found " + std::to_string(text_.size()));
     code_ = &out_.left_;
     sum();
     comparison();

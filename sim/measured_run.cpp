@@ -4,15 +4,15 @@
 #include <cmath>
 
 #include "core/base/json_reader.h"
-#include "core/base/line_reader.h"
+#include "core/base/text_file.h"
 #include "sim/workload.h"
 
 namespace tokenyard {
 namespace {
 
-constexpr double kMostSeconds = 4e9;  // of any clock in use
+constexpr double kMostClockSeconds = 4e9;  // of any clock in use
 
-TimeNs from_seconds(double s) { return static_cast<TimeNs>(std::floor(s * 1e9 + 0.5)); }
+TimeNs clock_time(double s) { return static_cast<TimeNs>(std::floor(s * 1e9 + 0.5)); }
 
 }  // namespace
 
@@ -24,7 +24,7 @@ MeasuredRequest read_measured_request(std::string_view line, const std::string& 
   r.output_tokens = object.at("output_toks").int32(1, kMostPromptTokens);
   const auto time = [&](const char* key, TimeNs least) {
     const JsonValue value = object.at(key);
-    const TimeNs at = from_seconds(value.number(0, kMostSeconds));
+    const TimeNs at = clock_time(value.number(0, kMostClockSeconds));
     if (at < least) value.fail(std::string("expected ") + key + " not before the time ahead of it, found an earlier one");
     return at;
   };

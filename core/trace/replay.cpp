@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "core/backend.h"
-#include "core/engine.h"
 #include "core/base/input_error.h"
+#include "core/engine.h"
+#include "core/metrics.h"
+#include "core/trace/recorder.h"
 
 namespace tokenyard {
 namespace {
@@ -35,9 +37,9 @@ std::string describe(const Record& record) {
 }
 
 // The recorded run, from the first record that was not yet reproduced.
-class Recording {
+class RecordedSteps {
  public:
-  explicit Recording(TraceReader& reader) : reader_(reader) {}
+  explicit RecordedSteps(TraceReader& reader) : reader_(reader) {}
 
   // The n-th record not yet reproduced, or null. Reads ahead as far as needed.
   const Record* at(std::size_t n) {
@@ -92,7 +94,7 @@ class Recording {
 // Recorded joins and cancels, before their recorded step and at their recorded time.
 class ReplaySource final : public RequestSource {
  public:
-  explicit ReplaySource(Recording& recording) : recording_(recording) {}
+  explicit ReplaySource(RecordedSteps& recording) : recording_(recording) {}
 
   void poll(TimeNs, std::int64_t step, std::vector<SourceEvent>& due) override {
     next_step_ = -1;
@@ -118,14 +120,14 @@ class ReplaySource final : public RequestSource {
   std::int64_t next_step() const override { return next_step_; }
 
  private:
-  Recording& recording_;
+  RecordedSteps& recording_;
   std::int64_t next_step_ = -1;
 };
 
 // Recorded durations and tokens, on the recorded clock.
 class ReplayBackend final : public Backend {
  public:
-  explicit ReplayBackend(Recording& recording) : recording_(recording) {}
+  explicit ReplayBackend(RecordedSteps& recording) : recording_(recording) {}
 
   void submit(const StepPlan& plan) override {
     if (const CancelRecord* failure = front_failure(); failure != nullptr && failure->step == plan.step) fail();
@@ -179,7 +181,7 @@ class ReplayBackend final : public Backend {
     return end ? kUnnamedEnd : kUnnamedToken;
   }
 
-  Recording& recording_;
+  RecordedSteps& recording_;
   std::deque<const StepPlan*> submitted_;
   StepResult result_;
   std::int64_t carried_out_ = -1;
@@ -228,7 +230,7 @@ std::string differing_fields(const StepRecord& a, const StepRecord& b) {
 // Compares what the engine makes with what was recorded.
 class Check final : public TraceSink {
  public:
-  Check(Recording& recording, TraceSink* copy) : recording_(recording), copy_(copy) {}
+  Check(RecordedSteps& recording, TraceSink* copy) : recording_(recording), copy_(copy) {}
 
   void on_header(const TraceHeader&) override {}
   void on_join(const JoinRecord& join) override {
@@ -280,19 +282,21 @@ class Check final : public TraceSink {
     difference = "recorded: " + (record == nullptr ? "the end of the run" : describe(*record)) + "; here: " + describe(made);
   }
 
-  Recording& recording_;
+  RecordedSteps& recording_;
   TraceSink* copy_;
 };
 
 }  // namespace
 
 ReplayOutcome replay(TraceReader& reader, TraceSink* copy, const Slo& slo) {
-  Recording recording(reader);
+  RecordedSteps recording(reader);
   ReplaySource source(recording);
   ReplayBackend backend(recording);
   Check check(recording, copy);
   if (copy != nullptr) copy->on_header(reader.header());
-  Engine engine(reader.header().engine, backend, {slo, &check});
+  Metrics metrics(slo);
+  TraceRecorder recorder(check);
+  Engine engine(reader.header().engine, backend, {&metrics, &recorder});
   try {
     while (recording.front() != nullptr && check.difference.empty()) {
       const auto before = std::pair(engine.num_steps(), recording.reproduced);
@@ -308,7 +312,7 @@ ReplayOutcome replay(TraceReader& reader, TraceSink* copy, const Slo& slo) {
         "recorded: " + std::to_string(recording.end_steps()) + " steps; here: " + std::to_string(engine.num_steps());
   }
   if (copy != nullptr && check.difference.empty() && recording.ended()) copy->on_end(engine.num_steps(), recording.end_at());
-  return {check.steps, check.difference.empty(), recording.ended(), check.difference, engine.metrics()};
+  return {check.steps, check.difference.empty(), recording.ended(), check.difference, metrics};
 }
 
 }  // namespace tokenyard

@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <random>
-#include <vector>
 
-#include "core/config.h"
+#include "core/policy.h"
 
 namespace tokenyard::test {
 
@@ -46,6 +45,7 @@ inline EngineConfig random_config(Policy policy, Dice& dice) {
   c.batch_timeout = dice.chance(30) ? dice.roll(0, 5) : 0;
   c.delivery = dice.chance(50) ? Delivery::stream : Delivery::batch_end;
   c.reservation = static_cast<Reservation>(dice.roll(0, 2));
+  if (policy == Policy::vllm_v1) c.vllm_version = static_cast<VllmVersion>(dice.roll(0, 3));
   if (policy == Policy::vllm_v1 && dice.chance(30)) {  // many chunks withdrawn in their own step
     c.queue_order = QueueOrder::priority;
     c.enable_prefix_caching = true;
@@ -62,9 +62,10 @@ inline EngineConfig random_config(Policy policy, Dice& dice) {
   return c;
 }
 
-inline const std::vector<Policy>& all_policies() {
-  static const std::vector<Policy> all = {Policy::static_batch, Policy::orca, Policy::nano_vllm, Policy::vllm_v1};
-  return all;
+// Its place among all: a seed that stays, wherever the program lies in memory.
+inline std::uint64_t number_of(Policy policy) {
+  const auto all = all_policies();
+  return static_cast<std::uint64_t>(std::find(all.begin(), all.end(), policy) - all.begin());
 }
 
 }  // namespace tokenyard::test

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/dice.h"
 #include "core/scheduler.h"
-#include "dice.h"
 
 namespace tokenyard::test {
 

@@ -14,7 +14,7 @@ using test::TempFolder;
 using test::TinyTensor;
 using test::with_length;
 
-std::string error_of(const std::string& file) {
+std::string file_error(const std::string& file) {
   try {
     parse_safetensors_header(file, file.size(), "x.safetensors");
   } catch (const InputError& error) {
@@ -23,8 +23,8 @@ std::string error_of(const std::string& file) {
   return "accepted";
 }
 
-std::string error_of(const std::string& header, std::size_t data_bytes) {
-  return error_of(with_length(header) + std::string(data_bytes, '\0'));
+std::string file_error(const std::string& header, std::size_t data_bytes) {
+  return file_error(with_length(header) + std::string(data_bytes, '\0'));
 }
 
 std::string entry(const std::string& dtype, const std::string& shape, const std::string& offsets) {
@@ -47,31 +47,31 @@ TEST_CASE("safetensors: a header's entries, wherever they lie") {
 }
 
 TEST_CASE("safetensors: hostile headers") {
-  CHECK_THAT(error_of("abc"), has_text("expected a safetensors file, found one of 3 bytes"));
-  CHECK_THAT(error_of(std::string(8, '\xff')), has_text("found the length 18446744073709551615"));
-  CHECK_THAT(error_of(std::string("\x09\0\0\0\0\0\0\0{}", 10)),
+  CHECK_THAT(file_error("abc"), has_text("expected a safetensors file, found one of 3 bytes"));
+  CHECK_THAT(file_error(std::string(8, '\xff')), has_text("found the length 18446744073709551615"));
+  CHECK_THAT(file_error(std::string("\x09\0\0\0\0\0\0\0{}", 10)),
              has_text("expected a header of at most 2 bytes, found the length 9"));
-  CHECK_THAT(error_of("[]", 0), has_text("expected an object"));
-  CHECK_THAT(error_of("{", 0), has_text("expected JSON"));
-  CHECK_THAT(error_of(std::string(100'000, '['), 0), has_text("nested more than 200 levels deep"));
-  CHECK_THAT(error_of(R"({"a":1,"a":1})", 0), has_text("stands twice"));
-  CHECK_THAT(error_of(R"({"a":1})", 0), has_text("/a: expected an object"));
-  CHECK_THAT(error_of(entry("I64", "[1]", "[0,8]"), 8), has_text("/a/dtype: expected BF16, F16 or F32, found \"I64\""));
-  CHECK_THAT(error_of(entry("F32", "[2]", "[0,4]"), 4), has_text("/a/shape: expected a tensor within"));
-  CHECK_THAT(error_of(entry("F16", "[2]", "[0,8]"), 8), has_text("expected 4 bytes for this shape and type, found 8"));
-  CHECK_THAT(error_of(entry("F32", "[-1]", "[0,4]"), 4), has_text("/a/shape/0: expected an integer"));
-  CHECK_THAT(error_of(entry("F32", "[2147483647,2147483647,2147483647]", "[0,4]"), 4), has_text("/a/shape: expected"));
-  CHECK_THAT(error_of(entry("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4), has_text("at most 8 dimensions"));
-  CHECK_THAT(error_of(entry("F32", "[1]", "[0,5]"), 4), has_text("/a/data_offsets/1: expected an integer between 0 and 4"));
-  CHECK_THAT(error_of(entry("F32", "[1]", "[4,0]"), 4), has_text("/a/data_offsets/1: expected an integer between 4"));
-  CHECK_THAT(error_of(entry("F32", "[1]", "[0,18446744073709551615]"), 4), has_text("/a/data_offsets/1: expected"));
-  CHECK_THAT(error_of(entry("F32", "[1]", "[0]"), 4), has_text("/a/data_offsets: expected two offsets"));
-  CHECK_THAT(error_of(entry("F32", "[1]", "[4,8]"), 8), has_text("expected the offset 0"));
-  CHECK_THAT(error_of(entry("F32", "[1]", "[0,4]"), 8), has_text("as the header says, found"));
+  CHECK_THAT(file_error("[]", 0), has_text("expected an object"));
+  CHECK_THAT(file_error("{", 0), has_text("expected JSON"));
+  CHECK_THAT(file_error(std::string(100'000, '['), 0), has_text("nested more than 200 levels deep"));
+  CHECK_THAT(file_error(R"({"a":1,"a":1})", 0), has_text("stands twice"));
+  CHECK_THAT(file_error(R"({"a":1})", 0), has_text("/a: expected an object"));
+  CHECK_THAT(file_error(entry("I64", "[1]", "[0,8]"), 8), has_text("/a/dtype: expected BF16, F16 or F32, found \"I64\""));
+  CHECK_THAT(file_error(entry("F32", "[2]", "[0,4]"), 4), has_text("/a/shape: expected a tensor within"));
+  CHECK_THAT(file_error(entry("F16", "[2]", "[0,8]"), 8), has_text("expected 4 bytes for this shape and type, found 8"));
+  CHECK_THAT(file_error(entry("F32", "[-1]", "[0,4]"), 4), has_text("/a/shape/0: expected an integer"));
+  CHECK_THAT(file_error(entry("F32", "[2147483647,2147483647,2147483647]", "[0,4]"), 4), has_text("/a/shape: expected"));
+  CHECK_THAT(file_error(entry("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4), has_text("at most 8 dimensions"));
+  CHECK_THAT(file_error(entry("F32", "[1]", "[0,5]"), 4), has_text("/a/data_offsets/1: expected an integer between 0 and 4"));
+  CHECK_THAT(file_error(entry("F32", "[1]", "[4,0]"), 4), has_text("/a/data_offsets/1: expected an integer between 4"));
+  CHECK_THAT(file_error(entry("F32", "[1]", "[0,18446744073709551615]"), 4), has_text("/a/data_offsets/1: expected"));
+  CHECK_THAT(file_error(entry("F32", "[1]", "[0]"), 4), has_text("/a/data_offsets: expected two offsets"));
+  CHECK_THAT(file_error(entry("F32", "[1]", "[4,8]"), 8), has_text("expected the offset 0"));
+  CHECK_THAT(file_error(entry("F32", "[1]", "[0,4]"), 8), has_text("as the header says, found"));
   const std::string two = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
                           R"("b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})";
-  CHECK_THAT(error_of(two, 12), has_text("/b: expected the offset 8, where the tensor before it ends, found 4"));
-  CHECK_THAT(error_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":1}})", 4),
+  CHECK_THAT(file_error(two, 12), has_text("/b: expected the offset 8, where the tensor before it ends, found 4"));
+  CHECK_THAT(file_error(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":1}})", 4),
              has_text("unknown key \"more\""));
 }
 

@@ -34,7 +34,7 @@ bool is_whole_utf8(const std::string& text) {
 }
 
 // The golden tokenizer, changed by `patch`.
-std::string error_of(const Json& patch) {
+std::string tokenizer_error(const Json& patch) {
   Json document = Json::parse(read(kGolden + "qwen3.json"));
   document.merge_patch(patch);
   try {
@@ -105,7 +105,7 @@ TEST_CASE("A tokenizer.json that is broken or asks for something else is refused
       {{{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", Json::array()}}}}, "/pre_tokenizer"},
   };
   for (const auto& [patch, place] : wrong) {
-    const std::string message = error_of(patch);
+    const std::string message = tokenizer_error(patch);
     CAPTURE(patch.dump(), message);
     CHECK(message.starts_with("t.json: "));
     CHECK(message.find(place) != std::string::npos);

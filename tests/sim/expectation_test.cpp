@@ -16,7 +16,7 @@ Expectation::Outcome check(const std::string& text) {
   return Expectation::parse(text).check([&](const Expectation::Reference& r) { return values.at(r.variant + "." + r.metric); });
 }
 
-std::string error_of(const std::string& text) {
+std::string expression_error(const std::string& text) {
   try {
     Expectation::parse(text);
   } catch (const InputError& error) {
@@ -63,16 +63,17 @@ TEST_CASE("expectations name what they refer to") {
 }
 
 TEST_CASE("malformed expectations are refused with their place") {
-  CHECK(error_of("") == "column 1: expected a number, VARIANT.METRIC or \"(\", found the end");
-  CHECK(error_of("a.x") == "column 4: expected <, <=, >, >= or ==, found the end");
-  CHECK(error_of("a.x = 1") == "column 7: expected \"==\", found \"1\"");
-  CHECK(error_of("a > 1") == "column 3: expected \".\" and a metric, found \">\"");
-  CHECK(error_of("a. > 1") == "column 4: expected a metric, found \">\"");
-  CHECK(error_of("a.x > 1 < 2") == "column 9: expected the end, found \"<\"");
-  CHECK(error_of("(1 > 2") == "column 4: expected \")\", found \">\"");
-  CHECK(error_of("-1 < 2").find("column 1: expected a number") == 0);
-  CHECK(error_of("5x < 2") == "column 1: expected a number, found \"5\"");
-  CHECK(error_of("1 < \xff") == "column 5: expected a number, VARIANT.METRIC or \"(\", found a byte that is no ASCII text");
-  CHECK(error_of(std::string(1001, '1')).find("1000 characters") != std::string::npos);
-  CHECK(error_of(std::string(200, '(')).find("more than 50 brackets deep") != std::string::npos);
+  CHECK(expression_error("") == "column 1: expected a number, VARIANT.METRIC or \"(\", found the end");
+  CHECK(expression_error("a.x") == "column 4: expected <, <=, >, >= or ==, found the end");
+  CHECK(expression_error("a.x = 1") == "column 7: expected \"==\", found \"1\"");
+  CHECK(expression_error("a > 1") == "column 3: expected \".\" and a metric, found \">\"");
+  CHECK(expression_error("a. > 1") == "column 4: expected a metric, found \">\"");
+  CHECK(expression_error("a.x > 1 < 2") == "column 9: expected the end, found \"<\"");
+  CHECK(expression_error("(1 > 2") == "column 4: expected \")\", found \">\"");
+  CHECK(expression_error("-1 < 2").find("column 1: expected a number") == 0);
+  CHECK(expression_error("5x < 2") == "column 1: expected a number, found \"5\"");
+  CHECK(expression_error("1 < \xff") ==
+        "column 5: expected a number, VARIANT.METRIC or \"(\", found a byte that is no ASCII text");
+  CHECK(expression_error(std::string(1001, '1')).find("1000 characters") != std::string::npos);
+  CHECK(expression_error(std::string(200, '(')).find("more than 50 brackets deep") != std::string::npos);
 }

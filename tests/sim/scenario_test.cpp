@@ -1,6 +1,7 @@
 #include "sim/scenario.h"
 
 #include "core/base/json_reader.h"
+#include "core/policy.h"
 #include "support.h"
 
 using namespace tokenyard;
@@ -104,7 +105,7 @@ TEST_CASE("overrides reach every part of a scenario") {
   CHECK(scenario_of(text, {"engine.max_num_seqs=8"}).engine.max_num_seqs == 8);
   CHECK(scenario_of(text, {"engine.policy=static"}).engine.policy == Policy::static_batch);
   CHECK(scenario_of(text, {"model=llama-3.1-8b"}).model->name == "llama-3.1-8b");
-  CHECK(scenario_of(text, {"model.layers=5"}).model->layers == 5);
+  CHECK(scenario_of(text, {"model.layers=5"}).model->num_layers == 5);
   CHECK(scenario_of(text, {"hardware.gemm.t0_us=9.5"}).hardware->gemm.t0_us == 9.5);
   CHECK(scenario_of(text, {"step_time.per_step_us=7"}).step_time->per_step == 7000);
   CHECK(scenario_of(text, {"seed=3", "seed=4"}).seed == 4);
@@ -182,9 +183,10 @@ TEST_CASE("the scenarios that come along can be run") {
     CHECK_FALSE(s.teaches.empty());
     CHECK_FALSE(s.look_for.empty());
     const auto backend = make_backend(s);
-    Engine engine(s.engine, *backend);
+    Metrics metrics;
+    Engine engine(s.engine, *backend, {&metrics});
     engine.run(*make_source(s));
-    CHECK(engine.metrics().completed > 0);
+    CHECK(metrics.completed > 0);
     CHECK(engine.num_live() == 0);
     ++count;
   }

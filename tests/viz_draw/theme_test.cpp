@@ -55,7 +55,8 @@ double difference(std::uint32_t a, std::uint32_t b, const Matrix& eye) {
 constexpr double kText = 4.5, kGraphics = 3;  // WCAG 2.1, 1.4.3 and 1.4.11
 constexpr double kApart = 10;
 
-const std::vector<Tone> kPhases = {Tone::queued, Tone::prefill, Tone::decode, Tone::stalled, Tone::padding, Tone::preempted};
+const std::vector<Tone> kPhaseTones = {Tone::queued,  Tone::prefill, Tone::decode,
+                                       Tone::stalled, Tone::padding, Tone::preempted};
 const std::vector<Tone> kTraces = {Tone::trace0, Tone::trace1, Tone::trace2, Tone::trace3};
 
 }  // namespace
@@ -86,7 +87,7 @@ TEST_CASE("Texts and shapes stand out from the ground in both themes") {
 
 TEST_CASE("Phases and compared traces differ for every kind of eye") {
   for (const Theme theme : {Theme::dark, Theme::light}) {
-    for (const std::vector<Tone>& group : {kPhases, kTraces}) {
+    for (const std::vector<Tone>& group : {kPhaseTones, kTraces}) {
       for (const Matrix& eye : {kUsual, kProtanopia, kDeuteranopia, kTritanopia}) {
         for (std::size_t i = 0; i < group.size(); ++i) {
           for (std::size_t k = 0; k < i; ++k) {
@@ -106,7 +107,7 @@ TEST_CASE("Letters are read on every colour") {
       const std::uint32_t rgb = rgb_of(theme, Tone::owner, static_cast<std::uint8_t>(hue));
       CHECK(contrast(ink_on(rgb), rgb) >= kText);
     }
-    for (const Tone tone : kPhases) CHECK(contrast(ink_on(rgb_of(theme, tone)), rgb_of(theme, tone)) >= kText);
+    for (const Tone tone : kPhaseTones) CHECK(contrast(ink_on(rgb_of(theme, tone)), rgb_of(theme, tone)) >= kText);
   }
 }
 

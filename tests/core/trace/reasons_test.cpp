@@ -2,7 +2,7 @@
 #include <map>
 
 #include "catch.h"
-#include "world.h"
+#include "core/world.h"
 
 using namespace tokenyard;
 using namespace tokenyard::test;
