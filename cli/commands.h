@@ -1,32 +1,35 @@
-// The `tokenyard` program: one file a subcommand. Each adds itself to the parser and returns its exit status when chosen.
+// The subcommands of `tokenyard`: each file of commands/ declares one and runs it.
 #pragma once
 
-#include <functional>
+#include <vector>
 
-namespace CLI {
-class App;
-}
+#include "cli/options/command.h"
 
 namespace tokenyard::cli {
 
-// Exit statuses: 0 fine, 1 a difference or a failed expectation, 2 something that could not be read or done.
-using Run = std::function<int()>;
+Command simulate_command();
+Command generate_command();
+Command chat_command();
+Command bench_command();
+Command scenarios_command();
+Command explain_command();
+Command sweep_command();
+Command capacity_command();
+Command view_command();
+Command diff_command();
+Command replay_command();
+Command export_command();
+Command conform_command();
+Command test_command();
+Command calibrate_command();
+Command validate_command();
+Command help_command();
+Command completion_command();
 
-void add_simulate(CLI::App& app, Run& chosen);
-void add_bench(CLI::App& app, Run& chosen);
-void add_generate(CLI::App& app, Run& chosen);
-void add_chat(CLI::App& app, Run& chosen);
-void add_replay(CLI::App& app, Run& chosen);
-void add_diff(CLI::App& app, Run& chosen);
-void add_export(CLI::App& app, Run& chosen);
-void add_conform(CLI::App& app, Run& chosen);
-void add_calibrate(CLI::App& app, Run& chosen);
-void add_validate(CLI::App& app, Run& chosen);
-void add_sweep(CLI::App& app, Run& chosen);
-void add_capacity(CLI::App& app, Run& chosen);
-void add_scenarios(CLI::App& app, Run& chosen);
-void add_explain(CLI::App& app, Run& chosen);
-void add_view(CLI::App& app, Run& chosen);
-void add_test(CLI::App& app, Run& chosen);
+// All of them, in the order help lists them.
+std::vector<Section> all_commands();
+
+// Throws InputError with what the name may have meant.
+Command find_command(const std::string& name);
 
 }  // namespace tokenyard::cli

@@ -1,80 +1,87 @@
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
-#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "cli/commands.h"
-#include "core/backend.h"
+#include "cli/options/closest.h"
+#include "cli/options/help.h"
+#include "cli/options/parse.h"
+#include "cli/version.h"
 #include "core/base/input_error.h"
+#include "core/base/json_text.h"
 
 namespace {
 
+using namespace tokenyard;
+using namespace tokenyard::cli;
+
+// A message in one line that no terminal chokes on: control characters, and bytes that are no UTF-8, as \xHH.
+std::string one_line(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const std::size_t length = utf8_length(std::string_view(text).substr(i));
+    if (length == 0 || byte < 0x20 || byte == 0x7F) {
+      out += fmt::format("\\x{:02x}", byte);
+      ++i;
+    } else {
+      out.append(text, i, length);
+      i += length;
+    }
+  }
+  return out;
+}
+
 int fail(const std::string& what) {
   std::fflush(stdout);
-  fmt::print(stderr, "{}\n", what);
+  fmt::print(stderr, "{}\n", one_line(what));
   return 2;
+}
+
+int run(const std::vector<std::string>& words) {
+  const std::string first = words.empty() ? "--help" : words.front();
+  if (first == "--version") {
+    fmt::print("{}", version_text());
+    return 0;
+  }
+  if (first == "--help" || first == "-h") {
+    fmt::print("{}", overview(all_commands()));
+    return 0;
+  }
+  if (first.starts_with('-')) {
+    const std::string meant = did_you_mean(first, {"--help", "--version"});
+    throw InputError(fmt::format("tokenyard: unknown option {}{} see tokenyard help", first, meant.empty() ? ";" : meant));
+  }
+  const Command command = find_command(first);
+  if (parse(command, {words.begin() + 1, words.end()})) return command.run()();
+  fmt::print("{}", help(command));
+  return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{
-      "tokenyard: how LLM serving works, decision by decision.\n"
-      "One scheduler and one block manager, on a simulated GPU or replaying recorded runs; every decision has its reason.\n"
-      "\n"
-      "Try:  tokenyard simulate scenarios/chat-hour.json --trace chat.trace\n"
-      "      tokenyard simulate scenarios/chat-hour.json --policy orca --trace orca.trace\n"
-      "      tokenyard diff chat.trace orca.trace --ignore time\n"
-      "      tokenyard view chat.trace orca.trace\n"
-      "      tokenyard scenarios\n"
-      "      tokenyard explain prefill-first"};
-  app.name("tokenyard");
-  app.set_version_flag("--version", "tokenyard " TOKENYARD_VERSION);
-  app.require_subcommand(1);
-  app.footer("Exit status: 0 fine; 1 a difference, or an expectation that does not hold; 2 something cannot be read or done.");
-
-  tokenyard::cli::Run chosen;
-  tokenyard::cli::add_simulate(app, chosen);
-  tokenyard::cli::add_bench(app, chosen);
-  tokenyard::cli::add_generate(app, chosen);
-  tokenyard::cli::add_chat(app, chosen);
-  tokenyard::cli::add_replay(app, chosen);
-  tokenyard::cli::add_diff(app, chosen);
-  tokenyard::cli::add_export(app, chosen);
-  tokenyard::cli::add_conform(app, chosen);
-  tokenyard::cli::add_calibrate(app, chosen);
-  tokenyard::cli::add_validate(app, chosen);
-  tokenyard::cli::add_scenarios(app, chosen);
-  tokenyard::cli::add_explain(app, chosen);
-  tokenyard::cli::add_sweep(app, chosen);
-  tokenyard::cli::add_capacity(app, chosen);
-  tokenyard::cli::add_view(app, chosen);
-  tokenyard::cli::add_test(app, chosen);
-
-  // CLI11 would only say that a subcommand is missing.
-  if (argc > 1 && argv[1][0] != '-') {
-    const auto commands = app.get_subcommands([](const CLI::App* command) { return !command->get_name().empty(); });
-    const bool known =
-        std::any_of(commands.begin(), commands.end(), [&](const CLI::App* c) { return c->get_name() == argv[1]; });
-    if (!known) return fail(fmt::format("tokenyard: unknown command \"{}\" (see tokenyard --help)", argv[1]));
-  }
   try {
-    app.parse(argc, argv);
-    return chosen();
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return fail(fmt::format("tokenyard: {} (see tokenyard --help)", error.what()));
-  } catch (const tokenyard::InputError& error) {
-    return fail(error.what());
-  } catch (const tokenyard::BackendError& error) {
-    return fail(fmt::format("tokenyard: {}", error.what()));
-  } catch (const std::invalid_argument& error) {
-    return fail(fmt::format("tokenyard: {}", error.what()));
+    const int status = run({argv + std::min(argc, 1), argv + argc});
+    // A full disk shows no sooner than here.
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+      return fail(fmt::format("tokenyard: standard output: {}", std::strerror(errno)));
+    return status;
+  } catch (const InputError& error) {
+    return fail(error.what());  // says what it is about
   } catch (const std::bad_alloc&) {
     return fail("tokenyard: out of memory");
+  } catch (const std::exception& error) {
+    return fail(fmt::format("tokenyard: {}", error.what()));
+  } catch (...) {
+    return fail("tokenyard: an error of unknown kind");
   }
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 
+#include "cli/options/closest.h"
 #include "core/base/input_error.h"
 
 namespace tokenyard::cli {
@@ -24,19 +25,6 @@ std::vector<fs::path> folders() {
 }
 
 // `inside`: a folder in each, or empty.
-std::string find(const std::string& name, const char* inside, const std::string& what) {
-  std::error_code ignored;
-  if (fs::exists(name, ignored) && !fs::is_directory(name, ignored)) return name;
-  if (name.empty() || name.find('/') != std::string::npos || name.find('.') != std::string::npos) return name;
-  std::string searched;
-  for (const fs::path& folder : folders()) {
-    const fs::path path = folder / inside / (name + ".json");
-    if (fs::exists(path, ignored)) return path.string();
-    searched += (searched.empty() ? "" : ", ") + (folder / inside).string();
-  }
-  throw InputError(name + ": expected a file or a " + what + "'s name, found no " + name + ".json in " + searched);
-}
-
 std::vector<std::string> all(const char* inside) {
   std::map<std::string, std::string> found;
   for (const fs::path& folder : folders()) {
@@ -48,6 +36,23 @@ std::vector<std::string> all(const char* inside) {
   std::vector<std::string> paths;
   for (const auto& [name, path] : found) paths.push_back(path);
   return paths;
+}
+
+std::string find(const std::string& name, const char* inside, const std::string& what) {
+  std::error_code ignored;
+  if (fs::exists(name, ignored) && !fs::is_directory(name, ignored)) return name;
+  if (name.empty()) throw InputError("expected a file or a " + what + "'s name, found \"\"");
+  if (name.find('/') != std::string::npos || name.find('.') != std::string::npos) return name;
+  std::string searched;
+  for (const fs::path& folder : folders()) {
+    const fs::path path = folder / inside / (name + ".json");
+    if (fs::exists(path, ignored)) return path.string();
+    searched += (searched.empty() ? "" : ", ") + (folder / inside).string();
+  }
+  std::vector<std::string> names;
+  for (const std::string& path : all(inside)) names.push_back(fs::path(path).stem().string());
+  throw InputError(name + ": expected a file or a " + what + "'s name, found no " + name + ".json in " + searched +
+                   did_you_mean(name, names));
 }
 
 }  // namespace

@@ -45,10 +45,10 @@ if(TOKENYARD_FUZZ)
   add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 
-# tokenyard_library(backends/model [NAME name] SOURCES file... DEPENDS target...)
-# The library of one folder, tokenyard_model or tokenyard_NAME, installed with the folder's headers.
+# tokenyard_library(backends/model [NAME name] SOURCES file... DEPENDS target... [HEADERS file...])
+# The library of one folder, tokenyard_model or tokenyard_NAME. HEADERS, which are for other programs, are installed with it.
 function(tokenyard_library folder)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME" "SOURCES;DEPENDS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "NAME" "SOURCES;DEPENDS;HEADERS")
   get_filename_component(name ${folder} NAME)
   if(arg_NAME)
     set(name ${arg_NAME})
@@ -62,6 +62,6 @@ function(tokenyard_library folder)
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/tokenyard>)
   target_link_libraries(${target} PUBLIC ${arg_DEPENDS} PRIVATE fmt::fmt $<BUILD_INTERFACE:tokenyard_private>)
   install(TARGETS ${target} EXPORT tokenyard)
-  install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tokenyard/${folder}
-          FILES_MATCHING PATTERN "*.h" PATTERN json_reader.h EXCLUDE)
+  list(TRANSFORM arg_HEADERS PREPEND ${PROJECT_SOURCE_DIR}/${folder}/)
+  install(FILES ${arg_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tokenyard/${folder})
 endfunction()

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "core/config.h"
 #include "core/base/tokens.h"
+#include "core/policy.h"
 
 namespace tokenyard {
 

@@ -10,7 +10,31 @@
 
 namespace tokenyard {
 
-enum class Policy { static_batch, orca, nano_vllm, vllm_v1 };
+struct EngineConfig;
+struct PolicyTraits;  // core/policy.h
+
+// How steps are composed: one of those that come along, or one of your own. A pointer to what the policy states about itself;
+// equal exactly if it is the same policy.
+class Policy {
+ public:
+  constexpr Policy(const PolicyTraits& traits) : traits_(&traits) {}  // borrowed for good
+  constexpr const PolicyTraits* operator->() const { return traits_; }
+  friend constexpr bool operator==(const Policy&, const Policy&) = default;
+
+  static const Policy static_batch, orca, nano_vllm, vllm_v1;
+
+ private:
+  const PolicyTraits* traits_;
+};
+
+namespace policies {
+extern const PolicyTraits static_batch, orca, nano_vllm, vllm_v1;  // policies/NAME.cpp
+}
+inline constexpr Policy Policy::static_batch{policies::static_batch};
+inline constexpr Policy Policy::orca{policies::orca};
+inline constexpr Policy Policy::nano_vllm{policies::nano_vllm};
+inline constexpr Policy Policy::vllm_v1{policies::vllm_v1};
+
 enum class QueueOrder { fcfs, priority };          // vllm_v1
 enum class FreeOrder { unhashed_first, lru_all };  // vllm_v1: v0.24 and later, v0.8 to v0.23
 enum class Reservation { max, pow2, oracle };      // orca
@@ -51,22 +75,8 @@ struct EngineConfig {
   friend bool operator==(const EngineConfig&, const EngineConfig&) = default;
 };
 
-// When a block may be found by another request, and which block the pool hands out next.
-struct BlockRules {
-  enum class Findable { never, when_scheduled, after_step } findable = Findable::never;
-  enum class Duplicate { oldest_wins, newest_wins } duplicate = Duplicate::oldest_wins;
-  FreeOrder free_order = FreeOrder::lru_all;
-  bool null_block = false;  // block 0 is never handed out
-  bool contiguous = false;  // a request's blocks are one run of consecutive ids
-};
-
 // What is wrong with `config`, as one sentence with the numbers, or nothing.
 std::optional<std::string> validate(const EngineConfig& config);
-
-BlockRules block_rules(const EngineConfig& config);
-
-// Blocks requests can use: num_blocks less the null block.
-std::int32_t usable_blocks(const EngineConfig& config);
 
 // The policies' and options' names in files and on the command line.
 const char* name_of(Policy);

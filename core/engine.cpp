@@ -23,10 +23,8 @@ EngineConfig resolve(EngineConfig config, const BackendLimits& limits) {
 
 }  // namespace
 
-Engine::Engine(const EngineConfig& config, Backend& backend, EngineOptions options)
-    : backend_(backend), scheduler_(Scheduler::create(resolve(config, backend.limits()))), metrics_(options.slo) {
-  if (options.trace) trace_ = std::make_unique<TraceRecorder>(*options.trace);
-}
+Engine::Engine(const EngineConfig& config, Backend& backend, std::vector<EngineObserver*> observers)
+    : backend_(backend), scheduler_(Scheduler::create(resolve(config, backend.limits()))), observers_(std::move(observers)) {}
 
 std::uint64_t Engine::submit(RequestSpec spec, std::shared_ptr<RequestListener> listener) {
   const std::uint64_t ticket = inbox_.post({{SourceEvent::Kind::join, std::move(spec), {}}, std::move(listener)});
@@ -84,8 +82,7 @@ void Engine::join(RequestSpec spec, std::shared_ptr<RequestListener> listener, s
   request.listener = std::move(listener);
   request.ticket = ticket;
   if (refused) request.finish_reason = FinishReason::refused;
-  if (trace_) trace_->on_join(request, refused.value_or(""));
-  metrics_.on_join(request, num_live() + (refused ? 0 : 1));
+  tell(&EngineObserver::on_join, request, refused.value_or(""), num_live() + (refused ? 0 : 1));
   if (refused) return leave(&request, *refused, source);
   live_.emplace(request.spec.id, &request);
   if (ticket != 0) tickets_.emplace(ticket, &request);
@@ -96,7 +93,7 @@ void Engine::cancel(Request* request, FinishReason reason, TimeNs at, RequestSou
   if (request->finish_reason != FinishReason::none) return;
   if (request->num_output() == 0) reason = FinishReason::cancelled;  // without a token there is no answer to count
   const bool gone = scheduler_->cancel(*request, reason);
-  if (trace_) trace_->on_cancel(*request, step_, at, gone);
+  tell(&EngineObserver::on_cancel, *request, step_, at, gone);
   if (gone) leave(request, name_of(reason), source);
 }
 
@@ -120,7 +117,7 @@ bool Engine::step(RequestSource* source) {
   const bool planned = !plan.rows.empty() || !plan.preemptions.empty();
   if (!planned && in_flight_ == nullptr) {
     const TimeNs until = std::min(plan.wake_at, next_event);
-    if (trace_) trace_->on_wait(plan, next.planned_at);
+    tell(&EngineObserver::on_wait, plan, next.planned_at);
     if (until != kNever) {
       backend_.wait_until(until);
     } else {
@@ -128,7 +125,7 @@ bool Engine::step(RequestSource* source) {
     }
     return true;
   }
-  if (planned && trace_) trace_->on_plan(plan, *scheduler_, in_flight_ != nullptr);
+  if (planned) tell(&EngineObserver::on_plan, plan, *scheduler_, in_flight_ != nullptr);
   try {
     const bool submits = planned && !plan.rows.empty();
     const bool overlaps = backend_.limits().overlaps;
@@ -154,44 +151,38 @@ void Engine::finish(InFlight& step, RequestSource* source) {
   const StepResult& result = plan.rows.empty() ? nothing : backend_.collect();
   const TimeNs start = std::max(step.planned_at, last_end_);
   const TimeNs end = last_end_ = plan.rows.empty() ? start : backend_.now();
-  const MemoryUse memory = memory_use(*scheduler_, plan);
+  tell(&EngineObserver::on_ran, plan, *scheduler_);
   left_.clear();
   scheduler_->commit(plan, result, left_);
-  metrics_.on_step(plan, end, result.duration, memory);
+  tell(&EngineObserver::on_commit, StepOutcome{plan, result, start, end, *scheduler_, left_});
   deliver(plan, result, end);
-  if (trace_) trace_->on_step(plan, result, start, end, *scheduler_, left_);
   reusable_.insert(reusable_.end(), parting_.begin(), parting_.end());
   parting_.clear();
   for (Request* request : left_) leave(request, {}, source);
 }
 
 void Engine::deliver(const StepPlan& plan, const StepResult& result, TimeNs end) {
-  const bool streams = scheduler_->streams();
+  const bool streaming = streams(scheduler_->config());
   for (Request* request : left_) {
-    if (!streams && request->num_output() > 0) request->first_token_at = request->last_token_at = end;
+    if (!streaming && request->num_output() > 0) request->first_token_at = request->last_token_at = end;
   }
-  Distribution::Runs gaps(metrics_.itl);  // most rows of a step share one gap
-  std::int64_t delivered = 0;
   std::size_t next_token = 0;
   for (const Row& row : plan.rows) {
     if (!row.sample) continue;
     const std::size_t i = next_token++;
     Request& request = *row.request;
     if (request.left) continue;  // the row was planned before that was known
-    ++delivered;
-    if (streams) {
+    if (streaming) {
       if (request.first_token_at < 0) request.first_token_at = end;
-      if (request.last_token_at >= 0) gaps.add(end - request.last_token_at);
       request.last_token_at = end;
     }
     const bool asks = request.spec.sampling.logprobs >= 0;
     if (request.listener) request.listener->on_token(request, result.tokens[i], asks ? result.logprobs_of(i) : nullptr);
   }
-  metrics_.on_tokens(end, delivered);
 }
 
 void Engine::leave(Request* request, const std::string& why, RequestSource* source) {
-  metrics_.on_end(*request, why);
+  tell(&EngineObserver::on_leave, *request, why);
   if (const auto live = live_.find(request->spec.id); live != live_.end() && live->second == request) live_.erase(live);
   if (request->ticket != 0) tickets_.erase(request->ticket);
   if (request->listener) request->listener->on_end(*request, why);
@@ -207,11 +198,11 @@ void Engine::fail(const std::string& why, RequestSource* source) {
   for (Request* request : scheduler_->waiting().in_order()) all.push_back(request);
   scheduler_ = Scheduler::create(scheduler_->config());  // the K/V are lost, too
   in_flight_ = nullptr;
-  if (trace_) trace_->on_failure();
+  tell(&EngineObserver::on_failure);
   for (Request* request : all) {
     request->finish_reason = FinishReason::error;
     request->num_tokens = request->tokens.size();
-    if (trace_) trace_->on_cancel(*request, step_, now, true);
+    tell(&EngineObserver::on_cancel, *request, step_, now, true);
     leave(request, why, source);
   }
 }

@@ -15,23 +15,17 @@
 #include "core/backend.h"
 #include "core/config.h"
 #include "core/inbox.h"
-#include "core/metrics.h"
+#include "core/observer.h"
 #include "core/request_source.h"
 #include "core/scheduler.h"
-#include "core/trace/trace.h"
 
 namespace tokenyard {
-
-struct EngineOptions {
-  Slo slo;
-  TraceSink* trace = nullptr;  // borrowed; null: no trace is built
-};
 
 class Engine {
  public:
   // Throws std::invalid_argument with one sentence when the configuration is wrong or the backend cannot serve it.
-  // `backend` and `options.trace` are borrowed.
-  Engine(const EngineConfig& config, Backend& backend, EngineOptions options = {});
+  // `backend` and the observers are borrowed; observers are told in this order.
+  Engine(const EngineConfig& config, Backend& backend, std::vector<EngineObserver*> observers = {});
 
   // Thread-safe. The request joins before the next step; its arrival is the backend's clock at joining when spec.arrival is
   // negative. Returns a ticket for cancel(). Everything else, a refusal too, reaches `listener`.
@@ -54,7 +48,6 @@ class Engine {
     backend_.wake();
   }
 
-  const Metrics& metrics() const { return metrics_; }
   const Scheduler& scheduler() const { return *scheduler_; }
   Scheduler& scheduler() { return *scheduler_; }
   std::int64_t num_steps() const { return step_; }
@@ -74,11 +67,14 @@ class Engine {
   void deliver(const StepPlan& plan, const StepResult& result, TimeNs end);
   void leave(Request* request, const std::string& why, RequestSource* source);
   void fail(const std::string& why, RequestSource* source);
+  template <typename... Parameters, typename... Arguments>
+  void tell(void (EngineObserver::*event)(Parameters...), const Arguments&... arguments) {
+    for (EngineObserver* observer : observers_) (observer->*event)(arguments...);
+  }
 
   Backend& backend_;
   std::unique_ptr<Scheduler> scheduler_;
-  Metrics metrics_;
-  std::unique_ptr<TraceRecorder> trace_;
+  std::vector<EngineObserver*> observers_;
   std::int64_t step_ = 0;
   InFlight steps_[2];  // one is planned while the other is in flight
   InFlight* in_flight_ = nullptr;

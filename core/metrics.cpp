@@ -126,18 +126,21 @@ MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan) {
   return use;
 }
 
-void Metrics::on_join(const Request& request, std::int64_t live) {
+void Metrics::on_join(const Request& request, const std::string&, std::int64_t live) {
   ++joined;
   first_arrival = std::min(first_arrival, request.spec.arrival);
   last_arrival = std::max(last_arrival, request.spec.arrival);
   max_live = std::max(max_live, live);
 }
 
-void Metrics::on_step(const StepPlan& plan, TimeNs end, TimeNs duration, const MemoryUse& use) {
+void Metrics::on_ran(const StepPlan& plan, const Scheduler& scheduler) { memory = memory_use(scheduler, plan); }
+
+void Metrics::on_commit(const StepOutcome& outcome) {
+  const StepPlan& plan = outcome.plan;
+  const TimeNs duration = outcome.result.duration;
   ++steps;
-  memory = use;
   busy += duration;
-  last_end = end;
+  last_end = outcome.end;
   const std::int64_t tokens = plan.num_tokens();
   computed_tokens += tokens;
   batch_size.add(static_cast<std::int64_t>(plan.rows.size()));
@@ -148,21 +151,31 @@ void Metrics::on_step(const StepPlan& plan, TimeNs end, TimeNs duration, const M
     prefix_queries += admission.request->num_prompt;
     prefix_hits += admission.hit_tokens;
   }
-  const std::array<std::int64_t, 5> slots = {use.used, use.reserved, use.internal, use.external, use.free};
+  const std::array<std::int64_t, 5> slots = {memory.used, memory.reserved, memory.internal, memory.external, memory.free};
   for (std::size_t i = 0; i < slots.size(); ++i) {
     memory_time_[i] += static_cast<double>(slots[i]) * static_cast<double>(duration);
   }
+  count_tokens(outcome);
 }
 
-void Metrics::on_tokens(TimeNs at, std::int64_t count) {
-  const std::int64_t second = at / 1'000'000'000;
+void Metrics::count_tokens(const StepOutcome& outcome) {
+  const bool streaming = streams(outcome.scheduler.config());
+  Distribution::Runs gaps(itl);  // most rows of a step share one gap
+  std::int64_t delivered = 0;
+  for (const Row& row : outcome.plan.rows) {
+    const Request& request = *row.request;
+    if (!row.sample || request.left) continue;
+    ++delivered;
+    if (streaming && request.last_token_at >= 0) gaps.add(outcome.end - request.last_token_at);
+  }
+  const std::int64_t second = outcome.end / 1'000'000'000;
   if (second != second_) tokens_in_second_ = 0;
   second_ = second;
-  tokens_in_second_ += count;
+  tokens_in_second_ += delivered;
   max_output_tokens_per_s = std::max(max_output_tokens_per_s, tokens_in_second_);
 }
 
-void Metrics::on_end(const Request& request, const std::string& why) {
+void Metrics::on_leave(const Request& request, const std::string& why) {
   switch (request.finish_reason) {
     case FinishReason::refused:
       if (++refused <= 5) first_refusals.push_back(request.spec.id + ": " + why);

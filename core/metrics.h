@@ -3,11 +3,13 @@
 
 #include <array>
 #include <cstdint>
+#include <exception>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "core/observer.h"
 #include "core/request.h"
 #include "core/scheduler.h"
 #include "core/step_plan.h"
@@ -31,7 +33,10 @@ class Distribution {
   class Runs {
    public:
     explicit Runs(Distribution& to) : to_(to) {}
-    ~Runs() { to_.add(value_, count_); }
+    // Throws std::bad_alloc, unless an exception is on its way already.
+    ~Runs() noexcept(false) {
+      if (std::uncaught_exceptions() == 0) to_.add(value_, count_);
+    }
     void add(std::int64_t value) {
       if (value != value_) {
         to_.add(value_, std::exchange(count_, 0));
@@ -86,15 +91,14 @@ inline constexpr const char* kMemoryClasses[] = {"used", "reserved", "internal",
 // O(running requests). What a request will need is its expected_kv.
 MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan);
 
-class Metrics {
+class Metrics final : public EngineObserver {
  public:
   explicit Metrics(Slo slo = {}) : slo_(slo) {}
 
-  // The engine's reports, in the order things happen.
-  void on_join(const Request& request, std::int64_t live);
-  void on_step(const StepPlan& plan, TimeNs end, TimeNs duration, const MemoryUse& memory);
-  void on_tokens(TimeNs at, std::int64_t count);
-  void on_end(const Request& request, const std::string& why);
+  void on_join(const Request& request, const std::string& refused, std::int64_t live) override;
+  void on_ran(const StepPlan& plan, const Scheduler& scheduler) override;
+  void on_commit(const StepOutcome& outcome) override;
+  void on_leave(const Request& request, const std::string& why) override;
 
   // Nanoseconds. TTFT and E2EL count from a request's arrival; TPOT = (last - first token) / (tokens - 1) over requests with
   // more than one. Completed requests only, except ITL, which pools all gaps between tokens.
@@ -118,7 +122,7 @@ class Metrics {
   TimeNs last_arrival = 0;
   TimeNs last_end = 0;  // of the last step
   TimeNs busy = 0;      // time inside steps
-  MemoryUse memory;     // in the last step
+  MemoryUse memory;     // in the last step, before anyone left
 
   TimeNs duration() const { return joined == 0 || last_end < first_arrival ? 0 : last_end - first_arrival; }
   // Means over the time inside steps, as shares of the pool: used, reserved, internal, external, free.
@@ -126,6 +130,8 @@ class Metrics {
   const Slo& slo() const { return slo_; }
 
  private:
+  void count_tokens(const StepOutcome& outcome);
+
   Slo slo_;
   std::array<double, 5> memory_time_{};  // slot-nanoseconds
   std::int64_t second_ = -1;             // the one being counted

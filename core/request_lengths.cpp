@@ -2,13 +2,13 @@
 
 #include <limits>
 
+#include "core/policy.h"
+
 namespace tokenyard {
 
 std::int32_t context_limit_of(const EngineConfig& config) {
   const std::int32_t limit = config.max_model_len > 0 ? config.max_model_len : std::numeric_limits<std::int32_t>::max();
-  // A preempted sequence is recomputed whole, so without chunks no context may outgrow the budget.
-  const bool whole = config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill;
-  return whole ? std::min(limit, config.max_num_batched_tokens) : limit;
+  return config.policy->whole_contexts(config) ? std::min(limit, config.max_num_batched_tokens) : limit;
 }
 
 RequestLengths request_lengths(const EngineConfig& config, const RequestSpec& spec, std::int32_t prompt) {

@@ -7,36 +7,17 @@
 
 namespace tokenyard {
 
-void StepPlan::clear() {
-  prefill_only = false;
-  rows.clear();
-  admissions.clear();
-  preemptions.clear();
-  refusals.clear();
-  new_blocks.clear();
-  copies.clear();
-  wake_at = kNever;
-}
-
 bool WaitingQueue::Sooner::operator()(const Request* a, const Request* b) const {
   if (order == QueueOrder::fcfs) return a->queue_position < b->queue_position;
   return std::tie(a->spec.priority, a->spec.arrival, a->spec.id) < std::tie(b->spec.priority, b->spec.arrival, b->spec.id);
 }
 
-std::unique_ptr<Scheduler> Scheduler::create(const EngineConfig& config) {
-  switch (config.policy) {
-    case Policy::static_batch: return policies::make_static(config);
-    case Policy::orca: return policies::make_orca(config);
-    case Policy::nano_vllm: return policies::make_nano_vllm(config);
-    case Policy::vllm_v1: return policies::make_vllm_v1(config);
-  }
-  throw std::logic_error("unknown policy");
-}
+std::unique_ptr<Scheduler> Scheduler::create(const EngineConfig& config) { return config.policy->make(config); }
 
 Scheduler::Scheduler(const EngineConfig& config)
     : config_(config),
       blocks_(config),
-      waiting_(config.policy == Policy::vllm_v1 ? config.queue_order : QueueOrder::fcfs),
+      waiting_(config.policy->orders_queue ? config.queue_order : QueueOrder::fcfs),
       context_limit_(context_limit_of(config)) {}
 
 std::optional<std::string> Scheduler::impossible(const RequestSpec& spec) const {
@@ -145,7 +126,7 @@ bool Scheduler::cancel(Request& request, FinishReason reason) {
   const auto at = std::find(running_.begin(), running_.end(), &request);
   request.finish_reason = reason;
   if (at != running_.end()) {
-    if (config_.policy == Policy::static_batch) return false;
+    if (config_.policy->leaves_together) return false;
     running_.erase(at);
   } else {
     waiting_.erase(&request);

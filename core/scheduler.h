@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/block_manager.h"
-#include "core/config.h"
+#include "core/policy.h"
 #include "core/request.h"
 #include "core/request_lengths.h"
 #include "core/step_plan.h"
@@ -79,8 +79,6 @@ class Scheduler {
   const BlockManager& blocks() const { return blocks_; }
   const EngineConfig& config() const { return config_; }
   EngineConfig& config() { return config_; }
-  // Whether clients get tokens as they are made, or all of them at their end.
-  bool streams() const { return config_.policy != Policy::static_batch || config_.delivery == Delivery::stream; }
 
   // Every request that holds blocks.
   std::vector<const Request*> holders() const;
@@ -123,12 +121,5 @@ class Scheduler {
 
   std::int32_t context_limit_;
 };
-
-namespace policies {
-std::unique_ptr<Scheduler> make_static(const EngineConfig&);
-std::unique_ptr<Scheduler> make_orca(const EngineConfig&);
-std::unique_ptr<Scheduler> make_nano_vllm(const EngineConfig&);
-std::unique_ptr<Scheduler> make_vllm_v1(const EngineConfig&);
-}  // namespace policies
 
 }  // namespace tokenyard

@@ -16,7 +16,7 @@ struct RunOptions {
   TraceSink* trace = nullptr;  // borrowed; gets the whole trace, header and end too
   std::string program;         // who writes the trace: "tokenyard 0.1.0"
   // After each step or wait, with the simulated time; may be empty.
-  std::function<void(const Engine&, TimeNs)> after_step;
+  std::function<void(const Engine&, const Metrics&, TimeNs)> after_step;
 };
 
 struct RunResult {

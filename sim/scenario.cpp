@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "core/policy.h"
 #include "core/trace/config_json.h"
 #include "core/base/json_reader.h"
 #include "sim/scenario_input.h"
@@ -57,8 +58,7 @@ void resolve_engine(Scenario& s, const EngineExtras& extras, const JsonValue& js
   }
   if (!extras.has_budget) {
     if (extras.has_seats) c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_num_seqs);
-    const bool whole_prompts = c.policy == Policy::orca || (c.policy == Policy::vllm_v1 && !c.enable_chunked_prefill);
-    if (whole_prompts) c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_model_len);
+    if (c.policy->whole_prompts(c)) c.max_num_batched_tokens = std::max(c.max_num_batched_tokens, c.max_model_len);
   }
   if (!extras.has_seats) c.max_num_seqs = std::min(c.max_num_seqs, c.max_num_batched_tokens);
   if (!extras.has_blocks) {

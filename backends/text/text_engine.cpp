@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -12,6 +13,8 @@
 #include "backends/model/sampler.h"
 #include "backends/text/stop_strings.h"
 #include "core/base/input_error.h"
+#include "core/policy.h"
+#include "core/trace/recorder.h"
 #include "core/trace/trace.h"
 
 namespace tokenyard {
@@ -39,11 +42,10 @@ bool takes_cuda(TextBackend wanted, const ModelConfig& model, const EngineConfig
 
 EngineConfig resolve(EngineConfig config, const ModelConfig& model, bool cuda) {
   if (config.max_model_len == 0) config.max_model_len = model.max_context;
-  config.async_scheduling = config.async_scheduling && cuda && config.policy != Policy::static_batch;
+  config.async_scheduling = config.async_scheduling && cuda && config.policy->plans_ahead;
   if (!model.eos_token_ids.empty()) config.eos_token_id = model.eos_token_ids.front();
-  const bool whole_prompts =
-      config.policy == Policy::orca || (config.policy == Policy::vllm_v1 && !config.enable_chunked_prefill);
-  if (whole_prompts) config.max_num_batched_tokens = std::max(config.max_num_batched_tokens, config.max_model_len);
+  if (config.policy->whole_prompts(config))
+    config.max_num_batched_tokens = std::max(config.max_num_batched_tokens, config.max_model_len);
   if (config.num_blocks == 0 && config.block_size > 0 && !cuda) {
     const std::int64_t token_bytes = std::int64_t{8} * model.num_layers * model.num_kv_heads * model.head_dim;
     const std::int64_t context_blocks = (config.max_model_len + config.block_size - 1) / config.block_size;
@@ -84,10 +86,16 @@ struct TextEngine::State {
         name(takes_cuda(options.backend, weights.config(), options.engine) ? "cuda" : "cpu"),
         config(resolve(options.engine, weights.config(), name == "cuda")),
         backend(make_backend(name == "cuda", weights, config, options.threads, tokenizer.num_ids())),
-        engine(config, *backend, {{}, options.trace}),
-        trace(options.trace) {
+        trace(options.trace),
+        engine(config, *backend, observers()) {
     if (trace != nullptr) trace->on_header({options.program, name, engine.scheduler().config(), "", "", ""});
     thread = std::thread([this] { serve(); });
+  }
+
+  std::vector<EngineObserver*> observers() {
+    std::vector<EngineObserver*> all = {&metrics};
+    if (trace != nullptr) all.push_back(&recorder.emplace(*trace));
+    return all;
   }
 
   void serve() {
@@ -104,8 +112,10 @@ struct TextEngine::State {
   std::string name;
   EngineConfig config;
   std::unique_ptr<Backend> backend;
-  Engine engine;
+  Metrics metrics;
   TraceSink* trace;
+  std::optional<TraceRecorder> recorder;
+  Engine engine;
   std::atomic<std::uint64_t> next_id{0};
   std::thread thread;
 
@@ -236,7 +246,7 @@ const Metrics& TextEngine::finish() {
     state_->thread.join();
     if (state_->trace != nullptr) state_->trace->on_end(state_->engine.num_steps(), state_->backend->now());
   }
-  return state_->engine.metrics();
+  return state_->metrics;
 }
 
 }  // namespace tokenyard

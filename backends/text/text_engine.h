@@ -18,6 +18,8 @@
 #include "backends/model/model_config.h"
 #include "backends/model/tokenizer.h"
 #include "core/engine.h"
+#include "core/metrics.h"
+#include "core/trace/trace.h"
 
 namespace tokenyard {
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,10 +9,13 @@
 #include <vector>
 
 #include "core/base/input_error.h"
+#include "core/base/text_file.h"
 #include "core/scheduler.h"
 
 namespace tokenyard {
 namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{64} << 20;
 
 using Words = std::vector<std::string>;
 
@@ -358,11 +360,6 @@ class Script {
 
 ScriptOutcome run_script(std::string_view text, const std::string& name) { return Script(name).run(text); }
 
-ScriptOutcome run_script_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) throw InputError(path + ": cannot be read; does the file exist?");
-  return run_script(text.str(), path);
-}
+ScriptOutcome run_script_file(const std::string& path) { return run_script(read_text_file(path, kMostBytes), path); }
 
 }  // namespace tokenyard

@@ -78,6 +78,16 @@ class NanoVllm final : public Scheduler {
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_nano_vllm(const EngineConfig& config) { return std::make_unique<NanoVllm>(config); }
+const PolicyTraits nano_vllm = {
+    .name = "nano_vllm",
+    .make = [](const EngineConfig& c) -> std::unique_ptr<Scheduler> { return std::make_unique<NanoVllm>(c); },
+    .block_rules =
+        [](const EngineConfig& c) {
+          using Findable = BlockRules::Findable;
+          return BlockRules{.findable = c.enable_prefix_caching ? Findable::after_step : Findable::never,
+                            .duplicate = BlockRules::Duplicate::newest_wins,
+                            .free_order = FreeOrder::lru_all};
+        },
+};
 
 }  // namespace tokenyard::policies

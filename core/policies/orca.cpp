@@ -107,6 +107,11 @@ class Orca final : public Scheduler {
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_orca(const EngineConfig& config) { return std::make_unique<Orca>(config); }
+const PolicyTraits orca = {
+    .name = "orca",
+    .make = [](const EngineConfig& c) -> std::unique_ptr<Scheduler> { return std::make_unique<Orca>(c); },
+    .block_rules = [](const EngineConfig&) { return BlockRules{.contiguous = true}; },
+    .whole_prompts = [](const EngineConfig&) { return true; },
+};
 
 }  // namespace tokenyard::policies

@@ -81,6 +81,12 @@ class StaticBatch final : public Scheduler {
 
 }  // namespace
 
-std::unique_ptr<Scheduler> make_static(const EngineConfig& config) { return std::make_unique<StaticBatch>(config); }
+const PolicyTraits static_batch = {
+    .name = "static",
+    .make = [](const EngineConfig& c) -> std::unique_ptr<Scheduler> { return std::make_unique<StaticBatch>(c); },
+    .block_rules = [](const EngineConfig&) { return BlockRules{.contiguous = true}; },
+    .leaves_together = true,
+    .plans_ahead = false,  // when a batch ends depends on what is said
+};
 
 }  // namespace tokenyard::policies

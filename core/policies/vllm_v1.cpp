@@ -133,8 +133,39 @@ class VllmV1 final : public Scheduler {
   }
 };
 
+bool unchunked(const EngineConfig& c) { return !c.enable_chunked_prefill; }
+
+std::optional<std::string> wrong(const EngineConfig& c) {
+  if (c.strict_peer) return std::nullopt;
+  const auto number = [](std::int32_t n) { return std::to_string(n); };
+  if (c.max_num_batched_tokens < c.max_num_seqs) {
+    return "max_num_batched_tokens is " + number(c.max_num_batched_tokens) + " and max_num_seqs is " + number(c.max_num_seqs) +
+           "; every seat needs a token of the budget, so lower max_num_seqs or raise the budget";
+  }
+  if (!c.enable_chunked_prefill && c.max_model_len > c.max_num_batched_tokens) {
+    return "max_num_batched_tokens is " + number(c.max_num_batched_tokens) + " and max_model_len is " +
+           number(c.max_model_len) + "; without chunked prefill the budget must hold a whole context";
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-std::unique_ptr<Scheduler> make_vllm_v1(const EngineConfig& config) { return std::make_unique<VllmV1>(config); }
+const PolicyTraits vllm_v1 = {
+    .name = "vllm_v1",
+    .make = [](const EngineConfig& c) -> std::unique_ptr<Scheduler> { return std::make_unique<VllmV1>(c); },
+    .block_rules =
+        [](const EngineConfig& c) {
+          using Findable = BlockRules::Findable;
+          return BlockRules{.findable = c.enable_prefix_caching ? Findable::when_scheduled : Findable::never,
+                            .duplicate = BlockRules::Duplicate::oldest_wins,
+                            .free_order = c.free_order,
+                            .null_block = true};
+        },
+    .wrong = wrong,
+    .whole_prompts = unchunked,
+    .whole_contexts = unchunked,
+    .orders_queue = true,
+};
 
 }  // namespace tokenyard::policies

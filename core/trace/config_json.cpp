@@ -5,9 +5,13 @@
 
 #include "core/base/json_reader.h"
 #include "core/base/json_text.h"
+#include "core/policy.h"
 
 namespace tokenyard {
 namespace {
+
+template <typename Field>
+constexpr bool kNamed = std::is_enum_v<Field> || std::is_same_v<Field, Policy>;
 
 // The one list of fields: `visit(name, field, least)`.
 template <typename Config, typename Visit>
@@ -40,7 +44,7 @@ void read_engine_config(JsonObject& object, EngineConfig& config) {
     using Field = std::remove_reference_t<decltype(field)>;
     const auto value = object.find(name);
     if (!value) return;
-    if constexpr (std::is_enum_v<Field>) {
+    if constexpr (kNamed<Field>) {
       field = *parse_name<Field>(value->choice(all_names<Field>()));
     } else if constexpr (std::is_same_v<Field, bool>) {
       field = value->boolean();
@@ -59,7 +63,7 @@ std::string engine_config_json(const EngineConfig& config) {
     if (out.size() > 1) out += ',';
     append_json_string(out, name);
     out += ':';
-    if constexpr (std::is_enum_v<Field>) {
+    if constexpr (kNamed<Field>) {
       append_json_string(out, name_of(field));
     } else if constexpr (std::is_same_v<Field, bool>) {
       out += field ? "true" : "false";

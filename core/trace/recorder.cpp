@@ -1,7 +1,9 @@
+#include "core/trace/recorder.h"
+
 #include <algorithm>
 
+#include "core/policy.h"
 #include "core/scheduler.h"
-#include "core/trace/trace.h"
 
 namespace tokenyard {
 
@@ -45,7 +47,7 @@ bool operator==(const StepRecord& a, const StepRecord& b) {
          a.finished == b.finished && a.unfindable == b.unfindable && a.findable == b.findable && a.tokens == b.tokens;
 }
 
-void TraceRecorder::on_join(const Request& request, const std::string& refused) {
+void TraceRecorder::on_join(const Request& request, const std::string& refused, std::int64_t) {
   JoinRecord join{request.number, request.joined_step, request.joined_at, request.spec, refused, in_flight_ > 0};
   join.spec.prompt = request.tokens;
   held_.emplace_back(std::move(join));
@@ -169,15 +171,15 @@ void TraceRecorder::record_refusals(const StepPlan& plan, StepRecord& record) {
   std::erase_if(standing_, [](const Standing& s) { return !s.seen; });
 }
 
-void TraceRecorder::on_step(const StepPlan& plan, const StepResult& result, TimeNs start, TimeNs end,
-                            const Scheduler& scheduler, const std::vector<Request*>& left) {
+void TraceRecorder::on_commit(const StepOutcome& outcome) {
+  const auto& [plan, result, start, end, scheduler, left] = outcome;
   StepRecord& record = records_[0];
   record.start = start;
   record.end = end;
   record.duration = result.duration;
   record.parts = result.parts;
   record_refusals(plan, record);
-  if (scheduler.config().policy == Policy::static_batch) {
+  if (scheduler.config().policy->leaves_together) {
     for (const Row& row : plan.rows) {
       const Request& request = *row.request;
       const bool stays = row.sample && request.finish_reason != FinishReason::none && request.state == RequestState::running;

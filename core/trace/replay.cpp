@@ -11,6 +11,7 @@
 #include "core/backend.h"
 #include "core/base/input_error.h"
 #include "core/engine.h"
+#include "core/trace/recorder.h"
 
 namespace tokenyard {
 namespace {
@@ -292,7 +293,9 @@ ReplayOutcome replay(TraceReader& reader, TraceSink* copy, const Slo& slo) {
   ReplayBackend backend(recording);
   Check check(recording, copy);
   if (copy != nullptr) copy->on_header(reader.header());
-  Engine engine(reader.header().engine, backend, {slo, &check});
+  Metrics metrics(slo);
+  TraceRecorder recorder(check);
+  Engine engine(reader.header().engine, backend, {&metrics, &recorder});
   try {
     while (recording.front() != nullptr && check.difference.empty()) {
       const auto before = std::pair(engine.num_steps(), recording.reproduced);
@@ -308,7 +311,7 @@ ReplayOutcome replay(TraceReader& reader, TraceSink* copy, const Slo& slo) {
         "recorded: " + std::to_string(recording.end_steps()) + " steps; here: " + std::to_string(engine.num_steps());
   }
   if (copy != nullptr && check.difference.empty() && recording.ended()) copy->on_end(engine.num_steps(), recording.end_at());
-  return {check.steps, check.difference.empty(), recording.ended(), check.difference, engine.metrics()};
+  return {check.steps, check.difference.empty(), recording.ended(), check.difference, metrics};
 }
 
 }  // namespace tokenyard

@@ -73,7 +73,7 @@ void TraceState::apply(const CancelRecord& cancel) {
   Request& request = known(cancel.request);
   if (!request.live()) fail("expected a live request to cancel, found " + called(cancel.request));
   if (!cancel.gone) {
-    if (request.life != Life::running || config_.policy != Policy::static_batch) {
+    if (request.life != Life::running || !config_.policy->leaves_together) {
       fail("expected " + called(cancel.request) + " to be in a static batch, which it is to stay in");
     }
     request.done = true;
@@ -165,7 +165,7 @@ void TraceState::begin(const StepRecord& step) {
   begin_running(step);
   begin_admissions(step);
   totals_.evicted_blocks += std::ssize(evicted_);
-  if (config_.policy == Policy::static_batch && step.prefill_only) {
+  if (config_.policy->leaves_together && step.prefill_only) {
     std::int32_t longest = 0;
     for (const Row& row : rows_) longest = std::max(longest, row.count);
     for (Row& row : rows_) row.padding = longest - row.count;
@@ -332,7 +332,7 @@ void TraceState::take_outcome(const StepRecord& step, std::span<const Row> rows)
   }
   for (const StepRecord::Finish& done : step.done) {
     Request& request = known(done.request);
-    if (request.life != Life::running || request.done || config_.policy != Policy::static_batch) {
+    if (request.life != Life::running || request.done || !config_.policy->leaves_together) {
       fail("expected a request of a static batch to be done, found " + called(done.request));
     }
     request.done = true;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/config.h"
+#include "core/policy.h"
 #include "core/base/tokens.h"
 #include "core/trace/trace.h"
 

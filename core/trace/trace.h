@@ -1,7 +1,7 @@
 // The trace: every decision of a run with its reason, as a list of changes. docs/trace-format.md is the contract.
 //
-//   Engine -> TraceRecorder -> TraceSink      TraceWriter (JSON Lines) or anything in memory
-//   TraceReader -> the same records -> TraceState (trace_state.h) -> the full state at any step
+//   Engine -> TraceRecorder (recorder.h) -> TraceSink      TraceWriter (JSON Lines) or anything in memory
+//   TraceReader -> the same records -> TraceState (state.h) -> the full state at any step
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "core/config.h"
@@ -18,8 +17,6 @@
 #include "core/step_plan.h"
 
 namespace tokenyard {
-
-class Scheduler;
 
 inline constexpr int kTraceVersion = 2;  // written as 1 where async_scheduling is off: nothing newer is in it then
 
@@ -141,44 +138,6 @@ class TraceSink {
   virtual void on_cancel(const CancelRecord&) = 0;
   // The run ended as it should; a trace without this was cut off.
   virtual void on_end(std::int64_t steps, TimeNs at) = 0;
-};
-
-// Turns what the engine does into records. Keeps only refusals that go on. O(rows) a step, without allocation in the long run.
-class TraceRecorder {
- public:
-  explicit TraceRecorder(TraceSink& sink) : sink_(sink) {}
-  void on_join(const Request& request, const std::string& refused);
-  void on_cancel(const Request& request, std::int64_t step, TimeNs at, bool gone);
-  // schedule() found no step to make.
-  void on_wait(const StepPlan& plan, TimeNs now);
-  // Between schedule() and commit(), while whoever leaves in this step still has its blocks. `ahead`: the step before is not
-  // committed yet.
-  void on_plan(const StepPlan& plan, const Scheduler& scheduler, bool ahead);
-  // After commit; `left` have left in this step. Writes the record, and after it who joined or was cancelled meanwhile.
-  void on_step(const StepPlan& plan, const StepResult& result, TimeNs start, TimeNs end, const Scheduler& scheduler,
-               const std::vector<Request*>& left);
-  // The steps in flight will have no outcome and are not recorded.
-  void on_failure();
-
- private:
-  struct Standing {
-    std::int32_t request;
-    std::int64_t since;
-    Reason last;
-    bool seen;
-  };
-  void record_rows(const StepPlan& plan, const Scheduler& scheduler, StepRecord& record);
-  void record_blocks(const StepPlan& plan, StepRecord& record);
-  void record_refusals(const StepPlan& plan, StepRecord& record);
-  void record_disturbed(const Scheduler& scheduler, StepRecord& record);
-  void write_held();
-
-  TraceSink& sink_;
-  StepRecord records_[2];  // of the steps in flight, the older one first
-  int in_flight_ = 0;
-  std::vector<std::variant<JoinRecord, CancelRecord>> held_;  // until the step in flight is written
-  std::vector<Standing> standing_;
-  std::optional<StepRecord::Wait> waited_;
 };
 
 // The most blocks a pool may have to be traced: bounds what a hostile trace makes its reader allocate.

@@ -12,9 +12,11 @@
 #include <exception>
 #include <filesystem>
 #include <string>
+#include <optional>
 #include <vector>
 
 #include "core/engine.h"
+#include "core/trace/recorder.h"
 #include "core/trace/trace.h"
 #include "sim/scenario.h"
 
@@ -46,7 +48,11 @@ Outcome simulate(const Job& job, const std::string& file, const std::string& tra
   const auto source = make_source(scenario);
   std::unique_ptr<TraceWriter> trace;
   if (job.trace) trace = std::make_unique<TraceWriter>(trace_file);
-  Engine engine(scenario.engine, *backend, {{}, trace.get()});
+  Metrics metrics;
+  std::vector<EngineObserver*> observers = {&metrics};
+  std::optional<TraceRecorder> recorder;
+  if (trace) observers.push_back(&recorder.emplace(*trace));
+  Engine engine(scenario.engine, *backend, observers);
   if (trace) trace->on_header({"tokenyard_bench", "sim", scenario.engine, scenario.json, "", ""});
   engine.run(*source);
   if (trace) {
@@ -54,7 +60,7 @@ Outcome simulate(const Job& job, const std::string& file, const std::string& tra
     trace->flush();
   }
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-  return {took.count(), engine.num_steps(), engine.metrics().completed, 0, 0};
+  return {took.count(), engine.num_steps(), metrics.completed, 0, 0};
 }
 
 // One run in a child. False when it failed.

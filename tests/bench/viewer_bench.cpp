@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/trace/recorder.h"
 #include "sim/run.h"
 #include "viz/model/trace_file.h"
 #include "viz/view/comparison.h"
@@ -85,7 +86,8 @@ void make(const EngineConfig& config, Stream stream, const std::string& trace) {
   Clockwork backend;
   TraceWriter writer(trace);
   writer.on_header({"viewer_bench", "sim", config, "", "", ""});
-  Engine engine(config, backend, {{}, &writer});
+  TraceRecorder recorder(writer);
+  Engine engine(config, backend, {&recorder});
   engine.run(stream);
   writer.on_end(engine.num_steps(), backend.now());
   writer.flush();

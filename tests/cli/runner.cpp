@@ -13,29 +13,20 @@
 // Exit status 0: as expected, 1: not, 2: the case cannot be read, 77: skipped.
 #include <fmt/format.h>
 #include <regex.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 
-namespace fs = std::filesystem;
+#include "workplace.h"
 
 namespace {
-
-std::string read(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw std::runtime_error(fmt::format("no file {}", path.string()));
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 std::string first_word(std::string& text) {
   const std::size_t end = text.find(' ');
@@ -46,21 +37,7 @@ std::string first_word(std::string& text) {
 
 class Case {
  public:
-  Case(const fs::path& program, const fs::path& file) : file_(file), lines_(read(file)) {
-    std::string pattern = (fs::temp_directory_path() / "tokenyard-cli-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary folder");
-    top_ = pattern;
-    fs::create_directories(folder());
-    fs::create_directories(top_ / "bin");
-    fs::create_symlink(fs::absolute(program), top_ / "bin" / "tokenyard");
-    setenv("PATH", fmt::format("{}:{}", (top_ / "bin").string(), std::getenv("PATH")).c_str(), 1);
-  }
-  Case(const Case&) = delete;
-  Case& operator=(const Case&) = delete;
-  ~Case() {
-    std::error_code ignored;
-    fs::remove_all(top_, ignored);
-  }
+  Case(const fs::path& program, const fs::path& file) : file_(file), lines_(read_file(file)), workplace_(program) {}
 
   int run() {
     std::string line;
@@ -89,7 +66,7 @@ class Case {
   }
 
  private:
-  fs::path folder() const { return top_ / "case"; }
+  fs::path folder() const { return workplace_.folder(); }
   [[noreturn]] void fail(const std::string& what) const {
     throw std::runtime_error(fmt::format("{}:{}: {}", file_.string(), number_, what));
   }
@@ -131,12 +108,10 @@ class Case {
     command_ = command;
     command_line_ = number_;
     exit_said_ = false;
-    const std::string out = (top_ / "stdout").string(), err = (top_ / "stderr").string();
-    const int status =
-        std::system(fmt::format("cd '{}' && {{ {}\n}} >'{}' 2>'{}' </dev/null", folder().string(), command, out, err).c_str());
-    exit_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    stdout_ = read(out);
-    stderr_ = read(err);
+    const Workplace::Result result = workplace_.run(command);
+    exit_ = result.exit;
+    stdout_ = result.out;
+    stderr_ = result.err;
   }
 
   void expect(const std::string& keyword, std::string& text) {
@@ -147,7 +122,7 @@ class Case {
     } else if (keyword == "file-has") {
       const std::string name = first_word(text);
       const bool there = fs::exists(folder() / name);
-      check(there && read(folder() / name).find(text) != std::string::npos, keyword, said,
+      check(there && read_file(folder() / name).find(text) != std::string::npos, keyword, said,
             there ? "other content" : "no such file");
     } else if (keyword == "files") {
       std::set<std::string> names;
@@ -182,7 +157,7 @@ class Case {
 
   fs::path file_;
   std::istringstream lines_;
-  fs::path top_;
+  Workplace workplace_;
   int number_ = 0;
   std::string command_;
   int command_line_ = 0;

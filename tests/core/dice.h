@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <random>
-#include <vector>
 
-#include "core/config.h"
+#include "core/policy.h"
 
 namespace tokenyard::test {
 
@@ -62,9 +61,10 @@ inline EngineConfig random_config(Policy policy, Dice& dice) {
   return c;
 }
 
-inline const std::vector<Policy>& all_policies() {
-  static const std::vector<Policy> all = {Policy::static_batch, Policy::orca, Policy::nano_vllm, Policy::vllm_v1};
-  return all;
+// Its place among all: a seed that stays, wherever the program lies in memory.
+inline std::uint64_t number_of(Policy policy) {
+  const auto all = all_policies();
+  return static_cast<std::uint64_t>(std::find(all.begin(), all.end(), policy) - all.begin());
 }
 
 }  // namespace tokenyard::test

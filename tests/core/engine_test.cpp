@@ -1,4 +1,5 @@
 #include "core/engine.h"
+#include "core/metrics.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -7,8 +8,8 @@
 #include <thread>
 
 #include "catch.h"
-#include "test_backend.h"
-#include "world.h"
+#include "core/test_backend.h"
+#include "core/world.h"
 
 using namespace tokenyard;
 using namespace tokenyard::test;
@@ -88,31 +89,32 @@ class WallBackend final : public TestBackend {
 
 TEST_CASE("a source's requests run to their end, with the latencies the clock says", "[engine]") {
   TestBackend backend(1000);
-  Engine engine(small(), backend);
+  Metrics metrics;
+  Engine engine(small(), backend, {&metrics});
   ListSource source;
   source.join(request("a", 10, 3, 500));
   source.join(request("b", 10, 1, 700));
   source.sort();
   engine.run(source);
-  const Metrics& m = engine.metrics();
-  CHECK(m.completed == 2);
-  CHECK(m.output_tokens == 4);
-  CHECK(m.input_tokens == 20);
+  CHECK(metrics.completed == 2);
+  CHECK(metrics.output_tokens == 4);
+  CHECK(metrics.input_tokens == 20);
   // a joins at 500 and has its first token at 1500; b arrives meanwhile and has its only one at 2500.
-  CHECK(m.ttft.percentile(0) == 1000);
-  CHECK(m.ttft.percentile(100) == 1800);
-  CHECK(m.e2el.percentile(100) == 3000);
-  CHECK(m.tpot.count() == 1);
-  CHECK(m.tpot.mean() == 1000);
-  CHECK(m.itl.count() == 2);
-  CHECK(m.steps == 3);
-  CHECK(m.duration() == 3000);
-  CHECK(m.busy == 3000);
+  CHECK(metrics.ttft.percentile(0) == 1000);
+  CHECK(metrics.ttft.percentile(100) == 1800);
+  CHECK(metrics.e2el.percentile(100) == 3000);
+  CHECK(metrics.tpot.count() == 1);
+  CHECK(metrics.tpot.mean() == 1000);
+  CHECK(metrics.itl.count() == 2);
+  CHECK(metrics.steps == 3);
+  CHECK(metrics.duration() == 3000);
+  CHECK(metrics.busy == 3000);
 }
 
 TEST_CASE("refusals reach the listener with their numbers, and nobody else is harmed", "[engine]") {
   TestBackend backend;
-  Engine engine(small(), backend);
+  Metrics metrics;
+  Engine engine(small(), backend, {&metrics});
   std::vector<Heard> heard;
   const auto listener = std::make_shared<Listener>(heard);
   engine.submit(request("big", 1000, 4), listener);
@@ -128,16 +130,17 @@ TEST_CASE("refusals reach the listener with their numbers, and nobody else is ha
   CHECK(heard[3].reason == FinishReason::length);
   CHECK(listener->tokens == 4);
   CHECK(engine.num_live() == 0);
-  CHECK(engine.metrics().refused == 3);
+  CHECK(metrics.refused == 3);
 }
 
 TEST_CASE("cancelled requests leave at once and give back their blocks", "[engine]") {
-  for (const Policy policy : test::all_policies()) {
+  for (const Policy policy : all_policies()) {
     INFO(name_of(policy));
     EngineConfig config = small();
     config.policy = policy;
     TestBackend backend;
-    Engine engine(config, backend);
+    Metrics metrics;
+    Engine engine(config, backend, {&metrics});
     std::vector<Heard> heard;
     const auto listener = std::make_shared<Listener>(heard);
     const std::uint64_t first = engine.submit(request("first", 10, 50), listener);
@@ -152,17 +155,18 @@ TEST_CASE("cancelled requests leave at once and give back their blocks", "[engin
     CHECK(heard[0].reason == FinishReason::cancelled);
     CHECK(heard[1].reason == FinishReason::cancelled);
     CHECK(engine.scheduler().blocks().num_referenced() == 0);
-    CHECK(engine.metrics().cancelled == 2);
+    CHECK(metrics.cancelled == 2);
   }
 }
 
 TEST_CASE("a client that has all it wanted ends its request as a stop, once there is a token", "[engine]") {
-  for (const Policy policy : test::all_policies()) {
+  for (const Policy policy : all_policies()) {
     INFO(name_of(policy));
     EngineConfig config = small();
     config.policy = policy;
     TestBackend backend;
-    Engine engine(config, backend);
+    Metrics metrics;
+    Engine engine(config, backend, {&metrics});
     std::vector<Heard> heard;
     const auto listener = std::make_shared<Listener>(heard);
     const std::uint64_t begun = engine.submit(request("begun", 10, 50), listener);
@@ -176,9 +180,9 @@ TEST_CASE("a client that has all it wanted ends its request as a stop, once ther
     for (const Heard& h : heard) reasons[h.id] = h.reason;
     CHECK(reasons == std::map<std::string, FinishReason>{{"begun", FinishReason::stop}, {"silent", FinishReason::cancelled}});
     CHECK(engine.scheduler().blocks().num_referenced() == 0);
-    CHECK(engine.metrics().completed == 1);
-    CHECK(engine.metrics().cancelled == 1);
-    CHECK(engine.metrics().ttft.mean() > 0);
+    CHECK(metrics.completed == 1);
+    CHECK(metrics.cancelled == 1);
+    CHECK(metrics.ttft.mean() > 0);
   }
 }
 
@@ -239,7 +243,8 @@ TEST_CASE("planning ahead, a step is submitted before the one in flight is colle
   EngineConfig config = small();
   config.async_scheduling = true;
   DeepBackend backend(overlaps);
-  Engine engine(config, backend);
+  Metrics metrics;
+  Engine engine(config, backend, {&metrics});
   ListSource source;
   source.join(request("a", 5, 2));
   RequestSpec stops = request("b", 5, 9);
@@ -249,7 +254,6 @@ TEST_CASE("planning ahead, a step is submitted before the one in flight is colle
   // b's end is known only when a third step has been planned for it; a's length was known all along.
   CHECK(backend.calls == (overlaps ? " s0 s1:a<0:b<1 c0 s2:b<1 c1 c2" : " s0 c0 s1:a<0:b<1 c1 s2:b<1 c2"));
   CHECK(engine.num_steps() == 3);
-  const Metrics& metrics = engine.metrics();
   CHECK(metrics.completed == 2);
   CHECK(metrics.output_tokens == 4);  // what the third step sampled is nobody's
   CHECK(metrics.e2el.percentile(100) == 2000);
@@ -268,12 +272,13 @@ TEST_CASE("requests of equal rank do not take each other's blocks for ever", "[e
   config.admission_gate = false;
   config.queue_order = QueueOrder::priority;
   TestBackend backend;
-  Engine engine(config, backend);
+  Metrics metrics;
+  Engine engine(config, backend, {&metrics});
   ListSource source;
   for (const char* id : {"b", "a", "c"}) source.join(request(id, 50, 6));
   while (engine.step(&source)) REQUIRE(engine.num_steps() < 2000);
-  CHECK(engine.metrics().completed == 3);
-  CHECK(engine.metrics().preemptions > 0);
+  CHECK(metrics.completed == 3);
+  CHECK(metrics.preemptions > 0);
 }
 
 TEST_CASE("a wrong configuration is one sentence before anything runs", "[engine]") {

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "catch.h"
+#include "core/dice.h"
 #include "core/engine.h"
-#include "dice.h"
 
 namespace tokenyard::test {
 
@@ -129,7 +129,7 @@ class Lab {
       recorder.saying.logits = logits[specs[chosen[i]].id];
       happened.preemptions += recorder.preemptions;
       happened.hits += recorder.cached > 0;
-      happened.finished[static_cast<std::size_t>(config.policy)] += recorder.saying.reason != FinishReason::refused;
+      happened.finished[number_of(config.policy)] += recorder.saying.reason != FinishReason::refused;
       out.push_back(std::move(recorder.saying));
     }
     ++happened.block_sizes[config.block_size];

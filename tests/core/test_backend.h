@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/backend.h"
+#include "core/dice.h"
 #include "core/engine.h"
-#include "dice.h"
 
 namespace tokenyard::test {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "core/dice.h"
 #include "core/scheduler.h"
-#include "dice.h"
 
 namespace tokenyard::test {
 

@@ -11,14 +11,15 @@ struct World {
       : scenario(scenario_of(text, overrides)),
         backend(make_backend(scenario)),
         source(make_source(scenario)),
-        engine(scenario.engine, *backend) {}
+        engine(scenario.engine, *backend, {&metrics}) {}
   const Metrics& run() {
     engine.run(*source);
-    return engine.metrics();
+    return metrics;
   }
   Scenario scenario;
   std::unique_ptr<SimBackend> backend;
   std::unique_ptr<RequestSource> source;
+  Metrics metrics;
   Engine engine;
 };
 
@@ -89,5 +90,5 @@ TEST_CASE("live requests are served in virtual time") {
   }
   world.engine.stop();
   server.join();
-  CHECK(world.engine.metrics().completed == 50);
+  CHECK(world.metrics.completed == 50);
 }

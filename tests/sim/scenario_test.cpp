@@ -1,6 +1,7 @@
 #include "sim/scenario.h"
 
 #include "core/base/json_reader.h"
+#include "core/policy.h"
 #include "support.h"
 
 using namespace tokenyard;
@@ -182,9 +183,10 @@ TEST_CASE("the scenarios that come along can be run") {
     CHECK_FALSE(s.teaches.empty());
     CHECK_FALSE(s.look_for.empty());
     const auto backend = make_backend(s);
-    Engine engine(s.engine, *backend);
+    Metrics metrics;
+    Engine engine(s.engine, *backend, {&metrics});
     engine.run(*make_source(s));
-    CHECK(engine.metrics().completed > 0);
+    CHECK(metrics.completed > 0);
     CHECK(engine.num_live() == 0);
     ++count;
   }

@@ -160,7 +160,7 @@ TEST_CASE("Spans, seats, marks and refusals of the format's example", "[viz]") {
 TEST_CASE("The model agrees with the expander at every step, wherever one seeks from", "[viz]") {
   const Policy policy = GENERATE(Policy::static_batch, Policy::orca, Policy::nano_vllm, Policy::vllm_v1);
   CAPTURE(name_of(policy));
-  Dice dice(static_cast<std::uint64_t>(policy) + 77);
+  Dice dice(number_of(policy) + 77);
   std::int64_t preemptions = 0;
   std::int64_t evicted = 0;
   std::int64_t stalled = 0;
@@ -176,17 +176,17 @@ TEST_CASE("The model agrees with the expander at every step, wherever one seeks 
     std::vector<MemoryUse> memory;
     Metrics metrics;
     std::int64_t steps = 0;
-    run_traced(config, random_workload(dice, config, 60), backend, tee, [&](const Engine& engine) {
+    run_traced(config, random_workload(dice, config, 60), backend, tee, [&](const Engine&, const Metrics& current) {
       if (builder.model().num_steps() == steps) return;
       steps = builder.model().num_steps();
-      const MemoryUse& truth = engine.metrics().memory;
+      const MemoryUse& truth = current.memory;
       const MemoryUse& seen = builder.model().steps().back().memory;
       REQUIRE(seen.used == truth.used);
       REQUIRE(seen.reserved == truth.reserved);
       REQUIRE(seen.internal == truth.internal);
       REQUIRE(seen.external == truth.external);
       REQUIRE(seen.free == truth.free);
-      metrics = engine.metrics();
+      metrics = current;
     });
     const TraceModel& m = builder.model();
     REQUIRE(m.num_steps() == std::ssize(witness.seen));
@@ -244,7 +244,7 @@ TEST_CASE("The model agrees with the expander at every step, wherever one seeks 
 TEST_CASE("The model of a run that plans ahead keeps its accounts", "[viz]") {
   const Policy policy = GENERATE(Policy::orca, Policy::nano_vllm, Policy::vllm_v1);
   CAPTURE(name_of(policy));
-  Dice dice(static_cast<std::uint64_t>(policy) + 78);
+  Dice dice(number_of(policy) + 78);
   std::int64_t late = 0;
   for (int round = 0; round < 40; ++round) {
     CAPTURE(round);
@@ -267,7 +267,7 @@ TEST_CASE("The model of a run that plans ahead keeps its accounts", "[viz]") {
     Tee tee({&builder, &witness});
     Metrics metrics;
     run_traced(config, random_workload(dice, config, 60), backend, tee,
-               [&](const Engine& engine) { metrics = engine.metrics(); });
+               [&](const Engine&, const Metrics& current) { metrics = current; });
     late += witness.late;
     const TraceModel& m = builder.model();
     REQUIRE(m.num_steps() == std::ssize(witness.seen));

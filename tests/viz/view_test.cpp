@@ -130,7 +130,7 @@ TEST_CASE("Clocks are monotone, and a step's begin is its place", "[viz]") {
 TEST_CASE("Every panel stays within its box and budget, and hides no mark", "[viz]") {
   const auto policy = GENERATE(Policy::static_batch, Policy::orca, Policy::nano_vllm, Policy::vllm_v1);
   CAPTURE(name_of(policy));
-  Dice dice(static_cast<std::uint64_t>(policy) + 11);
+  Dice dice(number_of(policy) + 11);
   std::int64_t marks = 0;
   for (int round = 0; round < 12; ++round) {
     const auto model = random_model(policy, static_cast<std::uint64_t>(round) * 7 + 1, 40 + 60 * (round % 3));

@@ -25,7 +25,7 @@ SimulatedRun simulate_into_model(const std::string& scenario, const std::vector<
     RunOptions options;
     options.trace = &builder;
     options.program = "tokenyard view";
-    options.after_step = [&](const Engine&, TimeNs) {
+    options.after_step = [&](const Engine&, const Metrics&, TimeNs) {
       if (cancelled && cancelled()) throw Cancelled{};
     };
     run_scenario(*loaded, options);

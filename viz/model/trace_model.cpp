@@ -498,7 +498,7 @@ void ModelBuilder::on_header(const TraceHeader& header) {
   w.model->header_ = header;
   w.state = std::make_unique<TraceState>(header, w.model->name_);
   w.seeker = std::make_unique<Seeker>(*w.model);
-  w.streams = header.engine.policy != Policy::static_batch || header.engine.delivery == Delivery::stream;
+  w.streams = streams(header.engine);
 }
 
 void ModelBuilder::on_join(const JoinRecord& join) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/metrics.h"
+#include "core/policy.h"
 #include "core/trace/trace.h"
 #include "core/trace/state.h"
 #include "viz/model/lane.h"

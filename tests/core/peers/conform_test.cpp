@@ -6,8 +6,7 @@
 
 #include "catch.h"
 #include "core/base/input_error.h"
-#include "core/peers/conform.h"
-#include "tests/core/world.h"
+#include "core/world.h"
 
 using namespace tokenyard;
 

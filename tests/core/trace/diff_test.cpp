@@ -2,7 +2,7 @@
 
 #include "catch.h"
 #include "core/trace/reason_words.h"
-#include "support.h"
+#include "core/trace/support.h"
 
 using namespace tokenyard;
 using namespace tokenyard::test;

@@ -2,7 +2,7 @@
 #include "catch.h"
 #include "core/base/input_error.h"
 #include "core/trace/state.h"
-#include "support.h"
+#include "core/trace/support.h"
 
 #include <nlohmann/json.hpp>
 

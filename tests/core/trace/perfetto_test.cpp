@@ -7,7 +7,7 @@
 
 #include "catch.h"
 #include "core/base/input_error.h"
-#include "support.h"
+#include "core/trace/support.h"
 
 using namespace tokenyard;
 using namespace tokenyard::test;

@@ -2,7 +2,7 @@
 #include <map>
 
 #include "catch.h"
-#include "tests/core/world.h"
+#include "core/world.h"
 
 using namespace tokenyard;
 using namespace tokenyard::test;

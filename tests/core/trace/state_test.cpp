@@ -2,7 +2,7 @@
 
 #include "catch.h"
 #include "core/base/input_error.h"
-#include "support.h"
+#include "core/trace/support.h"
 
 using namespace tokenyard;
 using namespace tokenyard::test;
@@ -94,7 +94,7 @@ void require_same(std::span<const TraceState::Row> rows, const std::vector<TestB
 TEST_CASE("The expander follows the scheduler step by step, whatever happens", "[trace]") {
   const Policy policy = GENERATE(Policy::static_batch, Policy::orca, Policy::nano_vllm, Policy::vllm_v1);
   CAPTURE(name_of(policy));
-  Dice dice(static_cast<std::uint64_t>(policy) + 1);
+  Dice dice(number_of(policy) + 1);
   StateSink total;
   std::int64_t steps = 0;
   TraceState::Totals totals;
@@ -103,7 +103,7 @@ TEST_CASE("The expander follows the scheduler step by step, whatever happens", "
     CAPTURE(round);
     StateSink sink;
     TestBackend backend;
-    run_traced(config, random_workload(dice, config, 40), backend, sink, [&](const Engine& engine) {
+    run_traced(config, random_workload(dice, config, 40), backend, sink, [&](const Engine& engine, const Metrics&) {
       require_same(*sink.state, Truth(engine));
       if (std::exchange(sink.stepped, false)) require_same(sink.state->rows(), backend.rows);
     });
@@ -149,7 +149,7 @@ TEST_CASE("The expander follows the scheduler step by step, whatever happens", "
 TEST_CASE("The expander follows a scheduler that plans ahead", "[trace]") {
   const Policy policy = GENERATE(Policy::orca, Policy::nano_vllm, Policy::vllm_v1);
   CAPTURE(name_of(policy));
-  Dice dice(static_cast<std::uint64_t>(policy) + 1);
+  Dice dice(number_of(policy) + 1);
   // A step is recorded by the call after the one that planned it; what that call left behind is the truth.
   struct Planned {
     std::optional<Truth> truth;
@@ -174,7 +174,7 @@ TEST_CASE("The expander follows a scheduler that plans ahead", "[trace]") {
     Sink sink;
     TestBackend backend;
     std::int64_t planned = 0;
-    run_traced(config, random_workload(dice, config, 40), backend, sink, [&](const Engine& engine) {
+    run_traced(config, random_workload(dice, config, 40), backend, sink, [&](const Engine& engine, const Metrics&) {
       if (std::exchange(planned, engine.num_steps()) != engine.num_steps()) sink.latest = {Truth(engine), backend.rows};
     });
     sink.state->end();

@@ -10,8 +10,10 @@
 #include <variant>
 #include <vector>
 
+#include "core/metrics.h"
+#include "core/test_backend.h"
+#include "core/trace/recorder.h"
 #include "core/trace/trace.h"
-#include "tests/core/test_backend.h"
 
 namespace tokenyard::test {
 
@@ -93,13 +95,15 @@ inline std::vector<Record> read_all(TraceReader& reader) {
 
 // Runs a workload to its end, into `sink`; `after_step` is called after every step or wait.
 inline void run_traced(const EngineConfig& config, ListSource source, TestBackend& backend, TraceSink& sink,
-                       const std::function<void(const Engine&)>& after_step = {}) {
+                       const std::function<void(const Engine&, const Metrics&)>& after_step = {}) {
   sink.on_header(header_of(config));
-  Engine engine(config, backend, {{}, &sink});
+  Metrics metrics;
+  TraceRecorder recorder(sink);
+  Engine engine(config, backend, {&metrics, &recorder});
   while (true) {
     backend.rows.clear();
     if (!engine.step(&source)) break;
-    if (after_step) after_step(engine);
+    if (after_step) after_step(engine, metrics);
   }
   sink.on_end(engine.num_steps(), backend.now());
 }

@@ -13,6 +13,7 @@
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cuda/cuda_backend.h"
 #include "core/base/live_clock.h"
+#include "core/trace/recorder.h"
 #include "core/trace/replay.h"
 #include "core/trace/trace.h"
 #include "tests/kernels/gpu/support/break_device.h"
@@ -356,7 +357,8 @@ TEST_CASE("cuda backend: a card that fails in a step [lost]", "[.lost]") {
     CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config);
     TraceWriter trace(path);
     trace.on_header({"test", "cuda", config, {}, {}, {}});
-    Engine engine(config, backend, {{}, &trace});
+    TraceRecorder recorder(trace);
+    Engine engine(config, backend, {&recorder});
     std::vector<std::shared_ptr<test::Recorder>> recorders;
     for (int i = 0; i < 5; ++i) {
       RequestSpec spec;

@@ -1,0 +1,275 @@
+#include <fmt/core.h>
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/output/report.h"
+#include "cli/scenario_files.h"
+#include "cli/version.h"
+#include "core/base/input_error.h"
+#include "core/policy.h"
+#include "core/trace/recorder.h"
+#include "core/trace/trace.h"
+#include "sim/scenario.h"
+#ifdef TOKENYARD_CUDA
+#include "backends/cuda/cuda_backend.h"
+#endif
+
+namespace tokenyard::cli {
+namespace {
+
+struct Options {
+  std::string scenario = "nano-vllm-bench";
+  std::string shape, model, policy, trace, json;
+  std::vector<std::string> set, goodput;
+  float temperature = 0.6f;
+  double gpu_memory_utilization = 0.9;
+  bool no_graphs = false;
+  bool no_async = false;
+};
+
+#ifdef TOKENYARD_CUDA
+
+// A scenario's requests, to be answered by a model that does not know how long they are meant to be.
+class MeasuredSource final : public RequestSource {
+ public:
+  MeasuredSource(std::unique_ptr<RequestSource> source, float temperature)
+      : source_(std::move(source)), temperature_(temperature) {}
+  void poll(TimeNs now, std::int64_t step, std::vector<SourceEvent>& due) override {
+    const std::size_t before = due.size();
+    source_->poll(now, step, due);
+    for (std::size_t i = before; i < due.size(); ++i) {
+      RequestSpec& spec = due[i].spec;
+      spec.max_tokens = expected_output(spec);
+      spec.ignore_eos = true;
+      spec.stop_token_ids.clear();
+      spec.scripted_output.clear();
+      spec.sampling.temperature = temperature_;
+      spec.sampling.seed = next_seed_++;
+    }
+  }
+  TimeNs next_time() const override { return source_->next_time(); }
+  std::int64_t next_step() const override { return source_->next_step(); }
+  void on_end(const Request& request) override { source_->on_end(request); }
+
+ private:
+  std::unique_ptr<RequestSource> source_;
+  float temperature_;
+  std::uint64_t next_seed_ = 0;
+};
+
+// What the steps did, to be held against what the card can do.
+struct Work {
+  std::int64_t steps = 0;
+  std::int64_t decode_steps = 0;      // of nothing but decodes
+  std::int64_t decode_kv_tokens = 0;  // whose K/V these steps' attention reads
+  StepParts decode, other;            // of such steps, and of the rest
+};
+
+class Watch final : public Backend {
+ public:
+  explicit Watch(Backend& backend) : backend_(backend) {}
+  BackendLimits limits() const override { return backend_.limits(); }
+  void submit(const StepPlan& plan) override {
+    ++work.steps;
+    bool decodes = true;
+    std::int64_t kv_tokens = 0;
+    for (const Row& row : plan.rows) {
+      decodes = decodes && row.count == 1;
+      kv_tokens += row.first + 1;
+    }
+    work.decode_steps += decodes ? 1 : 0;
+    work.decode_kv_tokens += decodes ? kv_tokens : 0;
+    decodes_.push_back(decodes);
+    backend_.submit(plan);
+  }
+  const StepResult& collect() override {
+    const StepResult& result = backend_.collect();
+    StepParts& to = decodes_.front() ? work.decode : work.other;
+    decodes_.pop_front();
+    to.gemm += result.parts.gemm;
+    to.attention += result.parts.attention;
+    to.elementwise += result.parts.elementwise;
+    to.head += result.parts.head;
+    to.host += result.parts.host;
+    return result;
+  }
+  TimeNs now() const override { return backend_.now(); }
+  void wait_until(TimeNs time) override { backend_.wait_until(time); }
+  void wake() override { backend_.wake(); }
+  Work work;
+
+ private:
+  Backend& backend_;
+  std::deque<bool> decodes_;  // of the steps in flight
+};
+
+ModelConfig shape_of(const ModelSpec& spec) {
+  ModelConfig config;
+  config.family = spec.name.starts_with("qwen3") ? ModelFamily::qwen3 : ModelFamily::llama;
+  config.hidden = spec.hidden;
+  config.intermediate = spec.intermediate;
+  config.num_layers = spec.layers;
+  config.num_heads = spec.heads;
+  config.num_kv_heads = spec.kv_heads;
+  config.head_dim = spec.head_dim;
+  config.vocabulary = spec.vocabulary;
+  config.max_context = spec.max_context;
+  config.norm_epsilon = 1e-6f;
+  config.rope_theta = 1e6;
+  config.tied_head = spec.tied_head;
+  return config;
+}
+
+double seconds(TimeNs ns) { return static_cast<double>(ns) / 1e9; }
+
+std::string card_table(const Work& work, const CudaFacts& facts, double bandwidth, TimeNs duration) {
+  std::string out = "Where the time went (s)          decode steps  others     share (%)\n";
+  const auto line = [&](const char* label, TimeNs decode, TimeNs other) {
+    out += fmt::format("{:<32} {:<13.3f} {:<10.3f} {:.1f}\n", label, seconds(decode), seconds(other),
+                       100 * seconds(decode + other) / seconds(duration));
+  };
+  const StepParts& d = work.decode;
+  const StepParts& o = work.other;
+  line("  matrix products", d.gemm, o.gemm);
+  line("  attention", d.attention, o.attention);
+  line("  norms, rotation, activation", d.elementwise, o.elementwise);
+  line("  head and sampling", d.head, o.head);
+  line("  host, with the GPU idle", d.host, o.host);
+  const TimeNs between = duration - d.total() - o.total();
+  line("  between steps", between, 0);
+  if (work.decode_steps == 0) return out;
+  const double kv_bytes = static_cast<double>(work.decode_kv_tokens) * static_cast<double>(facts.kv_bytes_per_token);
+  const double weights = static_cast<double>(work.steps) * static_cast<double>(facts.weight_bytes);
+  const double rate = kv_bytes / seconds(d.attention);
+  const double floor = (kv_bytes + weights) / bandwidth;
+  out += fmt::format("Decode attention: {:.2f} TB of K/V at {:.2f} TB/s, {:.0f} % of the {:.2f} TB/s this card reads at\n",
+                     kv_bytes / 1e12, rate / 1e12, 100 * rate / bandwidth, bandwidth / 1e12);
+  out += fmt::format(
+      "Mean decode step: {:.3f} ms; its weights and K/V take {:.3f} ms to read\n",
+      seconds(d.total()) * 1e3 / static_cast<double>(work.decode_steps),
+      (kv_bytes / static_cast<double>(work.decode_steps) + static_cast<double>(facts.weight_bytes)) / bandwidth * 1e3);
+  out += fmt::format(
+      "Floor, reading {:.2f} TB of weights and the K/V once: {:.2f} s; this run {:.2f} s, {:.0f} % of the card's speed\n",
+      weights / 1e12, floor, seconds(duration), 100 * floor / seconds(duration));
+  return out;
+}
+
+int bench(const Options& options) {
+  if (!options.shape.empty() && !options.model.empty()) throw InputError("--shape and --model: give one of them");
+  std::vector<std::string> overrides = options.set;
+  if (!options.policy.empty()) overrides.push_back("engine.policy=" + options.policy);
+  if (!options.shape.empty()) overrides.push_back("model=" + options.shape);
+  if (!options.model.empty()) overrides.push_back("model=" + options.model + "/config.json");
+  const Slo slo = parse_slo(options.goodput);
+  const Scenario scenario = load_scenario(find_scenario(options.scenario), overrides);
+  if (!scenario.model) throw InputError(options.scenario + ": names no model; add --shape, such as --shape qwen3-0.6b");
+  if (const std::string& why = why_no_cuda(); !why.empty()) throw BackendError(why);
+
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  cuda::DeviceWeights weights = options.model.empty() ? cuda::DeviceWeights::random(shape_of(*scenario.model), 1)
+                                                      : cuda::DeviceWeights::upload(Weights(options.model));
+  CudaOptions cuda;
+  cuda.gpu_memory_utilization = options.gpu_memory_utilization;
+  cuda.graphs = !options.no_graphs;
+  EngineConfig config = scenario.engine;
+  config.strict_peer = false;
+  config.async_scheduling = !options.no_async && config.policy->plans_ahead;
+  CudaBackend backend(std::move(weights), config, cuda);
+  const CudaFacts facts = backend.facts();
+  const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
+  fmt::print(stderr, "{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,
+             static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs,
+             start_s);
+
+  std::unique_ptr<TraceWriter> trace;
+  if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
+  MeasuredSource source(make_source(scenario), options.temperature);
+  Watch watch(backend);
+  Metrics metrics(slo);
+  std::vector<EngineObserver*> observers = {&metrics};
+  std::optional<TraceRecorder> recorder;
+  if (trace) observers.push_back(&recorder.emplace(*trace));
+  Engine engine(config, watch, observers);
+  if (trace) {
+    const std::string hardware = fmt::format(R"({{"name":"{}"}})", facts.device);
+    trace->on_header({kProgram, "cuda", engine.scheduler().config(), scenario.json, to_json(*scenario.model), hardware});
+  }
+  {
+    Progress progress;
+    while (engine.step(&source)) progress.update(engine, metrics, backend.now());
+  }
+  if (trace) {
+    trace->on_end(engine.num_steps(), backend.now());
+    trace->flush();
+  }
+
+  const double bandwidth = backend.measure_read_bandwidth();
+
+  ReportContext context;
+  context.scenario = scenario.name;
+  context.backend = "cuda";
+  context.engine = engine.scheduler().config();
+  context.model = scenario.model->name;
+  context.hardware = facts.device;
+  context.timing = context.model + (options.model.empty() ? ", random weights" : "") + " on " + facts.device + ", measured";
+  if (!options.json.empty()) write_file(options.json, result_json(metrics, context));
+  fmt::print("{}{}", result_table(metrics, context), card_table(watch.work, facts, bandwidth, metrics.duration()));
+  if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
+  return 0;
+}
+
+#else
+
+int bench(const Options&) {
+  throw InputError(
+      "tokenyard bench measures a GPU, and this program was built without CUDA: install the CUDA toolkit (12.3 or newer) and "
+      "build "
+      "again; `tokenyard simulate` needs none");
+}
+
+#endif
+
+}  // namespace
+
+Command bench_command() {
+  Command command("bench", "Run a scenario on this machine's GPU and hold it against what the card can do");
+  auto options = std::make_shared<Options>();
+  command
+      .positional("SCENARIO", &options->scenario,
+                  "nano-vLLM's benchmark if none; any scenario, Azure 2023 trace (.csv) or Mooncake trace (.jsonl)")
+      .shows_default();
+  command.option("--shape", &options->shape, "MODEL",
+                 "Random weights in the shape of this model: qwen3-0.6b, llama-3.1-8b ...");
+  command.option("--model", &options->model, "FOLDER", "The weights of a Hugging Face folder");
+  command.option("--policy", &options->policy, "NAME",
+                 "static, orca, nano_vllm or vllm_v1; short for --set engine.policy=NAME");
+  command.option("--set", &options->set, "PATH=VALUE", "Change values: engine.max_num_seqs=64");
+  command.option("--temperature", &options->temperature, "NUMBER", "Of every request; 0: greedy")
+      .between(0, 100)
+      .shows_default();
+  command.option("--gpu-memory-utilization", &options->gpu_memory_utilization, "SHARE", "Share of the card's memory to use")
+      .between(0.05, 1)
+      .shows_default();
+  command.flag("--no-graphs", options->no_graphs, "Launch every kernel by itself, to see what CUDA graphs are worth");
+  command.flag("--no-async", options->no_async,
+               "Plan a step only when the one before has ended, to see what planning ahead is worth");
+  command.option("--trace", &options->trace, "FILE.trace", "Write every decision, time and token (JSON Lines)");
+  command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`");
+  command.option("--goodput", &options->goodput, "METRIC:MS", "Count requests within these limits, in ms: ttft:500 tpot:50");
+  command.notes("Requests get the lengths the scenario gives them, whatever the model says.");
+  command.examples({{"tokenyard bench", "nano-vLLM's workload, Qwen3-0.6B's shape"},
+                    {"tokenyard bench --policy vllm_v1 --set engine.block_size=16 --trace gpu.trace", ""},
+                    {"tokenyard replay gpu.trace", "the same decisions again, without a GPU"}});
+  command.run([options] { return bench(*options); });
+  return command;
+}
+
+}  // namespace tokenyard::cli

@@ -1,0 +1,46 @@
+#include <fmt/core.h>
+
+#include <memory>
+#include <string>
+
+#include "cli/commands.h"
+#include "core/trace/diff.h"
+
+namespace tokenyard::cli {
+namespace {
+
+struct Options {
+  std::string a, b, ignore;
+};
+
+int diff(const Options& options) {
+  TraceReader a(options.a);
+  TraceReader b(options.b);
+  const TraceDifference difference = diff_traces(a, b, {.ignore_time = options.ignore == "time"});
+  if (difference.same) {
+    fmt::print("the same in all {} steps\n", difference.steps);
+    return 0;
+  }
+  if (!difference.headers.empty()) fmt::print("{}\n", difference.headers);
+  fmt::print("{}\n", difference.text);
+  return 1;
+}
+
+}  // namespace
+
+Command diff_command() {
+  Command command("diff", "Name the first step at which two traces part, and each side's reasons");
+  auto options = std::make_shared<Options>();
+  command.positional("TRACE_A", &options->a, "A trace").required();
+  command.positional("TRACE_B", &options->b, "The one to compare it with").required();
+  command.option("--ignore", &options->ignore, "time", "Compare decisions, not when they fell nor how long steps took")
+      .one_of({"time"});
+  command.notes("Exit status, for scripts: 0 the same, 1 different, 2 a trace cannot be read.");
+  command.examples({{"tokenyard simulate prefill-first --trace mixed.trace", ""},
+                    {"tokenyard simulate prefill-first --policy orca --trace orca.trace", ""},
+                    {"tokenyard diff mixed.trace orca.trace --ignore time", ""}});
+  command.run([options] { return diff(*options); });
+  return command;
+}
+
+}  // namespace tokenyard::cli

@@ -1,0 +1,43 @@
+#include <fmt/core.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "core/trace/perfetto.h"
+
+namespace tokenyard::cli {
+namespace {
+
+struct Options {
+  std::vector<std::string> traces;
+  std::string perfetto;
+};
+
+int run_export(const Options& options) {
+  std::vector<std::unique_ptr<TraceReader>> readers;
+  std::vector<TraceReader*> borrowed;
+  for (const std::string& trace : options.traces) {
+    readers.push_back(std::make_unique<TraceReader>(trace));
+    borrowed.push_back(readers.back().get());
+  }
+  export_perfetto(borrowed, options.perfetto);
+  fmt::print("{}: open it in ui.perfetto.dev or chrome://tracing\n", options.perfetto);
+  return 0;
+}
+
+}  // namespace
+
+Command export_command() {
+  Command command("export", "Convert traces for other viewers");
+  auto options = std::make_shared<Options>();
+  command.positional("TRACE", &options->traces, "Traces; each becomes a process of its own").required();
+  command.option("--perfetto", &options->perfetto, "FILE.json", "Write Chrome/Perfetto JSON").required();
+  command.examples({{"tokenyard simulate head-of-line --trace run.trace", ""},
+                    {"tokenyard export run.trace --perfetto run.json", "open it in ui.perfetto.dev"}});
+  command.run([options] { return run_export(*options); });
+  return command;
+}
+
+}  // namespace tokenyard::cli

@@ -1,0 +1,269 @@
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/commands/generation.h"
+#include "cli/output/report.h"
+#include "cli/version.h"
+#include "core/base/json_reader.h"
+#include "core/base/line_reader.h"
+#include "core/trace/trace.h"
+#include "sim/run.h"
+
+namespace tokenyard::cli {
+namespace {
+
+constexpr const char* kStory = "Once upon a time";
+
+struct Options {
+  std::string prompt, prompts, backend = "auto", hardware = "h100-sxm", json;
+  std::int32_t logprobs = -1;
+  bool chat = false;
+};
+
+struct Question {
+  std::string prompt;
+  std::vector<ChatMessage> messages;  // instead of a prompt
+  Sampling sampling;
+};
+
+// One line of a prompts file: "text", or {"prompt": "text"} or {"messages": [{"role", "content"}]} with sampling fields.
+Question read_question(const JsonValue& line, bool chat, const Sampling& defaults) {
+  Question question{{}, {}, defaults};
+  if (line.is_string()) {
+    question.prompt = line.string();
+  } else {
+    JsonObject object = line.object();
+    const auto messages = object.find("messages");
+    if (messages) {
+      for (const JsonValue& entry : messages->array()) {
+        JsonObject message = entry.object();
+        question.messages.push_back({message.at("role").string(), message.at("content").string()});
+        message.done();
+      }
+      if (question.messages.empty()) messages->expected("a message");
+    } else {
+      question.prompt = object.at("prompt").string();
+    }
+    read_sampling(object, question.sampling);
+    object.done();
+  }
+  if (chat && question.messages.empty()) question.messages = {{"user", std::exchange(question.prompt, {})}};
+  return question;
+}
+
+std::vector<Question> read_questions(const std::string& path, bool chat, const Sampling& defaults) {
+  LineReader reader(path == "-" ? "/dev/stdin" : path);
+  std::vector<Question> questions;
+  std::string_view line;
+  while (reader.next(line)) {
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    questions.push_back(
+        read_question(JsonValue::parse(line, reader.path() + ": line " + std::to_string(reader.line())), chat, defaults));
+  }
+  if (questions.empty()) throw InputError(path + ": expected a prompt a line, found none");
+  return questions;
+}
+
+const char* finish_name(FinishReason reason) { return reason == FinishReason::kv_capacity ? "length" : name_of(reason); }
+
+std::string answer_json(std::size_t index, const Completion& c, const Tokenizer& tokenizer) {
+  nlohmann::ordered_json out;
+  out["index"] = index;
+  out["text"] = c.text;
+  out["finish_reason"] = finish_name(c.finish_reason);
+  if (!c.why.empty()) out["error"] = c.why;
+  out["prompt_tokens"] = c.prompt_tokens;
+  out["cached_tokens"] = c.cached_tokens;
+  out["tokens"] = c.tokens;
+  if (!c.logprobs.empty()) {
+    const auto candidate = [&](const TokenLogprobs::Candidate& of) {
+      nlohmann::ordered_json json;
+      json["token"] = of.token;
+      json["text"] = tokenizer.decode(std::span(&of.token, 1), /*skip_special=*/false);
+      json["logprob"] = of.logprob;
+      return json;
+    };
+    for (const TokenLogprobs& l : c.logprobs) {
+      nlohmann::ordered_json json = candidate(l.chosen);
+      json["rank"] = l.rank;
+      json["top"] = nlohmann::ordered_json::array();
+      for (const TokenLogprobs::Candidate& of : l.top) json["top"].push_back(candidate(of));
+      out["logprobs"].push_back(std::move(json));
+    }
+  }
+  out["ttft_ms"] = static_cast<double>(c.ttft) / 1e6;
+  out["e2el_ms"] = static_cast<double>(c.e2el) / 1e6;
+  return out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+std::string speed_line(const Completion& c) {
+  const auto n = std::ssize(c.tokens);
+  std::string out = fmt::format("{} prompt tokens", c.prompt_tokens);
+  if (c.cached_tokens > 0) out += fmt::format(" ({} cached)", c.cached_tokens);
+  if (n == 0) return out + ", nothing generated";
+  out += fmt::format(", prefill {:.0f} tokens/s; {} tokens", c.prompt_tokens / (static_cast<double>(c.ttft) / 1e9), n);
+  if (n > 1) {
+    const double decode = static_cast<double>(c.e2el - c.ttft) / 1e9;
+    out += fmt::format(", decode {:.0f} tokens/s", static_cast<double>(n - 1) / decode);
+    out += fmt::format("; TTFT {:.1f} ms, TPOT {:.2f} ms", static_cast<double>(c.ttft) / 1e6,
+                       decode * 1e3 / static_cast<double>(n - 1));
+  }
+  return out + fmt::format("; ended by {}", finish_name(c.finish_reason));
+}
+
+ReportContext context_of(const GenerationArguments& arguments, const EngineConfig& engine, const std::string& backend) {
+  ReportContext context;
+  context.model = context.scenario = std::filesystem::path(arguments.model_folder()).lexically_normal().filename().string();
+  context.backend = backend;
+  context.engine = engine;
+  context.timing = backend == "cuda" ? "measured on this GPU" : "measured on this CPU";
+  return context;
+}
+
+Answer ask(TextEngine& engine, const Question& question, TextEngine::OnText on_text = {}) {
+  return question.messages.empty() ? engine.submit(question.prompt, question.sampling, std::move(on_text))
+                                   : engine.chat(question.messages, question.sampling, std::move(on_text));
+}
+
+// Says what went wrong with an answer. False when something did.
+bool well(const Completion& c, std::size_t number) {
+  if (c.finish_reason != FinishReason::refused && c.finish_reason != FinishReason::error) return true;
+  fmt::print(stderr, "tokenyard: prompt {}: {}: {}\n", number, name_of(c.finish_reason), c.why);
+  return false;
+}
+
+// The same requests on a simulated GPU: times, no text.
+int simulate(const Options& options, const GenerationArguments& arguments, const std::vector<Question>& questions) {
+  const std::string folder = arguments.model_folder();
+  const ModelConfig model = load_model_config(folder);
+  const Tokenizer tokenizer = Tokenizer::load(folder + "/tokenizer.json");
+  nlohmann::json requests = nlohmann::json::array();
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const Question& q = questions[i];
+    const std::vector<Token> prompt =
+        q.messages.empty() ? tokenizer.encode(q.prompt)
+                           : tokenizer.encode(chat_prompt(chat_format(name_of(model.family), tokenizer), q.messages), false);
+    requests.push_back({{"id", "r" + std::to_string(i)},
+                        {"arrival_ms", 0},
+                        {"prompt", prompt},
+                        {"max_tokens", q.sampling.max_tokens},
+                        {"priority", q.sampling.priority}});
+  }
+  nlohmann::json scenario = {{"tokenyard_scenario", 1},
+                             {"name", "generate"},
+                             {"model", std::filesystem::absolute(folder + "/config.json").string()},
+                             {"hardware", options.hardware},
+                             {"workload", {{{"type", "requests"}, {"requests", requests}}}}};
+  const Scenario parsed = parse_scenario(scenario.dump(), "generate", ".", arguments.scenario_overrides());
+  std::unique_ptr<TraceWriter> trace;
+  if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
+  const RunResult result = run_scenario(parsed, {{}, trace.get(), kProgram, {}});
+  if (trace) trace->flush();
+  ReportContext context = context_of(arguments, result.engine, "sim");
+  context.hardware = options.hardware;
+  context.timing = context.model + " on a simulated " + options.hardware + ", which knows times and no text";
+  context.error_note = error_note(parsed);
+  if (!options.json.empty()) write_file(options.json, result_json(result.metrics, context));
+  fmt::print("{}", result_table(result.metrics, context));
+  return 0;
+}
+
+int generate(const Options& options, const GenerationArguments& arguments) {
+  Sampling sampling = arguments.sampling(default_sampling(load_model_config(arguments.model_folder())));
+  sampling.params.logprobs = options.logprobs;
+
+  std::vector<Question> questions;
+  const bool one = options.prompts.empty();
+  if (!one) {
+    questions = read_questions(options.prompts, options.chat, sampling);
+  } else {
+    std::string prompt = options.prompt;
+    if (prompt.empty() && isatty(STDIN_FILENO) == 0) prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+    if (prompt.empty() && arguments.is_embedded() && !options.chat) prompt = kStory;
+    if (prompt.empty()) throw InputError("expected a prompt: tokenyard generate \"...\", --prompts FILE, or text on stdin");
+    questions.push_back({prompt, {}, sampling});
+    if (options.chat) questions.back() = {{}, {{"user", prompt}}, sampling};
+  }
+  if (options.backend == "sim") return simulate(options, arguments, questions);
+
+  TextOptions text_options = arguments.text_options();
+  std::unique_ptr<TraceWriter> trace;
+  if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
+  text_options.trace = trace.get();
+  text_options.backend = options.backend == "cuda"  ? TextBackend::cuda
+                         : options.backend == "cpu" ? TextBackend::cpu
+                                                    : TextBackend::automatic;
+  TextEngine engine(arguments.model_folder(), text_options);
+  bool all_well = true;
+  if (one && options.logprobs < 0) {
+    if (!options.chat) fmt::print("{}", questions.front().prompt);
+    std::fflush(stdout);
+    const Completion answer = ask(engine, questions.front(), [](std::string_view text) {
+                                std::fwrite(text.data(), 1, text.size(), stdout);
+                                std::fflush(stdout);
+                              }).completion.get();
+    fmt::print("\n");
+    std::fflush(stdout);
+    all_well = well(answer, 1);
+    engine.finish();
+    if (all_well) fmt::print(stderr, "{}\n", speed_line(answer));
+  } else {
+    std::vector<Answer> answers;
+    for (const Question& question : questions) answers.push_back(ask(engine, question));
+    const bool terminal = isatty(STDERR_FILENO) != 0 && isatty(STDOUT_FILENO) == 0;
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      const Completion answer = answers[i].completion.get();
+      fmt::print("{}\n", answer_json(i, answer, engine.tokenizer()));
+      std::fflush(stdout);
+      all_well &= well(answer, i + 1);
+      if (terminal) fmt::print(stderr, "\r{} of {} answers", i + 1, answers.size());
+    }
+    if (terminal) fmt::print(stderr, "\r\033[K");
+    fmt::print(stderr, "{}", result_table(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
+  }
+  if (trace) trace->flush();
+  if (!options.json.empty())
+    write_file(options.json, result_json(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
+  return all_well ? 0 : 2;
+}
+
+}  // namespace
+
+Command generate_command() {
+  Command command("generate", "Generate text with a real model");
+  auto options = std::make_shared<Options>();
+  command.positional("PROMPT", &options->prompt, "What to go on from; else standard input, else the beginning of a story");
+  command
+      .option("--prompts", &options->prompts, "FILE.jsonl",
+              "A prompt a line, all served together: \"text\" or {\"prompt\": ..} or {\"messages\": [..]}, with max_tokens, "
+              "temperature, seed ... of its own; - is standard input. Answers are printed as JSON, a line each")
+      .excludes("PROMPT");
+  command.flag("--chat", options->chat, "The prompt is a user's message, put in the model's chat format");
+  command.option("--logprobs", &options->logprobs, "N", "Report each token's log probability and those of the N most likely")
+      .between(0, 1000);
+  command.option("--backend", &options->backend, "NAME", "auto, cpu, cuda, or sim: how long a GPU would take, without text")
+      .one_of({"auto", "cpu", "cuda", "sim"});
+  command.option("--hardware", &options->hardware, "GPU", "Of --backend sim").shows_default();
+  command.option("--json", &options->json, "FILE.json", "Write the measurements under the field names of `vllm bench serve`");
+  auto arguments = std::make_shared<GenerationArguments>(command);
+  command.notes("Exit status: 2 when a prompt was refused or failed; the others are answered all the same.");
+  command.examples({{"tokenyard generate", "a story from the embedded model"},
+                    {"tokenyard generate 'Write a story about a fox and a lamp.' --chat --seed 7", ""},
+                    {"tokenyard generate 'Once upon a time' --backend sim --hardware l4", "how long a GPU would take"},
+                    {"tokenyard generate --model SmolLM2-135M-Instruct --chat 'Why is the sky blue?'", ""},
+                    {"tokenyard generate --prompts prompts.jsonl --trace run.trace > answers.jsonl", ""}});
+  command.run([options, arguments] { return generate(*options, *arguments); });
+  return command;
+}
+
+}  // namespace tokenyard::cli

@@ -1,0 +1,109 @@
+#include "cli/commands/generation.h"
+
+#include "cli/scenario_files.h"
+#include "cli/version.h"
+#include "core/base/json_reader.h"
+#include "core/trace/config_json.h"
+
+namespace tokenyard::cli {
+namespace {
+
+constexpr std::int32_t kMostTokens = 1 << 24;
+
+// `--set engine.KEY=VALUE`.
+void apply_setting(const std::string& setting, EngineConfig& config) {
+  const std::string option = "--set " + setting.substr(0, 200);
+  const std::size_t equals = setting.find('=');
+  if (!setting.starts_with("engine.") || equals == std::string::npos) {
+    throw InputError(option + ": expected engine.KEY=VALUE, such as engine.block_size=32");
+  }
+  const std::string key = setting.substr(7, equals - 7);
+  const std::string value = setting.substr(equals + 1);
+  nlohmann::json json = nlohmann::json::object();
+  const nlohmann::json parsed = nlohmann::json::parse(value, nullptr, /*allow_exceptions=*/false);
+  json[key] = parsed.is_discarded() ? nlohmann::json(value) : parsed;
+  JsonObject object = JsonValue::parse(json.dump(), option).object();
+  read_engine_config(object, config);
+  object.done();
+}
+
+}  // namespace
+
+GenerationArguments::GenerationArguments(Command& command) {
+  command.group("Model");
+  command.option("--model", &model_, "FOLDER",
+                 "A Hugging Face folder (config.json, *.safetensors, tokenizer.json); a small storyteller if none");
+  command.option("--threads", &threads_, "N", "Of the CPU; 0: one a core").between(0, 1024);
+
+  command.group("Sampling (else as the model's makers recommend)");
+  command.option("--max-tokens", &given_.max_tokens, "N", "Longest answer").between(1, kMostTokens);
+  command.option("--min-tokens", &given_.min_tokens, "N", "No end before").between(0, kMostTokens);
+  command.option("--temperature", &temperature_, "NUMBER", "0: always the most likely token").between(0, 100);
+  command.option("--top-k", &top_k_, "K", "Only the K most likely; 0: all").between(0, kMostTokens);
+  command.option("--top-p", &top_p_, "P", "Only the most likely that make up this probability").between(0, 1);
+  command.option("--min-p", &min_p_, "P", "Only those at least this share of the most likely one's probability").between(0, 1);
+  command
+      .option("--repetition-penalty", &repetition_penalty_, "NUMBER", "Above 1: tokens of the text so far become less likely")
+      .between(0.01, 100);
+  command.option("--seed", &given_.params.seed, "N", "The same seed gives the same text, whatever else runs");
+  command.option("--stop", &given_.stop, "TEXT", "End before this text; may be repeated").one_value_each();
+  command.option("--stop-token", &given_.stop_token_ids, "ID", "End at this token; may be repeated").one_value_each();
+  command.flag("--ignore-eos", given_.ignore_eos, "Go on when the model ends its text");
+
+  command.group("Engine");
+  command.option("--policy", &policy_, "NAME", "static, orca, nano_vllm or vllm_v1 (default)");
+  command.option("--set", &set_, "PATH=VALUE",
+                 "engine.block_size, engine.num_blocks, engine.max_num_seqs ... (docs/scenarios.md)");
+  command.option("--trace", &trace_, "FILE.trace", "Record every decision");
+}
+
+std::string GenerationArguments::model_folder() const { return is_embedded() ? find_model_folder("story") : model_; }
+
+TextOptions GenerationArguments::text_options() const {
+  TextOptions options;
+  options.threads = threads_;
+  options.program = kProgram;
+  if (!policy_.empty()) apply_setting("engine.policy=" + policy_, options.engine);
+  for (const std::string& setting : set_) apply_setting(setting, options.engine);
+  return options;
+}
+
+std::vector<std::string> GenerationArguments::scenario_overrides() const {
+  std::vector<std::string> out = set_;
+  if (!policy_.empty()) out.push_back("engine.policy=" + policy_);
+  return out;
+}
+
+Sampling GenerationArguments::sampling(const Sampling& defaults) const {
+  Sampling s = given_;
+  s.params.temperature = temperature_.value_or(defaults.params.temperature);
+  s.params.top_k = top_k_.value_or(defaults.params.top_k);
+  s.params.top_p = top_p_.value_or(defaults.params.top_p);
+  s.params.min_p = min_p_.value_or(defaults.params.min_p);
+  s.params.repetition_penalty = repetition_penalty_.value_or(defaults.params.repetition_penalty);
+  return s;
+}
+
+void read_sampling(JsonObject& object, Sampling& s) {
+  const auto number = [&](const char* key, float& field, double least, double most) {
+    if (const auto v = object.find(key)) field = static_cast<float>(v->number(least, most));
+  };
+  const auto count = [&](const char* key, std::int32_t& field, std::int32_t least) {
+    if (const auto v = object.find(key)) field = v->int32(least, kMostTokens);
+  };
+  count("max_tokens", s.max_tokens, 1);
+  count("min_tokens", s.min_tokens, 0);
+  count("top_k", s.params.top_k, 0);
+  number("temperature", s.params.temperature, 0, 100);
+  number("top_p", s.params.top_p, 0, 1);
+  number("min_p", s.params.min_p, 0, 1);
+  number("repetition_penalty", s.params.repetition_penalty, 0.01, 100);
+  if (const auto v = object.find("logprobs")) s.params.logprobs = v->int32(0, 1000);
+  if (const auto v = object.find("seed")) s.params.seed = static_cast<std::uint64_t>(v->integer(0, std::int64_t{1} << 53));
+  if (const auto v = object.find("ignore_eos")) s.ignore_eos = v->boolean();
+  if (const auto v = object.find("priority")) s.priority = v->int32(INT32_MIN, INT32_MAX);
+  if (const auto v = object.find("stop")) s.stop = v->is_string() ? std::vector{v->string()} : v->strings();
+  if (const auto v = object.find("stop_token_ids")) s.stop_token_ids = v->int32s(0, kMostTokens);
+}
+
+}  // namespace tokenyard::cli

@@ -1,0 +1,60 @@
+#include "core/trace/replay.h"
+
+#include <fmt/core.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/output/report.h"
+
+namespace tokenyard::cli {
+namespace {
+
+struct Options {
+  std::string trace, copy, json;
+  std::vector<std::string> goodput;
+};
+
+int run_replay(const Options& options) {
+  const Slo slo = parse_slo(options.goodput);
+  TraceReader reader(options.trace);
+  std::unique_ptr<TraceWriter> copy;
+  if (!options.copy.empty()) copy = std::make_unique<TraceWriter>(options.copy);
+  const ReplayOutcome outcome = replay(reader, copy.get(), slo);
+
+  ReportContext context;
+  context.scenario = options.trace;
+  context.backend = reader.header().backend;
+  context.engine = reader.header().engine;
+  context.timing = "step times as recorded (" + context.backend + ")";
+  if (!options.json.empty()) write_file(options.json, result_json(outcome.metrics, context));
+  fmt::print("{}", result_table(outcome.metrics, context));
+  if (!outcome.identical) {
+    fmt::print("differs after {} steps: {}\n", outcome.steps, outcome.first_difference);
+    return 1;
+  }
+  fmt::print("replayed: all {} steps identical{}\n", outcome.steps,
+             outcome.complete ? "" : "; the trace was cut off there, its run did not end");
+  return 0;
+}
+
+}  // namespace
+
+Command replay_command() {
+  Command command("replay", "Schedule a recorded run again and compare every decision");
+  auto options = std::make_shared<Options>();
+  command.positional("TRACE", &options->trace, "A trace of any backend").required();
+  command.option("--trace", &options->copy, "FILE.trace", "Write the replayed run as a trace of its own");
+  command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`");
+  command.option("--goodput", &options->goodput, "METRIC:MS", "Count requests within these limits, in ms: ttft:500 tpot:50");
+  command.notes("No GPU is needed, whatever recorded the trace. Exit status: 1 when a decision differs.");
+  command.examples({{"tokenyard simulate head-of-line --trace run.trace", ""},
+                    {"tokenyard replay run.trace", ""},
+                    {"tokenyard replay scenarios/recorded/h100-nano-vllm.trace", "recorded on a real H100"}});
+  command.run([options] { return run_replay(*options); });
+  return command;
+}
+
+}  // namespace tokenyard::cli

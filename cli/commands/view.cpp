@@ -1,0 +1,305 @@
+#include <fmt/core.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/output/report.h"
+#include "cli/output/text_table.h"
+#include "cli/scenario_files.h"
+#include "core/base/input_error.h"
+#include "sim/lesson.h"
+#include "viz/app/app.h"
+#include "viz/app/when.h"
+#ifdef TOKENYARD_HAVE_PICTURES
+#include "viz/host/picture_host.h"
+#endif
+#ifdef TOKENYARD_HAVE_WINDOW
+#include "viz/host/window.h"
+#endif
+
+namespace tokenyard::cli {
+namespace {
+
+using namespace viz;
+
+struct Options {
+  std::vector<std::string> inputs, set, goodput, range;
+  std::string lesson, shot, size, at, select, panels, theme, align, sort, lanes, latency, csv;
+  double scale = 0;
+  int page = 1;
+  bool lessons = false, describe = false, partial = false, follow = false;
+};
+
+struct Size {
+  int width = 1280, height = 800;
+};
+
+Size parse_size(const std::string& text) {
+  constexpr int kLeast = 320, kMost = 8192;
+  Size size;
+  char rest = 0;
+  if (text.empty()) return size;
+  if (std::sscanf(text.c_str(), "%5dx%5d%c", &size.width, &size.height, &rest) != 2 || size.width < kLeast ||
+      size.height < kLeast || size.width > kMost || size.height > kMost) {
+    throw InputError(fmt::format("--size: expected WIDTHxHEIGHT, {0} to {1} each, found \"{2}\"", kLeast, kMost, text));
+  }
+  return size;
+}
+
+// The one of `all` that is called `name`.
+template <typename Enum>
+Enum named(const std::string& option, const std::string& name, std::initializer_list<Enum> all) {
+  std::string known;
+  for (const Enum each : all) {
+    if (name == name_of(each)) return each;
+    known += (known.empty() ? "" : ", ") + std::string(name_of(each));
+  }
+  throw InputError(option + ": expected one of " + known + ", found \"" + name + "\"");
+}
+
+std::vector<Panel> parse_panels(const std::string& text) {
+  std::vector<Panel> out;
+  std::size_t begin = 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string name = text.substr(begin, end - begin);
+    const std::optional<Panel> panel = parse_panel(name);
+    if (!panel) throw InputError("--panels: expected some of " + panel_names() + ", found \"" + name + "\"");
+    out.push_back(*panel);
+    begin = end + 1;
+  }
+  return out;
+}
+
+// A trace by its name or its first bytes; anything else is a scenario.
+bool is_trace(const std::string& input) {
+  if (input.ends_with(".trace")) return true;
+  std::ifstream file(input, std::ios::binary);
+  std::string first(64, '\0');
+  file.read(first.data(), static_cast<std::streamsize>(first.size()));
+  return first.find("\"tokenyard_trace\"") != std::string::npos;
+}
+
+// A trace is there, but nothing of it can be shown.
+struct Unreadable : InputError {
+  using InputError::InputError;
+};
+
+std::unique_ptr<Side> open_trace_file(const std::string& path) {
+  try {
+    return open_trace(path);
+  } catch (const InputError& error) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored)) throw;
+    throw Unreadable(error.what());
+  }
+}
+
+std::unique_ptr<Side> open(const std::string& input, const std::vector<std::string>& set) {
+  std::error_code ignored;
+  if (is_trace(input)) return open_trace_file(input);
+  // NAME:VARIANT, unless there is a file of that name.
+  const std::size_t colon = std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
+  const std::string path = find_scenario(input.substr(0, colon));
+  std::vector<std::string> overrides;
+  std::string name = std::filesystem::path(path).stem().string();
+  if (colon != std::string::npos) {
+    const Variant variant = find_variant(load_lesson(path), input.substr(colon + 1));
+    overrides = variant.overrides;
+    name = variant.name;
+  }
+  overrides.insert(overrides.end(), set.begin(), set.end());
+  return open_scenario(path, overrides, name);
+}
+
+int list_lessons() {
+  std::vector<std::vector<std::string>> rows = {{"lesson", "pages", "title"}};
+  for (const std::string& path : all_lessons()) {
+    const LessonPages lesson = load_lesson_pages(path);
+    rows.push_back({std::filesystem::path(path).stem().string(), std::to_string(lesson.pages.size()), lesson.title});
+  }
+  fmt::print("{}\ntokenyard view --lesson NAME opens one.\n", text_table(rows, 3));
+  return 0;
+}
+
+// What is wrong with the traces, a line each.
+std::string troubles(const App& app) {
+  std::string out;
+  for (const auto& side : app.sides) {
+    if (!side->trace) continue;
+    const std::string one =
+        side->trace->error().empty() && side->trace->unfinished() ? side->trace->unfinished_in_words() : side->trace->error();
+    if (!one.empty()) out += (out.empty() ? "" : "\n") + one;
+  }
+  return out;
+}
+
+void set_up(App& app, const Options& options) {
+  app.slo = parse_slo(options.goodput);
+  if (!options.lesson.empty()) {
+    if (!options.inputs.empty()) throw InputError("--lesson brings its own runs; it stands alone");
+    open_lesson(app, load_lesson_pages(find_lesson(options.lesson)));
+    const int pages = static_cast<int>(app.lesson->pages.size());
+    if (options.page < 1 || options.page > pages)
+      throw InputError(fmt::format("--page: expected 1 to {}, found {}", pages, options.page));
+    show_page(app, static_cast<std::size_t>(options.page) - 1);
+  } else {
+    if (options.inputs.empty() || options.inputs.size() > kMostTraces) {
+      throw InputError(fmt::format("expected 1 to {} traces or scenarios, or --lesson", kMostTraces));
+    }
+    for (const std::string& input : options.inputs) add_side(app, open(input, options.set));
+  }
+  const Side& first = *app.sides.front();
+  if (!options.theme.empty()) {
+    app.theme = named("--theme", options.theme, {Theme::dark, Theme::light});
+    app.theme_chosen = true;
+  }
+  if (options.scale != 0) {
+    if (options.scale < 1 || options.scale > 3)
+      throw InputError(fmt::format("--scale: expected 1 to 3, found {}", options.scale));
+    app.scale = static_cast<float>(options.scale);
+    app.scale_chosen = true;
+  }
+  if (!options.panels.empty()) set_panels(app, parse_panels(options.panels));
+  if (!options.lanes.empty())
+    app.lanes = named("--lanes", options.lanes, {LaneView::requests, LaneView::seats, LaneView::density});
+  if (!options.latency.empty()) {
+    app.statistic =
+        named("--latency", options.latency, {LatencyKind::ttft, LatencyKind::tpot, LatencyKind::itl, LatencyKind::e2el});
+  }
+  if (!options.sort.empty()) {
+    set_order(app, named("--sort", options.sort,
+                         {LaneOrder::arrival, LaneOrder::ttft, LaneOrder::latency, LaneOrder::priority, LaneOrder::preemptions,
+                          LaneOrder::id}));
+  }
+  if (!options.select.empty()) {
+    if (first.model->find(options.select) < 0)
+      throw InputError("--select: no request \"" + options.select + "\" in " + first.name);
+    select(app, options.select);
+  }
+  if (!options.align.empty())
+    set_align(app, named("--align", options.align, {Align::time, Align::step, Align::work, Align::arrival}));
+  const auto place = [&](const std::string& option, const std::string& text) {
+    return first.clock->place(parse_when(text, *first.model, option));
+  };
+  if (!options.range.empty()) show_range(app, place("--range", options.range[0]), place("--range", options.range[1]));
+  if (!options.at.empty()) {
+    move_cursor(app, place("--at", options.at));
+    app.reveal = true;
+  }
+}
+
+int view(const Options& options) {
+  if (options.lessons) return list_lessons();
+  [[maybe_unused]] const Size size = parse_size(options.size);  // of a picture or a window
+  const bool silent = options.describe || !options.csv.empty() || !options.shot.empty();
+  App app;
+  try {
+    set_up(app, options);
+  } catch (const Unreadable& error) {
+    if (silent) throw;
+    fmt::print(stderr, "{}\n", error.what());
+#ifdef TOKENYARD_HAVE_WINDOW
+    try {
+      show_message("tokenyard: trouble", error.what());
+    } catch (const InputError&) {
+      // No display: the terminal has it.
+    }
+#endif
+    return 2;
+  }
+  app.follow = options.follow;
+  const std::string trouble = options.partial || options.follow ? "" : troubles(app);
+  if (silent && !trouble.empty()) throw InputError(trouble + " (--partial shows what could be read)");
+
+  if (!options.csv.empty()) {
+    const Side& side = app.side();
+    const auto [from, to] = range_of(app, side);
+    fmt::print("{}", options.csv == "requests" ? requests_csv(*side.model, from, to) : steps_csv(*side.model, from, to));
+  }
+  if (options.describe) {
+    if (app.lesson) {
+      const LessonPage& page = app.lesson->pages[app.page];
+      fmt::print("{}: {}\n{}\n\n", app.lesson->title, page.title, page.text);
+    }
+    for (const auto& side : app.sides) {
+      fmt::print("{}{}", side == app.sides.front() ? "" : "\n",
+                 describe(*side->model, side->moment(), side->selected, app.slo));
+    }
+  }
+  if (!options.shot.empty()) {
+#ifdef TOKENYARD_HAVE_PICTURES
+    write_png(options.shot, take_picture(app, size.width, size.height));
+    fmt::print("{}: {} x {}\n", options.shot, size.width, size.height);
+#else
+    throw InputError("this tokenyard was built without Dear ImGui and draws no pictures; --describe gives text");
+#endif
+  }
+  if (silent) return 0;
+#ifdef TOKENYARD_HAVE_WINDOW
+  if (!trouble.empty()) fmt::print(stderr, "{}\n", trouble);
+  app.banner = trouble;
+  WindowOptions window;
+  window.title = "tokenyard: " + (app.lesson ? app.lesson->title : app.sides.front()->name);
+  if (!options.size.empty()) {
+    window.width = size.width;
+    window.height = size.height;
+  }
+  run_window(app, window);
+  return 0;
+#else
+#ifdef TOKENYARD_HAVE_PICTURES
+  throw InputError("this tokenyard was built without GLFW and opens no window; use --shot picture.png or --describe");
+#else
+  throw InputError("this tokenyard was built without Dear ImGui and opens no window; --describe gives text");
+#endif
+#endif
+}
+
+}  // namespace
+
+Command view_command() {
+  Command command("view", "Look at traces, or vary a scenario, in a window, as a picture or as text");
+  auto options = std::make_shared<Options>();
+  command.positional("SCENARIO|TRACE", &options->inputs, "One to four traces, or scenarios: NAME or NAME:VARIANT");
+  command.option("--set", &options->set, "PATH=VALUE", "Change a scenario's value").one_value_each();
+  command.option("--lesson", &options->lesson, "NAME", "A lesson's name or file; the arrow keys turn its pages");
+  command.option("--page", &options->page, "N", "Begin at this page");
+  command.flag("--lessons", options->lessons, "List the lessons");
+
+  command.group("Without a window");
+  command.option("--shot", &options->shot, "FILE.png", "Write a picture; needs no display");
+  command.flag("--describe", options->describe, "Print the moment as text");
+  command.option("--csv", &options->csv, "WHAT", "Print the visible time's requests or steps as CSV")
+      .one_of({"requests", "steps"});
+
+  command.group("What it shows");
+  command.option("--size", &options->size, "WIDTHxHEIGHT", "Of picture or window, in pixels; 1280x800 unless said");
+  command.option("--at", &options->at, "MOMENT", "1200ms, 'step 57', end, 'arrival ID', 'preemption 1'");
+  command.option("--range", &options->range, "MOMENT", "The visible time: from, to").exactly(2);
+  command.option("--select", &options->select, "ID", "A request");
+  command.option("--panels", &options->panels, "NAME,...", "Some of " + panel_names());
+  command.option("--lanes", &options->lanes, "NAME", "requests, seats or density");
+  command.option("--sort", &options->sort, "NAME", "The lanes' order: arrival, ttft, latency, priority, preemptions or id");
+  command.option("--align", &options->align, "NAME", "What compared traces share: time, step, work or arrival (of --select)");
+  command.option("--latency", &options->latency, "NAME", "ttft, tpot, itl or e2el");
+  command.option("--goodput", &options->goodput, "METRIC:MS", "Objectives in ms: ttft:500 tpot:50 e2el:2000");
+  command.option("--theme", &options->theme, "NAME", "dark or light");
+  command.option("--scale", &options->scale, "NUMBER", "How large everything is, 1 to 3");
+  command.flag("--partial", options->partial, "Of a broken or unfinished trace, show what could be read");
+  command.flag("--follow", options->follow, "Keep reading a trace that grows");
+  command.examples({{"tokenyard simulate head-of-line --trace run.trace", ""},
+                    {"tokenyard view run.trace", ""},
+                    {"tokenyard view paged-memory:orca_max paged-memory:paged", "two variants side by side"},
+                    {"tokenyard view --lesson paging", ""},
+                    {"tokenyard view run.trace --shot run.png --size 1920x1080 --at 1200ms --theme light", ""},
+                    {"tokenyard view run.trace --describe --at 'step 21'", "the same as text"}});
+  command.run([options] { return view(*options); });
+  return command;
+}
+
+}  // namespace tokenyard::cli

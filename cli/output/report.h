@@ -1,0 +1,48 @@
+// What a run prints: the table users of `vllm bench serve` know, the same as JSON, and a line of progress on terminals.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/metrics.h"
+
+namespace tokenyard::cli {
+
+struct ReportContext {
+  std::string scenario;  // name
+  std::string model, hardware;
+  std::string timing;      // where step times come from: "llama-3.1-8b on a100-80gb"
+  std::string error_note;  // what is known of the cost model's error; empty where time was measured
+  std::string backend;
+  EngineConfig engine;
+};
+
+// `text` is "ttft:500 tpot:50 e2el:2000" split at blanks; milliseconds. Throws InputError.
+Slo parse_slo(const std::vector<std::string>& words);
+
+std::string result_table(const Metrics& metrics, const ReportContext& context);
+// Field names of `vllm bench serve --save-result`; times in its units.
+std::string result_json(const Metrics& metrics, const ReportContext& context);
+
+// Writes `text` beside `path` and renames it there. Throws InputError.
+void write_file(const std::string& path, const std::string& text);
+
+// One line on stderr, rewritten a few times a second while a run takes long; silent when stderr is no terminal.
+class Progress {
+ public:
+  Progress();
+  ~Progress() { erase(); }
+  void erase();
+  void update(const Engine& engine, const Metrics& metrics, TimeNs now);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  bool terminal_;
+  bool shown_ = false;
+  Clock::time_point start_, next_;
+};
+
+}  // namespace tokenyard::cli
