@@ -24,7 +24,7 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct BenchOptions {
   std::string scenario = "nano-vllm-bench";
   std::string shape, model, policy, trace, json;
   std::vector<std::string> set, goodput;
@@ -161,7 +161,7 @@ std::string card_table(const Work& work, const CudaFacts& facts, double bandwidt
   return out;
 }
 
-int bench(const Options& options) {
+int bench(const BenchOptions& options) {
   if (!options.shape.empty() && !options.model.empty()) throw InputError("--shape and --model: give one of them");
   std::vector<std::string> overrides = options.set;
   if (!options.policy.empty()) overrides.push_back("engine.policy=" + options.policy);
@@ -228,7 +228,7 @@ int bench(const Options& options) {
 
 #else
 
-int bench(const Options&) {
+int bench(const BenchOptions&) {
   throw InputError(
       "tokenyard bench measures a GPU, and this program was built without CUDA: install the CUDA toolkit (12.3 or newer) and "
       "build "
@@ -241,7 +241,7 @@ int bench(const Options&) {
 
 Command bench_command() {
   Command command("bench", "Run a scenario on this machine's GPU and hold it against what the card can do");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   command
       .positional("SCENARIO", &options->scenario,
                   "nano-vLLM's benchmark if none; any scenario, Azure 2023 trace (.csv) or Mooncake trace (.jsonl)")
