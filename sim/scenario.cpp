@@ -90,26 +90,13 @@ void read_step_time(JsonObject& top, Scenario& s) {
   s.step_time = time;
 }
 
-// `input` with nothing left open. Put together from texts, member by member: a copy of the document would hold every listed
-// request twice.
+// `input` with nothing left open. Written member by member: a copy of the document would hold every listed request twice.
 std::string resolved(const Scenario& s, const ScenarioInput& input) {
   std::map<std::string, std::string> members;
   for (const Json::Member& member : input.json.json().object()) {
-    if (member.key != "workload") members[member.key] = member.value.dump();
+    members[member.key] = member.key == "workload" ? "" : member.value.dump();  // the workload follows below
   }
   for (const char* of_lesson : {"variants", "show", "expect"}) members.erase(of_lesson);
-  std::string workload;
-  for (const Json& entry : input.json.json().find("workload")->array()) {
-    workload += workload.empty() ? "[" : ",";
-    if (const Json* path = entry.find("path")) {
-      Json found = entry;
-      found["path"] = file_beside(input.directory, path->string());
-      workload += found.dump();
-    } else {
-      workload += entry.dump();
-    }
-  }
-  members["workload"] = workload + "]";
   if (s.model) members["model"] = to_json(*s.model);
   if (s.hardware) members["hardware"] = to_json(*s.hardware);
   members["tensor_parallel"] = Json(s.execution.tensor_parallel).dump();
@@ -126,8 +113,22 @@ std::string resolved(const Scenario& s, const ScenarioInput& input) {
     append_json_string(out, key);
     out += ':';
     out += text;
+    if (key != "workload") continue;
+    char separator = '[';
+    for (const Json& entry : input.json.json().find("workload")->array()) {
+      out += std::exchange(separator, ',');
+      if (const Json* path = entry.find("path")) {
+        Json found = entry;
+        found["path"] = file_beside(input.directory, path->string());
+        append_json(out, found);
+      } else {
+        append_json(out, entry);
+      }
+    }
+    out += ']';
   }
-  return out + '}';
+  out += '}';
+  return out;
 }
 
 Scenario read_scenario(const ScenarioInput& input) {

@@ -23,7 +23,7 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct BenchOptions {
   std::string scenario = "nano-vllm-bench";
   std::string shape, model, policy, trace, json;
   std::vector<std::string> set, goodput;
@@ -141,7 +141,7 @@ std::string card_table(const Work& work, const GpuFacts& facts, double bandwidth
   return out;
 }
 
-int bench(const Options& options) {
+int bench(const BenchOptions& options) {
   if (!options.shape.empty() && !options.model.empty()) throw InputError("--shape and --model: give one of them");
   std::vector<std::string> overrides = options.set;
   if (!options.policy.empty()) overrides.push_back("engine.policy=" + options.policy);
@@ -210,7 +210,7 @@ int bench(const Options& options) {
 
 Command bench_command() {
   Command command("bench", "Run a scenario on this machine's GPU and hold it against what the card can do");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   command
       .positional("SCENARIO", &options->scenario,
                   "nano-vLLM's benchmark if none; any scenario, Azure 2023 trace (.csv) or Mooncake trace (.jsonl)")

@@ -16,7 +16,7 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct CalibrateOptions {
   std::vector<std::string> kernels;
   std::string trace, model, hardware, name, out, residuals;
 };
@@ -44,7 +44,7 @@ void write_residuals(const std::string& path, const StepFit& fit) {
   write_file(path, text);
 }
 
-int calibrate(const Options& options) {
+int calibrate(const CalibrateOptions& options) {
   if (options.kernels.empty() && options.trace.empty())
     throw InputError("tokenyard calibrate: expected --kernels or --trace, found neither");
   const HardwareSpec base = find_hardware(options.hardware);
@@ -86,7 +86,7 @@ int calibrate(const Options& options) {
 
 Command calibrate_command() {
   Command command("calibrate", "Fit a GPU's constants to measured kernel times or to a recorded run");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CalibrateOptions>();
   command.option("--kernels", &options->kernels, "FILE.csv", "Tables of kernel times (.csv, packed or not) or folders of them");
   command.option("--trace", &options->trace, "FILE.trace", "A trace recorded on the real GPU");
   command.option("--hardware", &options->hardware, "GPU", "Datasheet and first guesses: a built-in name or a .json file")

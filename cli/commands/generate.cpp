@@ -24,7 +24,7 @@ namespace {
 
 constexpr const char* kStory = "Once upon a time";
 
-struct Options {
+struct GenerateOptions {
   std::string prompt, prompts, backend = "auto", hardware = "h100-sxm", json;
   std::int32_t logprobs = -1;
   bool chat = false;
@@ -144,7 +144,7 @@ bool well(const Completion& c, std::size_t number) {
 }
 
 // The same requests on a simulated GPU: times, no text.
-int simulate(const Options& options, const GenerationArguments& arguments, const std::vector<Question>& questions) {
+int simulate(const GenerateOptions& options, const GenerationArguments& arguments, const std::vector<Question>& questions) {
   const std::string folder = arguments.model_folder();
   const ModelConfig model = load_model_config(folder);
   const Tokenizer tokenizer = Tokenizer::load(folder + "/tokenizer.json");
@@ -177,7 +177,7 @@ int simulate(const Options& options, const GenerationArguments& arguments, const
   return 0;
 }
 
-int generate(const Options& options, const GenerationArguments& arguments) {
+int generate(const GenerateOptions& options, const GenerationArguments& arguments) {
   Sampling sampling = arguments.sampling(default_sampling(load_model_config(arguments.model_folder())));
   sampling.params.logprobs = options.logprobs;
 
@@ -240,7 +240,7 @@ int generate(const Options& options, const GenerationArguments& arguments) {
 
 Command generate_command() {
   Command command("generate", "Generate text with a real model");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateOptions>();
   command.positional("PROMPT", &options->prompt, "What to go on from; else standard input, else the beginning of a story");
   command
       .option("--prompts", &options->prompts, "FILE.jsonl",

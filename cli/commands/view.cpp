@@ -26,7 +26,7 @@ namespace {
 
 using namespace viz;
 
-struct Options {
+struct ViewOptions {
   std::vector<std::string> inputs, set, goodput, range;
   std::string lesson, shot, size, at, select, panels, theme, align, sort, lanes, latency, csv;
   double scale = 0;
@@ -139,7 +139,7 @@ std::string troubles(const App& app) {
   return out;
 }
 
-void set_up(App& app, const Options& options) {
+void set_up(App& app, const ViewOptions& options) {
   app.slo = parse_slo(options.goodput);
   if (!options.lesson.empty()) {
     if (!options.inputs.empty()) throw InputError("--lesson brings its own runs; it stands alone");
@@ -194,7 +194,7 @@ void set_up(App& app, const Options& options) {
   }
 }
 
-int view(const Options& options) {
+int view(const ViewOptions& options) {
   if (options.lessons) return list_lessons();
   [[maybe_unused]] const Size size = parse_size(options.size);  // of a picture or a window
   const bool silent = options.describe || !options.csv.empty() || !options.shot.empty();
@@ -262,7 +262,7 @@ int view(const Options& options) {
 
 Command view_command() {
   Command command("view", "Look at traces, or vary a scenario, in a window, as a picture or as text");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ViewOptions>();
   command.positional("SCENARIO|TRACE", &options->inputs, "One to four traces, or scenarios: NAME or NAME:VARIANT");
   command.option("--set", &options->set, "PATH=VALUE", "Change a scenario's value").one_value_each();
   command.option("--lesson", &options->lesson, "NAME", "A lesson's name or file; the arrow keys turn its pages");

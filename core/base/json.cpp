@@ -11,40 +11,40 @@ namespace {
 
 class Writer {
  public:
-  Writer(int indent, bool sort_keys) : indent_(indent), sort_keys_(sort_keys) {}
+  Writer(std::string& text, int indent, bool sort_keys) : out_(text), indent_(indent), sort_keys_(sort_keys) {}
 
   void write(const Json& json, int depth) {
     switch (json.type()) {
-      case Json::Type::null: out += "null"; return;
-      case Json::Type::boolean: out += json.boolean() ? "true" : "false"; return;
-      case Json::Type::integer: append_int(out, json.integer()); return;
-      case Json::Type::large: out += std::to_string(json.large()); return;
-      case Json::Type::number: append_double(out, json.number()); return;
-      case Json::Type::string: append_json_string(out, json.string()); return;
+      case Json::Type::null: out_ += "null"; return;
+      case Json::Type::boolean: out_ += json.boolean() ? "true" : "false"; return;
+      case Json::Type::integer: append_int(out_, json.integer()); return;
+      case Json::Type::large: out_ += std::to_string(json.large()); return;
+      case Json::Type::number: append_double(out_, json.number()); return;
+      case Json::Type::string: append_json_string(out_, json.string()); return;
       case Json::Type::array: {
         const char* separator = "";
-        out += '[';
+        out_ += '[';
         for (const Json& item : json.array()) {
-          out += std::exchange(separator, ",");
+          out_ += std::exchange(separator, ",");
           new_line(depth + 1);
           write(item, depth + 1);
         }
         if (!json.array().empty()) new_line(depth);
-        out += ']';
+        out_ += ']';
         return;
       }
       case Json::Type::object: {
         const char* separator = "";
         const auto member = [&](const Json::Member& m) {
-          out += std::exchange(separator, ",");
+          out_ += std::exchange(separator, ",");
           new_line(depth + 1);
-          append_json_string(out, m.key);
-          out += indent_ < 0 ? ":" : ": ";
+          append_json_string(out_, m.key);
+          out_ += indent_ < 0 ? ":" : ": ";
           write(m.value, depth + 1);
         };
         const auto before = [](const Json::Member& a, const Json::Member& b) { return a.key < b.key; };
         const Json::Object& members = json.object();
-        out += '{';
+        out_ += '{';
         if (!sort_keys_ || std::is_sorted(members.begin(), members.end(), before)) {
           for (const Json::Member& m : members) member(m);
         } else {
@@ -54,21 +54,20 @@ class Writer {
           for (const Json::Member* m : sorted) member(*m);
         }
         if (!members.empty()) new_line(depth);
-        out += '}';
+        out_ += '}';
         return;
       }
     }
   }
 
-  std::string out;
-
  private:
   void new_line(int depth) {
     if (indent_ < 0) return;
-    out += '\n';
-    out.append(static_cast<std::size_t>(indent_ * depth), ' ');
+    out_ += '\n';
+    out_.append(static_cast<std::size_t>(indent_ * depth), ' ');
   }
 
+  std::string& out_;
   int indent_;
   bool sort_keys_;
 };
@@ -148,10 +147,12 @@ bool Json::operator==(const Json& other) const {
 }
 
 std::string Json::dump(int indent, bool sort_keys) const {
-  Writer writer(indent, sort_keys);
-  writer.write(*this, 0);
-  return std::move(writer.out);
+  std::string out;
+  Writer(out, indent, sort_keys).write(*this, 0);
+  return out;
 }
+
+void append_json(std::string& out, const Json& json) { Writer(out, -1, /*sort_keys=*/true).write(json, 0); }
 
 Json json_or_string(const std::string& text) {
   try {

@@ -9,6 +9,8 @@
 
 namespace tokenyard {
 
+class Json;
+
 inline void append_int(std::string& out, std::int64_t value) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, value);
@@ -24,5 +26,8 @@ std::size_t utf8_length(std::string_view text);
 // In quotes. What is no UTF-8 becomes U+FFFD, because a JSON text must be UTF-8: one for the longest beginning of a character
 // that does not go on, as Unicode recommends.
 void append_json_string(std::string& out, std::string_view text);
+
+// As Json::dump() has it: in one line, keys sorted.
+void append_json(std::string& out, const Json& json);
 
 }  // namespace tokenyard

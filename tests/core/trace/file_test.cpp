@@ -100,7 +100,7 @@ TEST_CASE("Every field of every record survives the file", "[trace]") {
   const std::string text = contains_all_kinds();
   CHECK(text.find("[1,-3,8]") != std::string::npos);  // runs of blocks are shortened
   std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) CHECK_NOTHROW(nlohmann::json::parse(line));
+  for (std::string line; std::getline(in, line);) CHECK(nlohmann::json::accept(line));
 }
 
 TEST_CASE("What is written is read back, for real runs of all policies", "[trace]") {
@@ -152,14 +152,14 @@ TEST_CASE("A trace that grows can be followed", "[trace]") {
 }
 
 TEST_CASE("A trace that cannot be written or read says so in one line", "[trace]") {
-  CHECK_THROWS_WITH(TraceWriter(temporary("none/x.trace")), Catch::Contains("cannot be written"));
+  CHECK_THROWS_WITH(TraceWriter(temporary("none/x.trace")), has_text("cannot be written"));
   CHECK_THROWS_AS(TraceReader(temporary("absent.trace")), InputError);
   CHECK_THROWS_AS(TraceReader(std::filesystem::temp_directory_path().string()), InputError);
   if (std::filesystem::exists("/dev/full")) {
     TraceWriter writer("/dev/full");
     EngineConfig config;
     config.num_blocks = 9;
-    CHECK_THROWS_WITH(writer.on_header(header_of(config)), Catch::Contains("/dev/full: cannot be written: "));
+    CHECK_THROWS_WITH(writer.on_header(header_of(config)), has_text("/dev/full: cannot be written: "));
   }
 }
 
