@@ -16,7 +16,7 @@
 #include "core/base/input_error.h"
 #include "core/policy.h"
 #include "core/trace/recorder.h"
-#include "core/trace/trace.h"
+#include "core/trace/writer.h"
 #include "sim/scenario.h"
 
 namespace tokenyard::cli {

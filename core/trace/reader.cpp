@@ -11,7 +11,7 @@
 #include "core/base/json_text.h"
 #include "core/policy.h"
 #include "core/trace/config_json.h"
-#include "core/trace/trace.h"
+#include "core/trace/reader.h"
 
 namespace tokenyard {
 namespace {

@@ -1,7 +1,7 @@
 #include <random>
 
 #include "core/trace/recorder.h"
-#include "core/trace/trace.h"
+#include "core/trace/writer.h"
 #include "sim/fit.h"
 #include "support.h"
 
