@@ -15,7 +15,8 @@
 #include "core/base/live_clock.h"
 #include "core/trace/recorder.h"
 #include "core/trace/replay.h"
-#include "core/trace/trace.h"
+#include "core/trace/reader.h"
+#include "core/trace/writer.h"
 #include "tests/kernels/gpu/support/break_device.h"
 
 namespace tokenyard {
