@@ -10,6 +10,11 @@ namespace {
 template <typename Enum>
 using Names = std::vector<std::pair<Enum, const char*>>;
 
+const Names<VllmVersion>& names(VllmVersion) {
+  static const Names<VllmVersion> all = {
+      {VllmVersion::v0_28, "0.28"}, {VllmVersion::v0_29, "0.29"}, {VllmVersion::v0_31, "0.31"}, {VllmVersion::v0_33, "0.33"}};
+  return all;
+}
 const Names<QueueOrder>& names(QueueOrder) {
   static const Names<QueueOrder> all = {{QueueOrder::fcfs, "fcfs"}, {QueueOrder::priority, "priority"}};
   return all;
@@ -40,6 +45,7 @@ std::string number(std::int64_t n) { return std::to_string(n); }
 
 }  // namespace
 
+const char* name_of(VllmVersion v) { return find_name(v); }
 const char* name_of(QueueOrder v) { return find_name(v); }
 const char* name_of(FreeOrder v) { return find_name(v); }
 const char* name_of(Reservation v) { return find_name(v); }
@@ -75,10 +81,12 @@ std::vector<std::string> all_names<Policy>() {
   return out;
 }
 
+template std::optional<VllmVersion> parse_name(const std::string&);
 template std::optional<QueueOrder> parse_name(const std::string&);
 template std::optional<FreeOrder> parse_name(const std::string&);
 template std::optional<Reservation> parse_name(const std::string&);
 template std::optional<Delivery> parse_name(const std::string&);
+template std::vector<std::string> all_names<VllmVersion>();
 template std::vector<std::string> all_names<QueueOrder>();
 template std::vector<std::string> all_names<FreeOrder>();
 template std::vector<std::string> all_names<Reservation>();
@@ -101,7 +109,6 @@ std::optional<std::string> validate(const EngineConfig& c) {
   if (c.async_scheduling && !c.policy->plans_ahead) {
     return std::string("async_scheduling plans a step ahead, which policy ") + c.policy->name + " cannot do; leave it out";
   }
-  if (c.async_scheduling && c.strict_peer) return "async_scheduling and strict_peer: the peers planned one step at a time";
   if (usable_blocks(c) < 1) {
     return "num_blocks is " + number(c.num_blocks) + "; " + c.policy->name +
            " keeps block 0 as its null block, so it needs at least 2";

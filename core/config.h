@@ -35,6 +35,8 @@ inline constexpr Policy Policy::orca{policies::orca};
 inline constexpr Policy Policy::nano_vllm{policies::nano_vllm};
 inline constexpr Policy Policy::vllm_v1{policies::vllm_v1};
 
+// vllm_v1: the first release whose rules these are (docs/policies.md).
+enum class VllmVersion { v0_28, v0_29, v0_31, v0_33 };
 enum class QueueOrder { fcfs, priority };          // vllm_v1
 enum class FreeOrder { unhashed_first, lru_all };  // vllm_v1: v0.24 and later, v0.8 to v0.23
 enum class Reservation { max, pow2, oracle };      // orca
@@ -55,6 +57,7 @@ struct EngineConfig {
   bool async_scheduling = false;
 
   // vllm_v1
+  VllmVersion vllm_version = VllmVersion::v0_33;
   bool enable_chunked_prefill = true;
   QueueOrder queue_order = QueueOrder::fcfs;
   FreeOrder free_order = FreeOrder::unhashed_first;
@@ -80,6 +83,7 @@ std::optional<std::string> validate(const EngineConfig& config);
 
 // The policies' and options' names in files and on the command line.
 const char* name_of(Policy);
+const char* name_of(VllmVersion);
 const char* name_of(QueueOrder);
 const char* name_of(FreeOrder);
 const char* name_of(Reservation);

@@ -66,13 +66,14 @@ void Scheduler::schedule(TimeNs now, StepPlan& plan, const StepPlan* in_flight) 
 }
 
 void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vector<Request*>& left) {
-  const bool publish_now = blocks_.rules().findable == BlockRules::Findable::after_step;
+  const bool on_return = blocks_.rules().publish_on_return;
   bool ended = false;
   std::size_t next_token = 0;
   for (const Row& row : plan.rows) {
     Request& request = *row.request;
     const bool live = request.finish_reason == FinishReason::none;
-    if (live && publish_now) blocks_.publish(request, std::min(row.first + row.count, request.num_computed));
+    // Under after_step all of it; planning ahead, the block of a row whose last token had been pending.
+    if (live && on_return) blocks_.publish(request, std::min(row.first + row.count, request.num_computed));
     ended = ended || !live;
     if (!row.sample) continue;
     const Token token = result.tokens[next_token++];
@@ -87,20 +88,15 @@ void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vect
     ++request.num_tokens;
     if (token == kUnnamedToken && request.num_tokens < request.length_limit) continue;  // nothing to end it
     request.finish_reason = finish_reason(request, token);
-    if (request.finish_reason == FinishReason::none) continue;
-    ended = true;
-    if (request.state == RequestState::preempted) {  // by the plan made meanwhile
-      waiting_.erase(&request);
-      request.state = RequestState::finished;
-      left.push_back(&request);
-    }
+    ended = ended || request.finish_reason != FinishReason::none;
   }
-  if (ended) retire(left);
+  if (ended) retire(plan, left);
 }
 
 FinishReason Scheduler::finish_reason(const Request& request, Token token) const {
   const RequestSpec& spec = request.spec;
-  if (request.num_output() < spec.min_tokens) return FinishReason::none;
+  // Else it is the sampler's business that none is said before.
+  if (config_.vllm_version < VllmVersion::v0_29 && request.num_output() < spec.min_tokens) return FinishReason::none;
   const bool end_of_text = token == kUnnamedEnd || (token == config_.eos_token_id && token >= 0);
   if (end_of_text && !spec.ignore_eos) return FinishReason::stop;
   if (std::find(spec.stop_token_ids.begin(), spec.stop_token_ids.end(), token) != spec.stop_token_ids.end()) {
@@ -111,15 +107,18 @@ FinishReason Scheduler::finish_reason(const Request& request, Token token) const
   return asked_for ? FinishReason::length : FinishReason::kv_capacity;
 }
 
-void Scheduler::retire(std::vector<Request*>& left) {
+void Scheduler::retire(const StepPlan& plan, std::vector<Request*>& left) {
   const auto ended = [](const Request* r) { return r->finish_reason != FinishReason::none; };
-  for (Request* request : running_) {
-    if (!ended(request)) continue;
-    blocks_.release(*request);
-    request->state = RequestState::finished;
-    left.push_back(request);
+  if (config_.policy->leaves_together && !std::all_of(running_.begin(), running_.end(), ended)) return;
+  for (const Row& row : plan.rows) {
+    Request& request = *row.request;
+    if (!ended(&request) || request.state == RequestState::finished) continue;
+    if (request.state == RequestState::preempted) waiting_.erase(&request);  // by the plan made meanwhile
+    blocks_.release(request);
+    request.state = RequestState::finished;
+    left.push_back(&request);
   }
-  running_.erase(std::remove_if(running_.begin(), running_.end(), ended), running_.end());
+  std::erase_if(running_, ended);
 }
 
 bool Scheduler::cancel(Request& request, FinishReason reason) {

@@ -89,8 +89,6 @@ class Scheduler {
 
   virtual void compose(TimeNs now, StepPlan& plan) = 0;
   virtual std::optional<std::string> policy_impossible(const RequestSpec&) const { return std::nullopt; }
-  // Requests in running_ have just got a finish_reason; release those that may leave, append them to `left`.
-  virtual void retire(std::vector<Request*>& left);
 
   // The longest sequence (prompt + output) a request may reach.
   std::int32_t context_limit() const { return context_limit_; }
@@ -118,6 +116,7 @@ class Scheduler {
 
  private:
   FinishReason finish_reason(const Request& request, Token token) const;
+  void retire(const StepPlan& plan, std::vector<Request*>& left);  // who has ended, in row order
 
   std::int32_t context_limit_;
 };

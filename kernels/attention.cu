@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/async_copy.cuh"
 #include "kernels/attention_tile.cuh"
 #include "kernels/launch.cuh"
 
@@ -14,7 +15,8 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
-constexpr int kMaxGroup = 8;
+constexpr int kTeamTiles = kAttentionChunk / kTile;
+static_assert(kTeamTiles == kWarps, "the warps of a block share a chunk, a tile each");
 
 struct Parameters {
   AttentionStep step;
@@ -29,6 +31,12 @@ struct Parameters {
   DecodeSplit split;
 };
 
+enum Which { kKeys, kValues };
+
+__device__ __forceinline__ int lane_of_thread() { return static_cast<int>(threadIdx.x % 32); }
+
+// ---- Bringing tiles
+
 __device__ __forceinline__ int granules_of(int tokens) { return (tokens + kGranule - 1) / kGranule; }
 
 // Where a lane's granule of a tile begins; the first lanes have one each.
@@ -36,44 +44,58 @@ struct Granule {
   int block;
   int slot;
 };
-// Long before the copy, which has to wait for the block table otherwise.
+// Called long before the copy, which would otherwise wait for the block table.
 __device__ __forceinline__ Granule locate(const Parameters& p, int table, int first, int tokens) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int lane = lane_of_thread();
   if (lane >= granules_of(tokens)) return {0, 0};
   const int position = first + lane * kGranule;
   return {p.step.tables[static_cast<std::int64_t>(table) * p.step.table_stride + position / p.block_size],
           position % p.block_size};
 }
 
-// Warp-wide: copies what there is of a tile and lets `barrier` await it. which: 0 K, 1 V.
+// Warp-wide: copies what there is of a tile and lets `barrier` await it.
 template <int D>
 __device__ __forceinline__ void copy_tile(const Parameters& p, const CUtensorMap* map, std::uint32_t tile,
                                           std::uint32_t barrier, int which, const Granule& granule, int head, int tokens) {
-  const int lane = static_cast<int>(threadIdx.x % 32);
+  const int lane = lane_of_thread();
   const int granules = granules_of(tokens);
   if (lane == 0) barrier_expect(barrier, static_cast<std::uint32_t>(granules) * kGranuleBytes<D>);
   __syncwarp();
   if (lane < granules) {
     const std::int64_t row = (static_cast<std::int64_t>(granule.block) * p.kv_heads + head) * p.block_size + granule.slot;
     const int at = static_cast<int>(p.first_row + which * p.kv_rows + row);
-    asm volatile(
-        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(
-            tile + static_cast<std::uint32_t>(lane) * kGranuleBytes<D>),
-        "l"(map), "r"(0), "r"(at), "r"(0), "r"(barrier)
-        : "memory");
+    copy_box(tile + static_cast<std::uint32_t>(lane) * kGranuleBytes<D>, map, at, barrier);
   }
 }
 
-// Zeroes V behind the last token: what was not copied, or was but nobody wrote. `threads` take part, this one being `thread`.
+// Zeroes V behind the last token: slots that were not copied, or were copied and never written. `threads` threads take part;
+// this one is number `thread`.
 template <int D>
 __device__ __forceinline__ void clear_rest(std::uint32_t v_tile, int tokens, int thread, int threads) {
   for (int i = tokens * (D / 8) + thread; i < kTile * (D / 8); i += threads) {
     asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(v_tile + tile_offset<D>(i / (D / 8), i % (D / 8))), "r"(0)
                  : "memory");
   }
-  // Before a later copy overwrites what these threads have written.
-  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+  copy_fence();  // before a later copy overwrites what these threads have written
 }
+
+// Shared memory for the tiles under way: stage by stage one of K and one of V, and a barrier for each. Addresses only.
+template <int D>
+struct Stages {
+  std::uint32_t tiles;
+  std::uint32_t barriers;
+
+  __device__ __forceinline__ std::uint32_t tile(int stage, int which) const {
+    return tiles + static_cast<std::uint32_t>(stage * 2 + which) * kTileBytes<D>;
+  }
+  __device__ __forceinline__ std::uint32_t barrier(int stage, int which) const {
+    return barriers + static_cast<std::uint32_t>(stage * 2 + which) * kBarrierBytes;
+  }
+  // One thread.
+  __device__ __forceinline__ void init_barriers(int stages) const {
+    for (int i = 0; i < stages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i) * kBarrierBytes, 1);
+  }
+};
 
 // Takers begin with units 0, 1, 2, ...; one ticket is drawn for each unit done, so the last draw, number total - 1, knows that
 // it is the last and leaves zero behind.
@@ -85,38 +107,147 @@ __device__ __forceinline__ int draw(std::int32_t* ticket, int takers, int total)
 
 // ---- Decode
 
+// A unit is an item of one K/V head. With much work a warp takes a unit; with little, the four warps of a block are a team and
+// share one, a tile each.
+
+// The warps' parts of a team's unit.
+template <int D>
+struct TeamParts {
+  float o[kWarps][kMaxGroup][D];
+  float m[kWarps][kMaxGroup];
+  float l[kWarps][kMaxGroup];
+};
+
 template <int D>
 struct DecodeShared {
   static constexpr int kStages = D == 64 ? 2 : 1;  // 32 KiB a warp
-  alignas(1024) unsigned char tile[kWarps][kStages][2][kTile * D * 2];
+  alignas(kTileAlignment) unsigned char tile[kWarps][kStages][2][kTileBytes<D>];
   std::uint64_t barrier[kWarps][kStages][2];
-  // A team's results, twice, so that one barrier a unit is enough.
-  float team_o[2][kWarps][kMaxGroup][D];
-  float team_m[2][kWarps][kMaxGroup];
-  float team_l[2][kWarps][kMaxGroup];
+  TeamParts<D> team[2];  // by turns, so that one barrier a unit is enough
 };
 
-// A unit is an item of one K/V head. With much work a warp takes a unit; with little, the four warps of a block share one, a
-// tile each.
+// A tile that a warp computes.
+struct DecodeTile {
+  int unit;  // -1: none left
+  int head;  // of K and V
+  int t;     // its first position
+  Granule granule;
+  DecodeItem item;
+
+  // Of the item in the tile. None: a team's unit has fewer than four tiles.
+  __device__ __forceinline__ int tokens() const { return max(0, min(kTile, item.end - t)); }
+};
+
+// Which tiles a warp computes, one after another.
+struct DecodeQueue {
+  const Parameters& p;
+  int warp;
+  int lane;
+  int blocks;
+  int total;  // units
+  bool team;
+
+  __device__ __forceinline__ DecodeTile first() const {
+    // Warps of one block begin with heads of the same block of K/V, which lie side by side; when there are fewer units than
+    // warps, all multiprocessors take part instead.
+    const auto block = static_cast<int>(blockIdx.x);
+    return fetch(team ? block : total < blocks * kWarps ? warp * blocks + block : block * kWarps + warp);
+  }
+  __device__ __forceinline__ DecodeTile after(DecodeTile tile) const {
+    if (tile.unit < 0) return tile;
+    tile.t += team ? kAttentionChunk : kTile;
+    return tile.t < tile.item.end ? located(tile) : fetch(next_unit(tile.unit));
+  }
+
+ private:
+  __device__ __forceinline__ DecodeTile located(DecodeTile tile) const {
+    tile.granule = locate(p, tile.item.table, tile.t, tile.tokens());
+    return tile;
+  }
+  __device__ __forceinline__ DecodeTile fetch(int unit) const {
+    DecodeTile tile{-1, 0, 0, {}, {}};
+    if (unit < total) {
+      tile.unit = unit;
+      tile.head = unit % p.kv_heads;
+      tile.item = p.step.work.decode[unit / p.kv_heads];
+      tile.t = tile.item.begin + (team ? warp * kTile : 0);
+    }
+    return located(tile);
+  }
+  __device__ __forceinline__ int next_unit(int unit) const {
+    if (team) return unit + blocks;
+    int taken = 0;
+    if (lane == 0) taken = draw(p.step.tickets, blocks * kWarps, total);
+    return __shfl_sync(~0u, taken, 0);
+  }
+};
+
+// The queries of a unit: those of the K/V head's group, each a row of `a` of multiply_add.
+template <int D>
+__device__ __forceinline__ void load_queries(std::uint32_t (&q)[D / 16][4], const Parameters& p, const DecodeTile& tile) {
+  const int lane = lane_of_thread();
+  const int row = lane / 4;
+  const Bf16* const query =
+      p.q + ((static_cast<std::int64_t>(tile.item.token) * p.kv_heads + tile.head) * p.group + row) * D + lane % 4 * 2;
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k) {
+    q[k][0] = row < p.group ? *reinterpret_cast<const std::uint32_t*>(query + k * 16) : 0;
+    q[k][2] = row < p.group ? *reinterpret_cast<const std::uint32_t*>(query + k * 16 + 8) : 0;
+    q[k][1] = q[k][3] = 0;  // rows 8 .. 15 are empty
+  }
+}
+
+// Where a unit's result goes: `values` [group][D], `shares` [group][2], m and l.
+struct PartialResult {
+  float* values;
+  float* shares;
+};
+template <int D>
+__device__ __forceinline__ PartialResult result_of(const Parameters& p, const DecodeTile& tile) {
+  const std::int64_t row = (static_cast<std::int64_t>(tile.item.slot) * p.kv_heads + tile.head) * p.group;
+  return {p.step.partial_values + row * D, p.step.partial_shares + row * 2};
+}
+
+// A warp's rows, to o [group][D]; m and l by the lane that has column 0.
+template <int D, class StoreShares>
+__device__ __forceinline__ void store_rows(float* o, const Softmax<D, 1>& state, int group, StoreShares&& store_shares) {
+  const int lane = lane_of_thread();
+  const int row = lane / 4;
+  if (row >= group) return;
+#pragma unroll
+  for (int d = 0; d < D / 8; ++d) {
+    *reinterpret_cast<float2*>(o + row * D + d * 8 + lane % 4 * 2) = {state.o[d][0], state.o[d][1]};
+  }
+  if (lane % 4 == 0) store_shares(row, state.m[0], state.l[0]);
+}
+
+// The whole block: all warps' parts, in ascending order of positions, to `result`.
+template <int D>
+__device__ __forceinline__ void merge_team(const PartialResult& result, const TeamParts<D>& parts, int group) {
+  __syncthreads();
+  for (int i = static_cast<int>(threadIdx.x); i < group * D; i += kThreads) {
+    const int g = i / D;
+    Partial<1> all;
+#pragma unroll
+    for (int w = 0; w < kWarps; ++w) all.append({parts.m[w][g], parts.l[w][g], {parts.o[w][g][i % D]}});
+    result.values[i] = all.o[0];
+    if (i % D == 0) *reinterpret_cast<float2*>(result.shares + g * 2) = {all.m, all.l};
+  }
+}
+
 template <int D>
 __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_constant__ Parameters p,
                                                              const __grid_constant__ CUtensorMap map) {
-  using Shared = DecodeShared<D>;
-  constexpr int kStages = Shared::kStages;
-  extern __shared__ __align__(1024) unsigned char memory[];
-  Shared& shared = *reinterpret_cast<Shared*>(memory);
+  constexpr int kStages = DecodeShared<D>::kStages;
+  extern __shared__ __align__(kTileAlignment) unsigned char memory[];
+  DecodeShared<D>& shared = *reinterpret_cast<DecodeShared<D>*>(memory);
   const int warp = static_cast<int>(threadIdx.x / 32);
-  const int lane = static_cast<int>(threadIdx.x % 32);
-  const auto tiles = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared.tile[warp]));
-  const auto barriers = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared.barrier[warp]));
-  const auto tile_at = [&](int stage, int which) {
-    return tiles + static_cast<std::uint32_t>((stage * 2 + which) * kTile * D * 2);
-  };
-  const auto barrier_at = [&](int stage, int which) { return barriers + static_cast<std::uint32_t>((stage * 2 + which) * 8); };
+  const int lane = lane_of_thread();
+  const Stages<D> stages{shared_address(shared.tile[warp]), shared_address(shared.barrier[warp])};
 
   cudaTriggerProgrammaticLaunchCompletion();
   if (lane == 0) {
-    for (int i = 0; i < kStages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i * 8), 1);
+    stages.init_barriers(kStages);
     barrier_init_fence();
   }
   __syncwarp();
@@ -124,70 +255,27 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
   const auto blocks = static_cast<int>(gridDim.x);
   // Few units: there is more to gain from sharing each than to lose on tiles that do not exist.
   const bool team = p.split == DecodeSplit::teams || (p.split == DecodeSplit::automatic && total <= blocks);
-
-  struct Place {  // a tile
-    int unit;     // -1: none left
-    int head;
-    int t;  // its first position
-    Granule granule;
-    DecodeItem item;
-  };
-  const auto tokens_of = [](const Place& place) { return max(0, min(kTile, place.item.end - place.t)); };
-  const auto located = [&](Place place) {
-    place.granule = locate(p, place.item.table, place.t, tokens_of(place));
-    return place;
-  };
-  const auto fetch = [&](int unit) {
-    Place place{-1, 0, 0, {}, {}};
-    if (unit < total) {
-      place.unit = unit;
-      place.head = unit % p.kv_heads;
-      place.item = p.step.work.decode[unit / p.kv_heads];
-      place.t = place.item.begin + (team ? warp * kTile : 0);
-    }
-    return located(place);
-  };
-  const auto next_unit = [&](int unit) {
-    if (team) return fetch(unit + blocks);
-    int taken = 0;
-    if (lane == 0) taken = draw(p.step.tickets, blocks * kWarps, total);
-    return fetch(__shfl_sync(~0u, taken, 0));
-  };
-  const auto after = [&](Place place) {
-    if (place.unit < 0) return place;
-    place.t += team ? kAttentionChunk : kTile;
-    return place.t < place.item.end ? located(place) : next_unit(place.unit);
-  };
-  const auto copy = [&](const Place& place, int stage, int which) {
-    if (place.unit < 0) return;
-    copy_tile<D>(p, &map, tile_at(stage, which), barrier_at(stage, which), which, place.granule, place.head, tokens_of(place));
+  const DecodeQueue queue{p, warp, lane, blocks, total, team};
+  const auto copy = [&](const DecodeTile& tile, int stage, int which) {
+    if (tile.unit < 0) return;
+    copy_tile<D>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, tile.granule, tile.head,
+                 tile.tokens());
   };
 
-  // Warps of one block begin with heads of the same block of K/V, which lie side by side; when there are fewer units than
-  // warps, all multiprocessors take part instead.
-  const auto block = static_cast<int>(blockIdx.x);
-  Place ring[kStages];  // the tile being computed, then those being copied
-  ring[0] = fetch(team ? block : total < blocks * kWarps ? warp * blocks + block : block * kWarps + warp);
+  DecodeTile ring[kStages];  // the tile being computed, then those being copied
+  ring[0] = queue.first();
   cudaGridDependencySynchronize();
 #pragma unroll
   for (int i = 0; i < kStages; ++i) {
-    if (i > 0) ring[i] = after(ring[i - 1]);
-    copy(ring[i], i, 0);
-    copy(ring[i], i, 1);
+    if (i > 0) ring[i] = queue.after(ring[i - 1]);
+    copy(ring[i], i, kKeys);
+    copy(ring[i], i, kValues);
   }
 
   std::uint32_t q[D / 16][4];
   Softmax<D, 1> state;
-  const int row = lane / 4;
-  const auto begin = [&](const Place& place) {
-    const Bf16* const query =
-        p.q + ((static_cast<std::int64_t>(place.item.token) * p.kv_heads + place.head) * p.group + row) * D + lane % 4 * 2;
-#pragma unroll
-    for (int k = 0; k < D / 16; ++k) {
-      q[k][0] = row < p.group ? *reinterpret_cast<const std::uint32_t*>(query + k * 16) : 0;
-      q[k][2] = row < p.group ? *reinterpret_cast<const std::uint32_t*>(query + k * 16 + 8) : 0;
-      q[k][1] = q[k][3] = 0;  // rows 8 .. 15 are empty
-    }
+  const auto begin = [&](const DecodeTile& tile) {
+    load_queries<D>(q, p, tile);
     state.clear();
   };
   if (ring[0].unit >= 0) begin(ring[0]);
@@ -196,72 +284,47 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
   std::uint32_t parity = 0;
   int turn = 0;
   while (ring[0].unit >= 0) {
-    const Place place = ring[0];
-    const Place fresh = after(ring[kStages - 1]);  // takes over this one's memory
-    const int tokens = tokens_of(place);
-    barrier_wait(barrier_at(stage, 0), parity);
+    const DecodeTile tile = ring[0];
+    const DecodeTile fresh = queue.after(ring[kStages - 1]);  // takes over this one's memory
+    const int tokens = tile.tokens();
+    barrier_wait(stages.barrier(stage, kKeys), parity);
     const auto k_done = [&] {
       __syncwarp();
-      copy(fresh, stage, 0);
+      copy(fresh, stage, kKeys);
     };
     const auto v_ready = [&] {
-      barrier_wait(barrier_at(stage, 1), parity);
+      barrier_wait(stages.barrier(stage, kValues), parity);
       if (tokens < kTile) {
-        clear_rest<D>(tile_at(stage, 1), tokens, lane, 32);
+        clear_rest<D>(stages.tile(stage, kValues), tokens, lane, 32);
         __syncwarp();
       }
     };
     if (tokens > 0) {
       const int limit[1] = {tokens};
-      attend_tile<D, 1>(state, q, tile_at(stage, 0), tile_at(stage, 1), limit, tokens < kTile, p.scale, k_done, v_ready);
-    } else {  // a team's unit with less than four tiles
+      attend_tile<D, 1>(state, q, stages.tile(stage, kKeys), stages.tile(stage, kValues), limit, tokens < kTile, p.scale,
+                        k_done, v_ready);
+    } else {
       k_done();
-      barrier_wait(barrier_at(stage, 1), parity);
+      barrier_wait(stages.barrier(stage, kValues), parity);
     }
     __syncwarp();
-    copy(fresh, stage, 1);
+    copy(fresh, stage, kValues);
 
-    const Place& next = kStages > 1 ? ring[kStages - 1] : fresh;
-    if (next.unit != place.unit) {  // the unit is done
-      const std::int64_t slot = (static_cast<std::int64_t>(place.item.slot) * p.kv_heads + place.head) * p.group;
-      float* const values = p.step.partial_values + slot * D;
-      float* const parts = p.step.partial_shares + slot * 2;
+    const DecodeTile& next = kStages > 1 ? ring[kStages - 1] : fresh;
+    if (next.unit != tile.unit) {  // the unit is done
+      const PartialResult result = result_of<D>(p, tile);
       if (team) {
-        float(*const team_o)[kMaxGroup][D] = shared.team_o[turn];
-        float(*const team_m)[kMaxGroup] = shared.team_m[turn];
-        float(*const team_l)[kMaxGroup] = shared.team_l[turn];
+        TeamParts<D>& parts = shared.team[turn];
         turn ^= 1;
-        if (row < p.group) {
-#pragma unroll
-          for (int d = 0; d < D / 8; ++d) {
-            *reinterpret_cast<float2*>(&team_o[warp][row][d * 8 + lane % 4 * 2]) = {state.o[d][0], state.o[d][1]};
-          }
-          if (lane % 4 == 0) {
-            team_m[warp][row] = state.m[0];
-            team_l[warp][row] = state.l[0];
-          }
-        }
-        __syncthreads();
-        for (int i = static_cast<int>(threadIdx.x); i < p.group * D; i += kThreads) {
-          const int g = i / D;
-          float m = kNone;
-          float l = 0;
-          float o = 0;
-#pragma unroll
-          for (int w = 0; w < kWarps; ++w) {
-            const Shares shares = merge_shares(m, team_m[w][g]);
-            l = merged(l, team_l[w][g], shares);
-            o = merged(o, team_o[w][g][i % D], shares);
-          }
-          values[i] = o;
-          if (i % D == 0) *reinterpret_cast<float2*>(parts + g * 2) = {m, l};
-        }
-      } else if (row < p.group) {
-#pragma unroll
-        for (int d = 0; d < D / 8; ++d) {
-          *reinterpret_cast<float2*>(values + row * D + d * 8 + lane % 4 * 2) = {state.o[d][0], state.o[d][1]};
-        }
-        if (lane % 4 == 0) *reinterpret_cast<float2*>(parts + row * 2) = {state.m[0], state.l[0]};
+        store_rows<D>(parts.o[warp][0], state, p.group, [&](int row, float m, float l) {
+          parts.m[warp][row] = m;
+          parts.l[warp][row] = l;
+        });
+        merge_team<D>(result, parts, p.group);
+      } else {
+        store_rows<D>(result.values, state, p.group, [&](int row, float m, float l) {
+          *reinterpret_cast<float2*>(result.shares + row * 2) = {m, l};
+        });
       }
       if (next.unit >= 0) begin(next);
     }
@@ -277,75 +340,85 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
 
 // ---- Merge
 
+// Chunks begin .. begin + kBatch - 1 of a row, appended to `all`. `values` and `shares` are the first chunk's, `heads` rows of
+// results lie between a chunk and the next. Behind the last chunk there is nothing, whose merge changes nothing: without
+// conditions all loads are under way at once.
+template <int D, int kBatch, int kWidth>
+__device__ __forceinline__ void merge_chunks(Partial<kWidth>& all, const float* values, const float* shares, int begin,
+                                             int count, int heads) {
+  static_assert(kBatch <= 32, "a lane a chunk");
+  const int lane = lane_of_thread();
+  struct alignas(kWidth * sizeof(float)) Values {
+    float x[kWidth];
+  };
+  Values fresh[kBatch];
+#pragma unroll
+  for (int i = 0; i < kBatch; ++i) {
+    const std::int64_t at = min(begin + i, count - 1);
+    fresh[i] = *reinterpret_cast<const Values*>(values + at * heads * D);
+  }
+  // A lane has a chunk's m and l. The greatest of its m and all before it is the m that merging one by one would have.
+  const bool there = lane < kBatch && begin + lane < count;
+  const float2 share =
+      there ? *reinterpret_cast<const float2*>(shares + static_cast<std::int64_t>(begin + lane) * heads * 2) : float2{kNone, 0};
+  float greatest = fmaxf(all.m, share.x);
+#pragma unroll
+  for (int d = 1; d < kBatch; d *= 2) greatest = fmaxf(greatest, __shfl_sync(~0u, greatest, max(lane - d, 0)));
+  float before = __shfl_sync(~0u, greatest, max(lane - 1, 0));
+  if (lane == 0) before = all.m;
+  all.m = __shfl_sync(~0u, greatest, kBatch - 1);
+  const Scales mine = scales_of(before, share.x);
+#pragma unroll
+  for (int i = 0; i < kBatch; ++i) {
+    const Scales scales{__shfl_sync(~0u, mine.old, i), __shfl_sync(~0u, mine.fresh, i)};
+    all.append(__shfl_sync(~0u, share.y, i), fresh[i].x, scales);
+  }
+}
+
 // One warp a (row, head), each lane with a few neighbouring dimensions.
 template <int D>
 __global__ __launch_bounds__(kThreads) void merge_kernel(const __grid_constant__ Parameters p) {
   constexpr int kWidth = D / 32;
-  struct alignas(kWidth * 4) Values {
-    float x[kWidth];
-  };
+  constexpr int kFew = 8;    // chunks that most rows do not exceed, 2,048 tokens
+  constexpr int kMany = 16;  // chunks at a time otherwise
   const int heads = p.kv_heads * p.group;
-  const auto lane = static_cast<int>(threadIdx.x % 32);
+  const int lane = lane_of_thread();
   const auto head = static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x / 32);
   cudaTriggerProgrammaticLaunchCompletion();
   const bool exists = static_cast<int>(blockIdx.y) < p.step.work.counts->merge && head < heads;
   const MergeItem item = exists ? p.step.work.merge[blockIdx.y] : MergeItem{};
   const std::int64_t first = static_cast<std::int64_t>(item.first_slot) * heads + head;
   const float* const values = p.step.partial_values + first * D + lane * kWidth;
-  const float* const parts = p.step.partial_shares + first * 2;
+  const float* const shares = p.step.partial_shares + first * 2;
 
   cudaGridDependencySynchronize();
   if (!exists) return;
-  float m = kNone;
-  float l = 0;
-  Values o{};
-  // Chunks begin .. begin + kBatch - 1. Behind the last chunk there is nothing, whose merge changes nothing: without conditions
-  // all loads are under way at once.
-  const auto merge = [&]<int kBatch>(int begin) {
-    Values fresh[kBatch];
-#pragma unroll
-    for (int i = 0; i < kBatch; ++i) {
-      const std::int64_t at = min(begin + i, item.count - 1);
-      fresh[i] = *reinterpret_cast<const Values*>(values + at * heads * D);
-    }
-    // A lane a chunk. The greatest of it and all before it is the m that a merge one by one would have.
-    const bool there = lane < kBatch && begin + lane < item.count;
-    const float2 part = there ? *reinterpret_cast<const float2*>(parts + static_cast<std::int64_t>(begin + lane) * heads * 2)
-                              : float2{kNone, 0};
-    float greatest = fmaxf(m, part.x);
-#pragma unroll
-    for (int d = 1; d < kBatch; d *= 2) greatest = fmaxf(greatest, __shfl_sync(~0u, greatest, max(lane - d, 0)));
-    float before = __shfl_sync(~0u, greatest, max(lane - 1, 0));
-    if (lane == 0) before = m;
-    m = __shfl_sync(~0u, greatest, kBatch - 1);
-    const Shares mine = merge_shares(before, part.x);
-#pragma unroll
-    for (int i = 0; i < kBatch; ++i) {
-      const Shares shares{__shfl_sync(~0u, mine.old, i), __shfl_sync(~0u, mine.fresh, i)};
-      l = merged(l, __shfl_sync(~0u, part.y, i), shares);
-#pragma unroll
-      for (int d = 0; d < kWidth; ++d) o.x[d] = merged(o.x[d], fresh[i].x[d], shares);
-    }
-  };
-  if (item.count <= 8) {
-    merge.template operator()<8>(0);
+  Partial<kWidth> all;
+  if (item.count <= kFew) {
+    merge_chunks<D, kFew>(all, values, shares, 0, item.count, heads);
   } else {
-    for (int begin = 0; begin < item.count; begin += 16) merge.template operator()<16>(begin);
+    for (int begin = 0; begin < item.count; begin += kMany) {
+      merge_chunks<D, kMany>(all, values, shares, begin, item.count, heads);
+    }
   }
   Bf16* const out = p.out + (static_cast<std::int64_t>(item.token) * heads + head) * D + lane * kWidth;
 #pragma unroll
   for (int d = 0; d < kWidth; d += 2) {
-    *reinterpret_cast<std::uint32_t*>(out + d) = pack(__fdividef(o.x[d], l), __fdividef(o.x[d + 1], l));
+    *reinterpret_cast<std::uint32_t*>(out + d) = pack(__fdividef(all.o[d], all.l), __fdividef(all.o[d + 1], all.l));
   }
 }
 
 // ---- Prefill
 
+// A unit is an item of one K/V head: up to 64 rows, 16 a warp, that go through the tiles of their context together.
+
 constexpr int kPrefillStages = 2;
+constexpr int kWarpRows = kPrefillRows / kWarps;
+static_assert(kWarpRows == 16, "the rows of a product");
 
 template <int D>
 struct PrefillShared {
-  alignas(1024) unsigned char tile[kPrefillStages][2][kTile * D * 2];
+  alignas(kTileAlignment) unsigned char tile[kPrefillStages][2][kTileBytes<D>];
   std::uint64_t barrier[kPrefillStages][2];  // a tile of K or V has come
   std::uint64_t empty[kPrefillStages];       // all warps are done with a stage
   int unit;
@@ -353,27 +426,92 @@ struct PrefillShared {
   float o[D / 8][4][kThreads];
 };
 
-// A unit is an item of one K/V head: up to 64 rows, 16 a warp, that go through the tiles of their context together.
+// A thread's two rows of its warp's 16, row lane / 4 and the one 8 behind. Rows that do not exist have no query and see what
+// the last one sees.
+template <int D>
+struct PrefillRows {
+  std::uint32_t q[D / 16][4];  // as `a` of multiply_add
+  int context[2];              // tokens a row sees
+  Bf16* out[2];                // null: there is no such row
+  int least, most;             // what the warp's first and last row see
+
+  __device__ __forceinline__ PrefillRows(const Parameters& p, const PrefillItem& item, int head, int warp) {
+    const int lane = lane_of_thread();
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const int r = warp * kWarpRows + h * 8 + lane / 4;
+      const int token = min(r / p.group, item.count - 1);
+      const bool exists = r / p.group < item.count;
+      const std::int64_t at =
+          ((static_cast<std::int64_t>(item.token + token) * p.kv_heads + head) * p.group + r % p.group) * D + lane % 4 * 2;
+      context[h] = item.first + token + 1;
+      out[h] = exists ? p.out + at : nullptr;
+#pragma unroll
+      for (int k = 0; k < D / 16; ++k) {
+        q[k][h] = exists ? *reinterpret_cast<const std::uint32_t*>(p.q + at + k * 16) : 0;
+        q[k][2 + h] = exists ? *reinterpret_cast<const std::uint32_t*>(p.q + at + k * 16 + 8) : 0;
+      }
+    }
+    least = item.first + min(warp * kWarpRows / p.group, item.count - 1) + 1;
+    most = item.first + min((warp * kWarpRows + kWarpRows - 1) / p.group, item.count - 1) + 1;
+  }
+};
+
+// What a thread's two rows have of the chunks that are done: m and l in registers, o in shared memory.
+template <int D>
+struct PrefillTotal {
+  float m[2] = {kNone, kNone};
+  float l[2] = {0, 0};
+  float (&o)[D / 8][4][kThreads];  // [..][..][thread]
+  int thread;
+
+  __device__ __forceinline__ PrefillTotal(float (&memory)[D / 8][4][kThreads], int the_thread) : o(memory), thread(the_thread) {
+#pragma unroll
+    for (int d = 0; d < D / 8; ++d) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) o[d][e][thread] = 0;
+    }
+  }
+  __device__ __forceinline__ void append(const Softmax<D, 2>& chunk) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const Scales scales = scales_of(m[h], chunk.m[h]);
+      l[h] = merge(l[h], chunk.l[h], scales);
+#pragma unroll
+      for (int d = 0; d < D / 8; ++d) {
+#pragma unroll
+        for (int e = 2 * h; e < 2 * h + 2; ++e) o[d][e][thread] = merge(o[d][e][thread], chunk.o[d][e], scales);
+      }
+    }
+  }
+  __device__ __forceinline__ void store(Bf16* const (&out)[2]) const {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      if (out[h] == nullptr) continue;
+#pragma unroll
+      for (int d = 0; d < D / 8; ++d) {
+        *reinterpret_cast<std::uint32_t*>(out[h] + d * 8) =
+            pack(__fdividef(o[d][2 * h][thread], l[h]), __fdividef(o[d][2 * h + 1][thread], l[h]));
+      }
+    }
+  }
+};
+
 template <int D>
 __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_constant__ Parameters p,
                                                               const __grid_constant__ CUtensorMap map) {
-  extern __shared__ __align__(1024) unsigned char memory[];
+  extern __shared__ __align__(kTileAlignment) unsigned char memory[];
   PrefillShared<D>& shared = *reinterpret_cast<PrefillShared<D>*>(memory);
   const auto thread = static_cast<int>(threadIdx.x);
   const int warp = thread / 32;
   const int lane = thread % 32;
-  const auto tiles = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared.tile));
-  const auto barriers = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared.barrier));
-  const auto empties = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared.empty));
-  const auto tile_at = [&](int stage, int which) {
-    return tiles + static_cast<std::uint32_t>((stage * 2 + which) * kTile * D * 2);
-  };
-  const auto barrier_at = [&](int stage, int which) { return barriers + static_cast<std::uint32_t>((stage * 2 + which) * 8); };
+  const Stages<D> stages{shared_address(shared.tile), shared_address(shared.barrier)};
+  const std::uint32_t empties = shared_address(shared.empty);
+  const auto empty_at = [&](int stage) { return empties + static_cast<std::uint32_t>(stage) * kBarrierBytes; };
 
   cudaTriggerProgrammaticLaunchCompletion();
-  const auto empty_at = [&](int stage) { return empties + static_cast<std::uint32_t>(stage * 8); };
   if (thread == 0) {
-    for (int i = 0; i < kPrefillStages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i * 8), 1);
+    stages.init_barriers(kPrefillStages);
     for (int i = 0; i < kPrefillStages; ++i) barrier_init(empty_at(i), kWarps);
     barrier_init_fence();
   }
@@ -390,6 +528,7 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
     const int end = item.first + item.count;
     const int num_tiles = (end + kTile - 1) / kTile;
     const auto tokens_of = [&](int tile) { return max(0, min(kTile, end - tile * kTile)); };
+    // Warp 0 copies, a tile ahead of the slowest warp.
     const auto granule_of = [&](int tile) {
       return warp == 0 ? locate(p, item.table, tile * kTile, tokens_of(tile)) : Granule{};
     };
@@ -399,94 +538,45 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
       const int stage = n % kPrefillStages;
       if (n >= kPrefillStages) barrier_wait(empty_at(stage), parity_of(n - kPrefillStages));
       for (int which = 0; which < 2; ++which) {
-        copy_tile<D>(p, &map, tile_at(stage, which), barrier_at(stage, which), which, granule, head, tokens_of(tile));
+        copy_tile<D>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, granule, head, tokens_of(tile));
       }
     };
     copy(0, granule_of(0));
     Granule next = granule_of(1);
 
-    // This thread's two rows of 16. Rows that do not exist have no query and see what the last one sees.
-    std::uint32_t q[D / 16][4];
-    int context[2];
-    Bf16* out[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const int r = warp * 16 + h * 8 + lane / 4;
-      const int token = min(r / p.group, item.count - 1);
-      const bool exists = r / p.group < item.count;
-      const std::int64_t at =
-          ((static_cast<std::int64_t>(item.token + token) * p.kv_heads + head) * p.group + r % p.group) * D + lane % 4 * 2;
-      context[h] = item.first + token + 1;
-      out[h] = exists ? p.out + at : nullptr;
-#pragma unroll
-      for (int k = 0; k < D / 16; ++k) {
-        q[k][h] = exists ? *reinterpret_cast<const std::uint32_t*>(p.q + at + k * 16) : 0;
-        q[k][2 + h] = exists ? *reinterpret_cast<const std::uint32_t*>(p.q + at + k * 16 + 8) : 0;
-      }
-    }
-    // What the warp's first and last row see.
-    const int least = item.first + min(warp * 16 / p.group, item.count - 1) + 1;
-    const int most = item.first + min((warp * 16 + 15) / p.group, item.count - 1) + 1;
-
-    Softmax<D, 2> state;
+    const PrefillRows<D> rows(p, item, head, warp);
+    Softmax<D, 2> state;  // of the chunk
     state.clear();
-    float m[2] = {kNone, kNone};
-    float l[2] = {0, 0};
-#pragma unroll
-    for (int d = 0; d < D / 8; ++d) {
-#pragma unroll
-      for (int e = 0; e < 4; ++e) shared.o[d][e][thread] = 0;
-    }
-
+    PrefillTotal<D> done(shared.o, thread);
     for (int i = 0; i < num_tiles; ++i) {
       const int stage = (begin + i) % kPrefillStages;
       const std::uint32_t parity = parity_of(begin + i);
       const int t = i * kTile;
       copy(i + 1, next);
       next = granule_of(i + 2);
-      barrier_wait(barrier_at(stage, 0), parity);
+      barrier_wait(stages.barrier(stage, kKeys), parity);
       if (tokens_of(i) < kTile) {
-        barrier_wait(barrier_at(stage, 1), parity);
+        barrier_wait(stages.barrier(stage, kValues), parity);
         __syncthreads();
-        clear_rest<D>(tile_at(stage, 1), tokens_of(i), thread, kThreads);
+        clear_rest<D>(stages.tile(stage, kValues), tokens_of(i), thread, kThreads);
         __syncthreads();
       }
-      if (t < most) {
-        const int limit[2] = {context[0] - t, context[1] - t};
+      if (t < rows.most) {
+        const int limit[2] = {rows.context[0] - t, rows.context[1] - t};
         attend_tile<D, 2>(
-            state, q, tile_at(stage, 0), tile_at(stage, 1), limit, least - t < kTile, p.scale, [] {},
-            [&] { barrier_wait(barrier_at(stage, 1), parity); });
-        if ((t + kTile) % kAttentionChunk == 0 || t + kTile >= most) {  // the chunk is done
-#pragma unroll
-          for (int h = 0; h < 2; ++h) {
-            const Shares shares = merge_shares(m[h], state.m[h]);
-            l[h] = merged(l[h], state.l[h], shares);
-#pragma unroll
-            for (int d = 0; d < D / 8; ++d) {
-#pragma unroll
-              for (int e = 2 * h; e < 2 * h + 2; ++e) {
-                float& o = shared.o[d][e][thread];
-                o = merged(o, state.o[d][e], shares);
-              }
-            }
-          }
+            state, rows.q, stages.tile(stage, kKeys), stages.tile(stage, kValues), limit, rows.least - t < kTile, p.scale,
+            [] {}, [&] { barrier_wait(stages.barrier(stage, kValues), parity); });
+        if ((t + kTile) % kAttentionChunk == 0 || t + kTile >= rows.most) {  // the chunk is done
+          done.append(state);
           state.clear();
         }
       } else {
-        barrier_wait(barrier_at(stage, 1), parity);
+        barrier_wait(stages.barrier(stage, kValues), parity);
       }
       __syncwarp();
       if (lane == 0) barrier_arrive(empty_at(stage));
     }
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      if (out[h] == nullptr) continue;
-#pragma unroll
-      for (int d = 0; d < D / 8; ++d) {
-        *reinterpret_cast<std::uint32_t*>(out[h] + d * 8) =
-            pack(__fdividef(shared.o[d][2 * h][thread], l[h]), __fdividef(shared.o[d][2 * h + 1][thread], l[h]));
-      }
-    }
+    done.store(rows.out);
     begin += num_tiles;
     if (thread == 0) shared.unit = draw(p.step.tickets + 1, static_cast<int>(gridDim.x), total);
     __syncthreads();
@@ -497,7 +587,7 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
 
 // ---- Launchers
 
-// More shared memory than a kernel gets unasked; holds for the current device.
+// Allows more shared memory than a kernel may use by default, on the current device.
 template <int D>
 void prepare() {
   check(cudaFuncSetAttribute(decode_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(DecodeShared<D>)),
@@ -555,12 +645,12 @@ AttentionCache::AttentionCache(Bf16* data, const KvShape& shape) : shape_(shape)
   if (found != cudaDriverEntryPointSuccess) throw DeviceError("the driver has no cuTensorMapEncodeTiled: older than CUDA 12");
   const auto encode = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
 
-  // Rows of one token and head, in panels of 64 dimensions (128 bytes, the widest swizzle); a copy takes a granule of rows.
+  // Rows of one token and head, in panels of 128 bytes, the widest swizzle; a copy takes a granule of rows.
   const auto d = static_cast<cuuint64_t>(shape.head_dim);
   const auto rows = static_cast<cuuint64_t>(std::int64_t{shape.layers} * 2 * shape.blocks * shape.kv_heads * shape.block_size);
-  const std::array<cuuint64_t, 3> sizes = {64, rows, d / 64};
-  const std::array<cuuint64_t, 2> strides = {d * 2, 128};
-  const std::array<cuuint32_t, 3> box = {64, kGranule, static_cast<cuuint32_t>(d / 64)};
+  const std::array<cuuint64_t, 3> sizes = {kPanelDims, rows, d / kPanelDims};
+  const std::array<cuuint64_t, 2> strides = {d * sizeof(Bf16), kRowBytes};
+  const std::array<cuuint32_t, 3> box = {kPanelDims, kGranule, static_cast<cuuint32_t>(d / kPanelDims)};
   const std::array<cuuint32_t, 3> steps = {1, 1, 1};
   CUtensorMap map;
   const CUresult result = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, data, sizes.data(), strides.data(), box.data(),

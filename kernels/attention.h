@@ -11,12 +11,17 @@
 
 namespace tokenyard::kernels {
 
+// Tokens that one copy brings, all of one block: every block size is a multiple of it.
+inline constexpr std::int32_t kGranule = 16;
+// Query heads of one K/V head at most: the kernels give each a row of an 8 x 8 matrix.
+inline constexpr std::int32_t kMaxGroup = 8;
+
 // bf16 [layer][K|V][block][kv_head][slot][head_dim].
 struct KvShape {
   std::int32_t layers;
   std::int32_t blocks;
   std::int32_t kv_heads;
-  std::int32_t block_size;  // a multiple of 16
+  std::int32_t block_size;  // a multiple of kGranule
   std::int32_t head_dim;    // 64 or 128
 };
 
@@ -50,7 +55,7 @@ struct AttentionStep {
 // How the decode kernel divides work among warps; the bits are the same. `automatic`: teams when there is little work.
 enum class DecodeSplit : std::int32_t { automatic, warps, teams };
 
-// q and out: [tokens][heads][head_dim], heads = kv_heads x group, 1 <= group <= 8.
+// q and out: [tokens][heads][head_dim], heads = kv_heads x group, 1 <= group <= kMaxGroup.
 // Rows of one token. `rows`: how many of them the launch has room for (the padded batch size).
 void decode_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
                       std::int32_t rows, const Bf16* q, Bf16* out, Stream stream, DecodeSplit split = DecodeSplit::automatic);

@@ -19,7 +19,7 @@ struct Heads {
   const std::int32_t* slots;      // [tokens]: block * block_size + slot in the block, -1: a padded token, nothing is written
   Bf16* q;                        // [tokens, heads, head_dim], written
   Bf16* keys;                     // one layer's [block][kv_head][slot][head_dim], written
-  Bf16* values;                   // likewise
+  Bf16* values;                   // as keys
   float epsilon;
   std::int32_t num_heads;
   std::int32_t num_kv_heads;

@@ -4,8 +4,9 @@
 
 #include <stdexcept>
 
-#include "kernels/launch.cuh"
 #include "core/base/sampling.h"
+#include "kernels/async_copy.cuh"
+#include "kernels/launch.cuh"
 #include "kernels/vector.cuh"
 
 namespace tokenyard::kernels {
@@ -15,11 +16,18 @@ namespace cg = cooperative_groups;
 
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
-constexpr int kBins = 2048;    // 11 bits of a threshold at a time
+// A threshold is found digit by digit, from a histogram each: 11, 11 and 10 bits of an order. The order of a bf16 number says
+// nothing in its lower 16 bits, so two digits do for it.
+constexpr int kDigitBits = 11;
+constexpr int kBins = 1 << kDigitBits;
+constexpr int kFirstShift = 32 - kDigitBits;
+constexpr int kLastShift = kFirstShift - 2 * kDigitBits;  // -1: the last digit has ten bits
+constexpr int kLastShiftOfBf16 = kFirstShift - kDigitBits;
 constexpr int kPartBits = 14;  // a mass, below 2^41, is summed in three parts: 2^14 x 2^17 tokens of a block stay below 2^32
 constexpr int kParts = 3;
 constexpr std::int32_t kMaxSlice = 100'000;  // logits a block keeps in shared memory
 constexpr std::uint16_t kMinusInfinity = 0xff80;
+constexpr std::uint16_t kExponent = 0x7f80;  // of a bf16; all ones: an infinity or no number
 
 // A block's own memory, beside its slice of the row. Blocks of the cluster read each other's histogram, share,
 // share_total and published.
@@ -105,24 +113,21 @@ class Row {
   __device__ std::uint16_t* bits_at(std::int32_t id) { return reinterpret_cast<std::uint16_t*>(slice_) + id - first_id_; }
   __device__ std::uint16_t raw_bits(std::int32_t id) const {
     const auto bits = reinterpret_cast<const std::uint16_t*>(args_.logits)[row_ * args_.stride + id];
-    return id >= args_.num_ids || (bits & 0x7f80) == 0x7f80 ? kMinusInfinity : bits;
+    return id >= args_.num_ids || (bits & kExponent) == kExponent ? kMinusInfinity : bits;
   }
 
   __device__ void fetch() {
     const Bf16* const from = args_.logits + row_ * args_.stride + first_id_;
-    for_each_vector([&](std::int32_t at) {
-      const auto to = static_cast<std::uint32_t>(__cvta_generic_to_shared(slice_ + at));
-      asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(to), "l"(from + at) : "memory");
-    });
-    asm volatile("cp.async.wait_all;" ::: "memory");
+    for_each_vector([&](std::int32_t at) { copy_async(slice_ + at, from + at); });
+    wait_for_copies();
     // What takes no part becomes minus infinity once, here.
     for_each_vector([&](std::int32_t at) {
       const uint4 bits = *reinterpret_cast<const uint4*>(slice_ + at);
       const std::uint32_t words[] = {bits.x, bits.y, bits.z, bits.w};
-      // An exponent of ones carries into the sign's place.
+      // Two logits a word: adding the exponent's lowest bit to an exponent of ones carries into the sign's place.
       std::uint32_t ones = 0;
-      for (const std::uint32_t word : words) ones |= (word & 0x7f807f80u) + 0x00800080u;
-      const bool special = (ones & 0x80008000u) != 0 || first_id_ + at + kVector > args_.num_ids;
+      for (const std::uint32_t word : words) ones |= (word & 0x10001u * kExponent) + 0x10001u * 0x80u;
+      const bool special = (ones & 0x10001u * 0x8000u) != 0 || first_id_ + at + kVector > args_.num_ids;
       if (special) {
         for (std::int32_t id = first_id_ + at; id < first_id_ + at + kVector; ++id) *bits_at(id) = raw_bits(id);
       }
@@ -206,71 +211,92 @@ class Row {
     return out;
   }
 
-  // The largest threshold such that what is not below it measures at least target_of(total), or else something at most
-  // kLeastOrder. `for_each(visit)` calls visit(order, measure) with `measure()` the element's measure; measures below
-  // 2^(14 Parts). Eleven bits of the threshold at a time: a histogram of the elements that share the bits above, summed over
-  // the cluster. Without a penalty the lower half of an order says nothing, so ten bits less are looked at.
+  // The largest threshold such that the elements at or above it measure at least target_of(total) together; if all of them
+  // measure less, something at most kLeastOrder. `for_each(visit)` calls visit(order, measure) with `measure()` the element's
+  // measure, below 2^(14 Parts).
   template <int Parts, class ForEach, class TargetOf>
   __device__ std::uint32_t find_threshold(const ForEach& for_each, const TargetOf& target_of) {
-    std::uint32_t prefix = 0;
-    std::uint32_t known = 0;
-    std::uint64_t above = 0;
-    std::uint64_t target = 0;
-    for (int shift = 21; shift >= (penalised_ ? -1 : 10); shift -= 11) {
-      const int low = shift < 0 ? 0 : shift;  // the last digit has ten bits
-      for (int i = static_cast<int>(threadIdx.x); i < Parts * kBins; i += kThreads) shared_.histogram[0][i] = 0;
-      __syncthreads();
-      for_each([&](std::uint32_t order, const auto& measure) {
-        if ((order & known) != prefix) return;
-        const std::uint32_t bin = (order & ~known) >> low;
-        const std::uint64_t amount = measure();
-        for (int part = 0; part < Parts; ++part) {
-          const auto piece = static_cast<std::uint32_t>(amount >> part * kPartBits) & ((1u << kPartBits) - 1);
-          if (piece != 0) atomicAdd(&shared_.histogram[part][bin], piece);
-        }
-      });
-      cluster_.sync();
-
-      // Each block sums its share of the bins over the cluster.
-      constexpr int kShare = kBins / Blocks;
-      static_assert(kShare <= kThreads);
-      const int thread = static_cast<int>(threadIdx.x);
-      std::uint64_t mine = 0;
-      if (thread < kShare) {
-        const int bin = static_cast<int>(cluster_.block_rank()) * kShare + thread;
-        for (int block = 0; block < Blocks; ++block) {
-          for (int part = 0; part < Parts; ++part) {
-            mine += std::uint64_t{*cluster_.map_shared_rank(&shared_.histogram[part][bin], block)} << part * kPartBits;
-          }
-        }
-        shared_.share[thread] = mine;
-      }
-      const std::uint64_t share_total = sum_until(mine).total;
-      if (thread == 0) shared_.share_total = share_total;
-      cluster_.sync();
-
-      std::uint64_t totals[Blocks];
-      std::uint64_t total = 0;
-      for (int block = 0; block < Blocks; ++block)
-        total += totals[block] = *cluster_.map_shared_rank(&shared_.share_total, block);
-      if (known == 0) target = target_of(total);
-      if (above + total < target) return 0;  // only the first digit can find that, and every thread does
-      int owner = Blocks - 1;
-      for (; above + totals[owner] < target; --owner) above += totals[owner];
-      // The first thread has the greatest bin.
-      const int bin = kShare - 1 - thread;
-      mine = bin >= 0 ? *cluster_.map_shared_rank(&shared_.share[max(bin, 0)], owner) : 0;
-      const std::uint64_t until = above + sum_until(mine).until;
-      if (until - mine < target && until >= target) {
-        shared_.digit = static_cast<std::uint32_t>(owner * kShare + bin);
-        shared_.above = until - mine;
-      }
-      __syncthreads();
-      prefix |= shared_.digit << low;
-      known |= ~0u << low;
-      above = shared_.above;
+    Digits digits{};
+    for (int shift = kFirstShift; shift >= (penalised_ ? kLastShift : kLastShiftOfBf16); shift -= kDigitBits) {
+      const int low = shift < 0 ? 0 : shift;
+      fill_histogram<Parts>(for_each, digits, low);
+      sum_shares<Parts>();
+      if (!find_digit(digits, low, target_of)) return 0;
     }
-    return prefix;
+    return digits.prefix;
+  }
+
+  // What is known of a threshold.
+  struct Digits {
+    std::uint32_t prefix;  // its upper bits
+    std::uint32_t known;   // which bits these are, as a mask
+    std::uint64_t above;   // the measure of all elements with a greater prefix
+    std::uint64_t target;
+  };
+
+  // The elements that share the bits known so far, by their next digit, which begins at bit `low`.
+  template <int Parts, class ForEach>
+  __device__ void fill_histogram(const ForEach& for_each, const Digits& digits, int low) {
+    for (int i = static_cast<int>(threadIdx.x); i < Parts * kBins; i += kThreads) shared_.histogram[0][i] = 0;
+    __syncthreads();
+    for_each([&](std::uint32_t order, const auto& measure) {
+      if ((order & digits.known) != digits.prefix) return;
+      const std::uint32_t bin = (order & ~digits.known) >> low;
+      const std::uint64_t amount = measure();
+      for (int part = 0; part < Parts; ++part) {
+        const auto piece = static_cast<std::uint32_t>(amount >> part * kPartBits) & ((1u << kPartBits) - 1);
+        if (piece != 0) atomicAdd(&shared_.histogram[part][bin], piece);
+      }
+    });
+    cluster_.sync();
+  }
+
+  // Each block sums its share of the bins over the cluster.
+  static constexpr int kShare = kBins / Blocks;
+  static_assert(kShare <= kThreads);
+  template <int Parts>
+  __device__ void sum_shares() {
+    const int thread = static_cast<int>(threadIdx.x);
+    std::uint64_t mine = 0;
+    if (thread < kShare) {
+      const int bin = static_cast<int>(cluster_.block_rank()) * kShare + thread;
+      for (int block = 0; block < Blocks; ++block) {
+        for (int part = 0; part < Parts; ++part) {
+          mine += std::uint64_t{*cluster_.map_shared_rank(&shared_.histogram[part][bin], block)} << part * kPartBits;
+        }
+      }
+      shared_.share[thread] = mine;
+    }
+    const std::uint64_t share_total = sum_until(mine).total;
+    if (thread == 0) shared_.share_total = share_total;
+    cluster_.sync();
+  }
+
+  // Adds the digit of the bin in which the target lies, counted from the greatest. False, for every thread, if all elements
+  // measure less; only the first digit can find that.
+  template <class TargetOf>
+  __device__ bool find_digit(Digits& digits, int low, const TargetOf& target_of) {
+    std::uint64_t totals[Blocks];
+    std::uint64_t total = 0;
+    for (int block = 0; block < Blocks; ++block)
+      total += totals[block] = *cluster_.map_shared_rank(&shared_.share_total, block);
+    if (digits.known == 0) digits.target = target_of(total);
+    if (digits.above + total < digits.target) return false;
+    int owner = Blocks - 1;
+    for (; digits.above + totals[owner] < digits.target; --owner) digits.above += totals[owner];
+    // The first thread has the greatest bin.
+    const int bin = kShare - 1 - static_cast<int>(threadIdx.x);
+    const std::uint64_t mine = bin >= 0 ? *cluster_.map_shared_rank(&shared_.share[max(bin, 0)], owner) : 0;
+    const std::uint64_t until = digits.above + sum_until(mine).until;
+    if (until - mine < digits.target && until >= digits.target) {
+      shared_.digit = static_cast<std::uint32_t>(owner * kShare + bin);
+      shared_.above = until - mine;
+    }
+    __syncthreads();
+    digits.prefix |= shared_.digit << low;
+    digits.known |= ~0u << low;
+    digits.above = shared_.above;
+    return true;
   }
 
   // The token that the cuts and the noise choose. `top` is the greatest logit's key.
@@ -312,8 +338,8 @@ class Row {
 
   // Gumbel-max over the logits that are at least `least`; `top` is the key of the greatest. Noise is dear and only one token
   // wins. As v >= 2^-(z+1) for a word with z leading zeros, g <= ln 2 (z + 1). So a logit needs some number of leading zeros to
-  // reach the best score so far, eight logits at least what the greatest of them needs; few have them, and only those are
-  // scored.
+  // reach the best score so far, and eight logits need at least what the greatest of them needs. Few words have that many, and
+  // only their logits are scored.
   __device__ std::int32_t best_score(std::uint64_t top, float least) {
     const float greatest = sampling::value_of(top);
     const auto position = static_cast<std::uint32_t>(params_.position);
@@ -335,21 +361,24 @@ class Row {
     __syncthreads();
 
     constexpr float kPerLn2 = 1.44269504f;
+    constexpr float kTooMany = 33.0f;  // leading zeros that no word has
+    // 1.5 x 2^23: what is added to it is rounded to an integer, which then stands in the low bits of the sum.
+    constexpr float kRounder = 12582912.0f;
+    constexpr int kRounderBits = 0x4b400000;
+    constexpr float kJustBelowHalf = 0.49f;  // y + 0.49, rounded to the nearest, never exceeds the next whole number above y
     const float slope = -kPerLn2 / params_.temperature;
     for_each_vector([&](std::int32_t at) {
       const Floats x = logits_at(at);
       const std::uint32_t best_order = *const_cast<const volatile std::uint32_t*>(&shared_.best_order);
-      // Rounding y + 0.49 to the nearest never exceeds the next whole number above y.
-      const float offset = sampling::logit_of(best_order) * kPerLn2 - 1.0f + 0.49f;
+      const float offset = sampling::logit_of(best_order) * kPerLn2 - 1.0f + kJustBelowHalf;
       const auto zeros_for = [&](float logit) { return fmaf(logit - greatest, slope, offset); };
       const auto has_zeros_for = [&](float logit, std::uint32_t word) {
-        // Adding 1.5 x 2^23 rounds to an integer, which then stands in the low bits. No word has 33.
-        const float zeros = fminf(zeros_for(logit), 33.0f) + 12582912.0f;
-        return __clz(static_cast<int>(word)) >= __float_as_int(zeros) - 0x4b400000;
+        const float zeros = fminf(zeros_for(logit), kTooMany) + kRounder;
+        return __clz(static_cast<int>(word)) >= __float_as_int(zeros) - kRounderBits;
       };
       float most = x.value[0];
       for (int i = 1; i < kVector; ++i) most = fmaxf(most, x.value[i]);
-      if (most < least || zeros_for(most) > 32.5f) return;
+      if (most < least || zeros_for(most) > kTooMany - 0.5f) return;
 
       const std::int32_t first = first_id_ + at;
       const auto group = static_cast<std::uint32_t>(first) / 4;
@@ -362,7 +391,7 @@ class Row {
       std::uint32_t hopeful = 0;
       for (int i = 0; i < kVector; ++i) hopeful |= std::uint32_t{has_zeros_for(x.value[i], word(i))} << i;
       for (; hopeful != 0; hopeful &= hopeful - 1) {
-        // The first of them; an index would take all out of their registers.
+        // The first of them, found by a loop: indexing with a variable would move all of them to local memory.
         float logit = 0;
         std::uint32_t its_word = 0;
         for (int i = kVector - 1; i >= 0; --i) {

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "kernels/device.h"
 #include "core/base/exact_math.h"
+#include "kernels/device.h"
 
 namespace tokenyard::kernels {
 

@@ -3,48 +3,33 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "kernels/async_copy.cuh"
 #include "kernels/launch.cuh"
+#include "kernels/mma.cuh"
 #include "kernels/vector.cuh"
 
 namespace tokenyard::kernels {
 namespace {
 
-constexpr int kRows = 8;      // of the weight, a warp: the n of an m16n8k16 product
+constexpr int kRows = 8;      // of the weight, a warp: the columns of a product, whose rows are tokens
 constexpr int kColumns = 64;  // whose operands are loaded while the 64 before are multiplied
 constexpr int kWarps = 8;
-constexpr int kPad = kVector;  // after each row in shared memory, so that eight rows' columns lie in different banks
-constexpr int kMaxShared = 227 * 1024;
+constexpr int kPad = kVector;           // after each row in shared memory, so that eight rows' columns lie in different banks
+constexpr int kMaxShared = 227 * 1024;  // bytes, what a block may have
 
-__device__ std::uint32_t shared_address(const void* p) { return static_cast<std::uint32_t>(__cvta_generic_to_shared(p)); }
-
-__device__ void copy_async(Bf16* to, const Bf16* from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from) : "memory");
-}
-__device__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
-
-// Eight rows of 32 columns, as the operands of two products. Lane i gives the address of row i % 8, column 8 (i / 8).
-__device__ uint4 load_matrices(const Bf16* row) {
-  uint4 out;
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(out.x), "=r"(out.y), "=r"(out.z), "=r"(out.w)
-               : "r"(shared_address(row)));
-  return out;
-}
-
-// sum += x weight^T for 8 tokens (of the 16 that the instruction has), 8 weight rows, 16 columns.
-__device__ void multiply(float4& sum, std::uint32_t x0, std::uint32_t x1, std::uint32_t weight0, std::uint32_t weight1) {
-  asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-               : "+f"(sum.x), "+f"(sum.y), "+f"(sum.z), "+f"(sum.w)
-               : "r"(x0), "r"(0), "r"(x1), "r"(0), "r"(weight0), "r"(weight1));
-}
-
-// The operands of four products, 64 columns.
+// What four products take, 64 columns: eight tokens and eight rows of the weight. load_matrices() gives 32 columns as four
+// matrices, the operands of two products.
 struct Operands {
-  uint4 x[2];
-  uint4 weight[2];
+  std::uint32_t x[2][4];
+  std::uint32_t weight[2][4];
 };
-__device__ Operands load_operands(const Bf16* x_row, const Bf16* weight_row) {
-  return {{load_matrices(x_row), load_matrices(x_row + 32)}, {load_matrices(weight_row), load_matrices(weight_row + 32)}};
+__device__ __forceinline__ Operands load_operands(const Bf16* x_row, const Bf16* weight_row) {
+  Operands out;
+  load_matrices(out.x[0], shared_address(x_row));
+  load_matrices(out.x[1], shared_address(x_row + kColumns / 2));
+  load_matrices(out.weight[0], shared_address(weight_row));
+  load_matrices(out.weight[1], shared_address(weight_row + kColumns / 2));
+  return out;
 }
 
 // A block owns `tiles` times eight rows of the weight and has all their columns on the way at once, requested by all its warps.
@@ -81,14 +66,18 @@ __global__ void __launch_bounds__(kWarps * 32)
   const int column = lane / 8 * kVector;
   const Bf16* const x_row = my_x + min(lane % 8, tokens - 1) * stride + column;
   const Bf16* const weight_row = my_weight + (warp * kRows + lane % 8) * stride + column;
-  float4 sum{};
+  float sum[4] = {};
   Operands now = load_operands(x_row, weight_row);
+#pragma unroll 1
   for (int k = 0; k < columns; k += kColumns) {
     const int next_k = min(k + kColumns, columns - kColumns);
     const Operands next = load_operands(x_row + next_k, weight_row + next_k);
-    for (int i = 0; i < 2; ++i) {
-      multiply(sum, now.x[i].x, now.x[i].y, now.weight[i].x, now.weight[i].y);
-      multiply(sum, now.x[i].z, now.x[i].w, now.weight[i].z, now.weight[i].w);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const std::uint32_t(&x)[4] = now.x[i / 2];
+      const std::uint32_t(&w)[4] = now.weight[i / 2];
+      const int first = i % 2 * 2;
+      multiply_add(sum, {x[first], 0, x[first + 1], 0}, w[first], w[first + 1]);  // rows 8 .. 15 of the 16 are empty
     }
     now = next;
   }
@@ -97,7 +86,7 @@ __global__ void __launch_bounds__(kWarps * 32)
   const int token = lane / 4;
   if (token < tokens) {
     *reinterpret_cast<__nv_bfloat162*>(out + std::int64_t{token} * rows + tile_row + lane % 4 * 2) =
-        __floats2bfloat162_rn(sum.x, sum.y);
+        __floats2bfloat162_rn(sum[0], sum[1]);
   }
 }
 
@@ -114,9 +103,8 @@ int count_multiprocessors() {
 
 void small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns, Bf16* out,
                 Stream stream) {
-  if (tokens < 1 || tokens > kSmallGemmTokens || rows % kRows != 0 || columns % kColumns != 0 || columns > 6144) {
-    throw std::invalid_argument("small_gemm does not do this shape");
-  }
+  static_assert(fits_small_gemm(1, kRows, kColumns));
+  if (!fits_small_gemm(tokens, rows, columns)) throw std::invalid_argument("small_gemm does not do this shape");
   static const int multiprocessors = count_multiprocessors();
   // As many tiles a block as give every multiprocessor one block, if they find room.
   const int all_tiles = rows / kRows;

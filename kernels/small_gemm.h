@@ -9,9 +9,14 @@ namespace tokenyard::kernels {
 
 inline constexpr std::int32_t kSmallGemmTokens = 8;
 
+// Which shapes it computes. One tile of the weight, 8 rows, must fit a block's shared memory beside x.
+constexpr bool fits_small_gemm(std::int64_t tokens, std::int64_t rows, std::int64_t columns) {
+  return tokens >= 1 && tokens <= kSmallGemmTokens && rows % 8 == 0 && columns % 64 == 0 && columns <= 6144;
+}
+
 // out[t][n] = sum over k of x[t][k] weight[n][k]: weight [rows, columns], x [tokens, columns], out [tokens, rows], written.
-// Weights are read before the kernel's predecessors have finished: no step may write them. REQUIRES: tokens <= 8, rows is a
-// multiple of 8, columns is a multiple of 64 and at most 6144.
+// Weights are read before the kernel's predecessors have finished: no step may write them. Throws
+// std::invalid_argument for a shape that does not fit.
 void small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns, Bf16* out,
                 Stream stream);
 

@@ -6,7 +6,7 @@ namespace tokenyard::cuda {
 
 void BlockTables::prepare(const StepPlan& plan, std::vector<kernels::TableUpdate>& updates) {
   row_of_.clear();
-  // First those that have one, lest it be taken from them.
+  // Requests that have a row are marked first, so that none of these rows is taken.
   for (const Row& row : plan.rows) {
     const auto found = of_request_.find(row.request->number);
     if (found != of_request_.end()) rows_[static_cast<std::size_t>(found->second)].step = plan.step;

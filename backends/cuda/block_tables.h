@@ -11,8 +11,8 @@
 
 namespace tokenyard::cuda {
 
-// A cache: a row is given to whoever needs one, taken from a request that has no part in the step, and filled from
-// Request::blocks. So nobody has to say when a request leaves. Pure host code.
+// A cache: a request that needs a row takes it from one that has no part in the step, and the row is filled from
+// Request::blocks. So a request may leave without notice. Pure host code.
 class BlockTables {
  public:
   // REQUIRES: no step has more than `rows` rows.

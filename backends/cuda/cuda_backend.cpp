@@ -11,10 +11,13 @@
 #include <vector>
 
 #include "backends/cuda/forward.h"
+#include "backends/cuda/passes.h"
 #include "backends/cuda/step_inputs.h"
 #include "backends/cuda/step_shape.h"
 #include "core/base/live_clock.h"
+#include "kernels/attention.h"
 #include "kernels/block_copy.h"
+#include "kernels/norm.h"
 #include "kernels/read_all.h"
 
 namespace tokenyard {
@@ -23,7 +26,8 @@ using namespace cuda;
 
 namespace {
 
-constexpr std::int32_t kTopCapacity = 1024;
+constexpr std::int32_t kTopCapacity = 1024;  // log probabilities a token at most
+constexpr std::int32_t kMostBlockSize = 256;
 constexpr std::int64_t kMostCopies = 1 << 16;  // blocks moved at a time
 
 // Kernels' own exceptions are failures of the device.
@@ -42,15 +46,11 @@ std::vector<std::int32_t> with(const std::vector<std::int32_t>& a, const std::ve
   return both;
 }
 
-void check_config(const ModelConfig& model, const EngineConfig& config, const CudaOptions& options) {
+void check_config(const ModelShape& model, const EngineConfig& config, const GpuOptions& options) {
   EngineConfig checked = config;
   if (checked.num_blocks == 0) checked.num_blocks = 1 << 20;
   if (const auto wrong = validate(checked)) throw std::invalid_argument(*wrong);
-  if (const std::string why = unsupported_by_cuda(model); !why.empty()) throw std::invalid_argument(why);
-  if (config.block_size % 16 != 0 || config.block_size > 256) {
-    throw std::invalid_argument(
-        fmt::format("block_size is {}; the CUDA backend takes multiples of 16 up to 256", config.block_size));
-  }
+  if (const std::string why = why_not(model, config); !why.empty()) throw std::invalid_argument(why);
   if (options.num_ids < 0 || options.num_ids > model.vocabulary) {
     throw std::invalid_argument(fmt::format("the tokenizer knows {} token ids, more than the model's vocabulary of {}",
                                             options.num_ids, model.vocabulary));
@@ -59,26 +59,29 @@ void check_config(const ModelConfig& model, const EngineConfig& config, const Cu
 
 }  // namespace
 
-const std::string& why_no_cuda() { return why_no_device(); }
-
-std::string unsupported_by_cuda(const ModelConfig& model) {
+std::string cuda::why_not(const ModelShape& model, const EngineConfig& config) {
   if (model.head_dim != 64 && model.head_dim != 128) {
     return fmt::format("head_dim is {}; the CUDA backend computes 64 and 128, --backend cpu any", model.head_dim);
   }
-  if (model.group() > 8) {
-    return fmt::format("{} heads share a K/V head; the CUDA backend computes up to 8, --backend cpu any number", model.group());
+  if (model.group() > kernels::kMaxGroup) {
+    return fmt::format("{} heads share a K/V head; the CUDA backend computes up to {}, --backend cpu any number", model.group(),
+                       kernels::kMaxGroup);
   }
-  if (model.hidden % 8 != 0 || model.intermediate % 8 != 0 || model.hidden > 8192) {
+  if (model.hidden % 8 != 0 || model.intermediate % 8 != 0 || model.hidden > kernels::kMaxHidden) {
     return fmt::format(
-        "hidden size {} and intermediate size {}: the CUDA backend takes multiples of 8 and up to 8192 hidden units",
-        model.hidden, model.intermediate);
+        "hidden size {} and intermediate size {}: the CUDA backend takes multiples of 8 and up to {} hidden units",
+        model.hidden, model.intermediate, kernels::kMaxHidden);
+  }
+  if (config.block_size % kernels::kGranule != 0 || config.block_size > kMostBlockSize) {
+    return fmt::format("block_size is {}; the CUDA backend takes multiples of {} up to {}", config.block_size,
+                       kernels::kGranule, kMostBlockSize);
   }
   return {};
 }
 
 class CudaBackend::Impl {
  public:
-  Impl(DeviceWeights weights, const EngineConfig& config, CudaOptions options)
+  Impl(DeviceWeights weights, const EngineConfig& config, GpuOptions options)
       : config_(config),
         options_(std::move(options)),
         device_(open_device()),
@@ -116,7 +119,7 @@ class CudaBackend::Impl {
       slot.wants_logprobs = slot.wants_logprobs || (row.sample && row.request->spec.sampling.logprobs >= 0);
     }
     copy_blocks(plan.copies);
-    split(plan, slot.passes);
+    split_into_passes(plan, token_sizes_.back(), slot.passes);
     for (std::size_t i = 0; i < slot.passes.size(); ++i) {
       if (i > 0) take(slot.passes[i - 1], slot);
       start(slot.passes[i], slot);
@@ -149,8 +152,8 @@ class CudaBackend::Impl {
     }
   }
 
-  CudaFacts facts() const {
-    CudaFacts facts;
+  GpuFacts facts() const {
+    GpuFacts facts;
     facts.device = device_.name;
     facts.driver_cuda = device_.driver_cuda;
     facts.total_bytes = device_.total_bytes;
@@ -183,12 +186,6 @@ class CudaBackend::Impl {
   }
   std::int64_t token_bytes() const { return std::int64_t{4} * model_.num_layers * model_.num_kv_heads * model_.head_dim; }
 
-  // What the activations have room for. `padding` tokens are computed for nobody.
-  struct Pass {
-    StepPlan plan;
-    std::int32_t padding = 0;
-  };
-
   // What a step in flight has to itself. Two of them take turns.
   struct Slot {
     PinnedMemory sampled_memory;
@@ -218,43 +215,6 @@ class CudaBackend::Impl {
   void enqueue(const StepShape& shape, const Slot& slot, bool capturing) {
     const Slot& before = &slot == &slots_[0] ? slots_[1] : slots_[0];
     forward_.enqueue(shape, before.sampled.tokens, slot.sampled, timer(slot), stream_, capturing);
-  }
-
-  // A step of more tokens than that (static batching knows no budget) is computed piece by piece: rows in order, so that what
-  // a row shares with an earlier one is there before it is read. Beside static batches, which are never planned ahead, only a
-  // row that has a step of its own takes several passes, so that the last pass has all samples a next step may wait for.
-  void split(const StepPlan& plan, std::vector<Pass>& passes) {
-    std::size_t used = 0;
-    std::int32_t room = 0;
-    const auto next = [&] {
-      if (used == passes.size()) passes.emplace_back();
-      Pass& pass = passes[used++];
-      pass.plan.clear();
-      pass.plan.step = plan.step;
-      pass.padding = 0;
-      room = token_sizes_.back();
-    };
-    next();
-    passes[0].plan.new_blocks = plan.new_blocks;
-    for (const Row& row : plan.rows) {
-      for (std::int32_t done = 0; done < row.count;) {
-        if (room == 0) next();
-        const std::int32_t count = std::min(room, row.count - done);
-        const bool last = done + count == row.count;
-        passes[used - 1].plan.rows.push_back(
-            {row.request, row.first + done, count, 0, row.sample && last, last ? row.waits_for : -1});
-        room -= count;
-        done += count;
-      }
-      for (std::int32_t left = row.padding; left > 0;) {
-        if (room == 0) next();
-        const std::int32_t count = std::min(room, left);
-        passes[used - 1].padding += count;
-        room -= count;
-        left -= count;
-      }
-    }
-    passes.resize(used);
   }
 
   void start(const Pass& pass, Slot& slot) {
@@ -426,10 +386,10 @@ class CudaBackend::Impl {
   }
 
   EngineConfig config_;
-  CudaOptions options_;
+  GpuOptions options_;
   Device device_;
   DeviceWeights weights_;
-  const ModelConfig& model_;
+  const ModelShape& model_;
   std::int32_t max_context_;
   std::vector<std::int32_t> row_sizes_;    // of heads, and of steps of one token a request
   std::vector<std::int32_t> token_sizes_;  // of steps
@@ -444,7 +404,7 @@ class CudaBackend::Impl {
   DeviceMemory pairs_memory_;
 };
 
-CudaBackend::CudaBackend(DeviceWeights weights, const EngineConfig& config, CudaOptions options) {
+CudaBackend::CudaBackend(DeviceWeights weights, const EngineConfig& config, GpuOptions options) {
   check_config(weights.config(), config, options);
   on_device([&] { impl_ = std::make_unique<Impl>(std::move(weights), config, std::move(options)); });
 }
@@ -463,7 +423,7 @@ const StepResult& CudaBackend::collect() {
 TimeNs CudaBackend::now() const { return impl_->clock.now(); }
 void CudaBackend::wait_until(TimeNs time) { impl_->clock.wait_until(time); }
 void CudaBackend::wake() { impl_->clock.wake(); }
-CudaFacts CudaBackend::facts() const { return impl_->facts(); }
+GpuFacts CudaBackend::facts() const { return impl_->facts(); }
 double CudaBackend::measure_read_bandwidth() {
   double bandwidth = 0;
   on_device([&] { bandwidth = impl_->measure_read_bandwidth(); });

@@ -67,7 +67,7 @@ class Forward {
               bool capturing) const;
 
   const DeviceWeights& weights_;
-  const ModelConfig& config_;
+  const ModelShape& config_;
   const StepInputs& inputs_;
   std::int32_t num_ids_;
   std::int32_t top_capacity_;
@@ -78,7 +78,7 @@ class Forward {
 
   DeviceMemory memory_;
   float* cosine_ = nullptr;    // [positions, head_dim / 2]
-  float* sine_ = nullptr;      // likewise
+  float* sine_ = nullptr;      // [positions, head_dim / 2]
   float* residual_ = nullptr;  // [tokens, hidden]
   Bf16* normed_ = nullptr;     // [tokens, hidden]
   Bf16* qkv_ = nullptr;        // [tokens, (heads + 2 kv_heads) head_dim]

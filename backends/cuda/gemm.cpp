@@ -63,7 +63,7 @@ Gemm::Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<con
       found = true;
       break;
     }
-    if (!is_reference && *it <= kSmallRows && n_ <= kSmallN && n % 8 == 0 && k % 64 == 0 && k <= 6144) {
+    if (!is_reference && *it <= kSmallRows && n_ <= kSmallN && kernels::fits_small_gemm(*it, n, k)) {
       check(cudaMemsetAsync(y, 0xff, static_cast<std::size_t>(*it * n_ * 2), stream), "comparing products");
       kernels::small_gemm(w, some_x, *it, n, k, y, stream);
       product.small = passes(y, some_expected, *it, counter, stream);

@@ -43,7 +43,8 @@ class Gemm {
   Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<const std::int32_t> rows, const Bf16* w, const Bf16* x,
        Bf16* y, Bf16* expected, cudaStream_t stream);
 
-  // `rows` is one of the constructor's; x and y have room for as many, or for the next larger number where the gate said so.
+  // `rows` is one of the constructor's; x and y have room for as many, or for the next larger number where the gate has refused
+  // that one.
   void run(const Bf16* w, const Bf16* x, Bf16* y, std::int32_t rows, cudaStream_t stream) const;
 
   std::int64_t n() const { return n_; }

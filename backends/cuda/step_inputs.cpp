@@ -21,7 +21,7 @@ void copy_to_device(void* to, const void* from, std::size_t bytes, cudaStream_t 
 
 }  // namespace
 
-StepInputs::StepInputs(const ModelConfig& model, const EngineConfig& config, const Sizes& sizes)
+StepInputs::StepInputs(const ModelShape& model, const EngineConfig& config, const Sizes& sizes)
     : model_(model),
       block_size_(config.block_size),
       eos_token_id_(config.eos_token_id),
@@ -109,11 +109,11 @@ void StepInputs::upload(const StepPlan& plan, const StepShape& shape, cudaStream
   std::fill(host.positions + token, host.positions + shape.tokens, 0);
   std::fill(host.slots + token, host.slots + shape.tokens, -1);
   std::fill(host.head_tokens + head, host.head_tokens + shape.head_rows, -1);
-  kernels::SampleRow nobody{};
-  nobody.position = -1;
-  nobody.seen_row = -1;
-  nobody.logprobs = -1;
-  std::fill(host.sample + head, host.sample + shape.head_rows, nobody);
+  kernels::SampleRow padding{};
+  padding.position = -1;
+  padding.seen_row = -1;
+  padding.logprobs = -1;
+  std::fill(host.sample + head, host.sample + shape.head_rows, padding);
   kernels::plan_attention(attention_rows_, model_.group(), host.attention);
 
   if (masked_.size() > kMaskedIds) {

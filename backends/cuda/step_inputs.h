@@ -6,7 +6,8 @@
 
 #include "backends/cuda/block_tables.h"
 #include "backends/cuda/device.h"
-#include "backends/model/model_config.h"
+#include "backends/cuda/step_shape.h"
+#include "core/base/model_shape.h"
 #include "core/config.h"
 #include "core/step_plan.h"
 #include "kernels/attention.h"
@@ -14,14 +15,7 @@
 
 namespace tokenyard::cuda {
 
-// The padded sizes of a step.
-struct StepShape {
-  std::int32_t tokens = 0;     // computed
-  std::int32_t head_rows = 0;  // of them, whose logits are wanted
-  bool prefill = false;        // some row has more than one token
-};
-
-// Device memory. Beyond the real ones: ids that are no token's, slots -1, head tokens -1, positions of sample rows -1.
+// Device memory. Padding: ids that are no token's, slots -1, head tokens -1, sample rows with position -1.
 struct StepArrays {
   std::int32_t* ids;           // [tokens]
   std::int32_t* positions;     // [tokens]
@@ -35,13 +29,13 @@ class StepInputs {
  public:
   struct Sizes {
     std::int32_t rows;          // of a step at most
-    std::int32_t tokens;        // likewise
+    std::int32_t tokens;        // of a step at most
     std::int32_t max_context;   // tokens
-    std::int32_t stride;        // of logits
+    std::int32_t stride;        // numbers from one row of logits to the next
     std::int32_t top_capacity;  // log probabilities a row at most
   };
   // Takes all memory it will ever need. Throws BackendError.
-  StepInputs(const ModelConfig& model, const EngineConfig& config, const Sizes& sizes);
+  StepInputs(const ModelShape& model, const EngineConfig& config, const Sizes& sizes);
 
   // Where a step of this shape finds its arrays; depends on the shape alone.
   StepArrays arrays(const StepShape& shape) const { return place(shape, device_.data()); }
@@ -61,7 +55,7 @@ class StepInputs {
   kernels::SampleRow sample_row(const Request& request, std::int32_t table_row, cudaStream_t stream);
   void upload_seen(const Request& request, std::int32_t table_row, cudaStream_t stream);
 
-  ModelConfig model_;
+  ModelShape model_;
   std::int32_t block_size_;
   Token eos_token_id_;
   Sizes sizes_;

@@ -1,4 +1,4 @@
-// The sizes steps are padded to, so that one captured graph and one gated product serve many.
+// The shape of a step, and the sizes it is padded to, so that one captured graph and one gated product serve many steps.
 #pragma once
 
 #include <algorithm>
@@ -6,6 +6,13 @@
 #include <vector>
 
 namespace tokenyard::cuda {
+
+// The padded sizes of a step.
+struct StepShape {
+  std::int32_t tokens = 0;     // computed
+  std::int32_t head_rows = 0;  // of them, whose logits are wanted
+  bool prefill = false;        // some row has more than one token
+};
 
 // Ascending, the last is `most`: every power of two to 16, then by 16 to 256, by 64 to 1024, by 256 beyond. A padded row costs
 // its part of the matrix products only; attention and sampling do nothing for it.

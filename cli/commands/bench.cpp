@@ -8,18 +8,17 @@
 #include <utility>
 #include <vector>
 
+#include "backends/gpu/gpu.h"
 #include "cli/commands.h"
 #include "cli/output/report.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
+#include "core/base/model_json.h"
 #include "core/policy.h"
 #include "core/trace/recorder.h"
 #include "core/trace/trace.h"
 #include "sim/scenario.h"
-#ifdef TOKENYARD_CUDA
-#include "backends/cuda/cuda_backend.h"
-#endif
 
 namespace tokenyard::cli {
 namespace {
@@ -33,8 +32,6 @@ struct BenchOptions {
   bool no_graphs = false;
   bool no_async = false;
 };
-
-#ifdef TOKENYARD_CUDA
 
 // A scenario's requests, to be answered by a model that does not know how long they are meant to be.
 class MeasuredSource final : public RequestSource {
@@ -110,26 +107,9 @@ class Watch final : public Backend {
   std::deque<bool> decodes_;  // of the steps in flight
 };
 
-ModelConfig shape_of(const ModelSpec& spec) {
-  ModelConfig config;
-  config.family = spec.name.starts_with("qwen3") ? ModelFamily::qwen3 : ModelFamily::llama;
-  config.hidden = spec.hidden;
-  config.intermediate = spec.intermediate;
-  config.num_layers = spec.layers;
-  config.num_heads = spec.heads;
-  config.num_kv_heads = spec.kv_heads;
-  config.head_dim = spec.head_dim;
-  config.vocabulary = spec.vocabulary;
-  config.max_context = spec.max_context;
-  config.norm_epsilon = 1e-6f;
-  config.rope_theta = 1e6;
-  config.tied_head = spec.tied_head;
-  return config;
-}
-
 double seconds(TimeNs ns) { return static_cast<double>(ns) / 1e9; }
 
-std::string card_table(const Work& work, const CudaFacts& facts, double bandwidth, TimeNs duration) {
+std::string card_table(const Work& work, const GpuFacts& facts, double bandwidth, TimeNs duration) {
   std::string out = "Where the time went (s)          decode steps  others     share (%)\n";
   const auto line = [&](const char* label, TimeNs decode, TimeNs other) {
     out += fmt::format("{:<32} {:<13.3f} {:<10.3f} {:.1f}\n", label, seconds(decode), seconds(other),
@@ -170,20 +150,20 @@ int bench(const BenchOptions& options) {
   const Slo slo = parse_slo(options.goodput);
   const Scenario scenario = load_scenario(find_scenario(options.scenario), overrides);
   if (!scenario.model) throw InputError(options.scenario + ": names no model; add --shape, such as --shape qwen3-0.6b");
-  if (const std::string& why = why_no_cuda(); !why.empty()) throw BackendError(why);
+  if (const std::string& why = why_no_gpu(); !why.empty()) throw BackendError(why);
 
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
-  cuda::DeviceWeights weights = options.model.empty() ? cuda::DeviceWeights::random(shape_of(*scenario.model), 1)
-                                                      : cuda::DeviceWeights::upload(Weights(options.model));
-  CudaOptions cuda;
-  cuda.gpu_memory_utilization = options.gpu_memory_utilization;
-  cuda.graphs = !options.no_graphs;
+  GpuOptions gpu;
+  gpu.gpu_memory_utilization = options.gpu_memory_utilization;
+  gpu.graphs = !options.no_graphs;
   EngineConfig config = scenario.engine;
   config.strict_peer = false;
   config.async_scheduling = !options.no_async && config.policy->plans_ahead;
-  CudaBackend backend(std::move(weights), config, cuda);
-  const CudaFacts facts = backend.facts();
+  const std::unique_ptr<GpuBackend> backend = options.model.empty()
+                                                  ? make_gpu_backend(*scenario.model, 1, config, gpu)
+                                                  : make_gpu_backend(Weights(options.model), config, gpu);
+  const GpuFacts facts = backend->facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
   fmt::print(stderr, "{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,
              static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs,
@@ -192,7 +172,7 @@ int bench(const BenchOptions& options) {
   std::unique_ptr<TraceWriter> trace;
   if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
   MeasuredSource source(make_source(scenario), options.temperature);
-  Watch watch(backend);
+  Watch watch(*backend);
   Metrics metrics(slo);
   std::vector<EngineObserver*> observers = {&metrics};
   std::optional<TraceRecorder> recorder;
@@ -204,14 +184,14 @@ int bench(const BenchOptions& options) {
   }
   {
     Progress progress;
-    while (engine.step(&source)) progress.update(engine, metrics, backend.now());
+    while (engine.step(&source)) progress.update(engine, metrics, backend->now());
   }
   if (trace) {
-    trace->on_end(engine.num_steps(), backend.now());
+    trace->on_end(engine.num_steps(), backend->now());
     trace->flush();
   }
 
-  const double bandwidth = backend.measure_read_bandwidth();
+  const double bandwidth = backend->measure_read_bandwidth();
 
   ReportContext context;
   context.scenario = scenario.name;
@@ -225,17 +205,6 @@ int bench(const BenchOptions& options) {
   if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
   return 0;
 }
-
-#else
-
-int bench(const BenchOptions&) {
-  throw InputError(
-      "tokenyard bench measures a GPU, and this program was built without CUDA: install the CUDA toolkit (12.3 or newer) and "
-      "build "
-      "again; `tokenyard simulate` needs none");
-}
-
-#endif
 
 }  // namespace
 

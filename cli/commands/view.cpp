@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
+#include "core/base/text_file.h"
 #include "sim/lesson.h"
 #include "viz/app/app.h"
 #include "viz/app/when.h"
@@ -61,15 +61,15 @@ Enum named(const std::string& option, const std::string& name, std::initializer_
   throw InputError(option + ": expected one of " + known + ", found \"" + name + "\"");
 }
 
-std::vector<Panel> parse_panels(const std::string& text) {
-  std::vector<Panel> out;
+std::vector<const Panel*> parse_panels(const std::string& text) {
+  std::vector<const Panel*> out;
   std::size_t begin = 0;
   while (begin <= text.size()) {
     const std::size_t end = std::min(text.find(',', begin), text.size());
     const std::string name = text.substr(begin, end - begin);
-    const std::optional<Panel> panel = parse_panel(name);
-    if (!panel) throw InputError("--panels: expected some of " + panel_names() + ", found \"" + name + "\"");
-    out.push_back(*panel);
+    const Panel* const panel = find_panel(name);
+    if (panel == nullptr) throw InputError("--panels: expected some of " + panel_names() + ", found \"" + name + "\"");
+    out.push_back(panel);
     begin = end + 1;
   }
   return out;
@@ -78,9 +78,10 @@ std::vector<Panel> parse_panels(const std::string& text) {
 // A trace by its name or its first bytes; anything else is a scenario.
 bool is_trace(const std::string& input) {
   if (input.ends_with(".trace")) return true;
-  std::ifstream file(input, std::ios::binary);
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(input, ignored)) return false;
   std::string first(64, '\0');
-  file.read(first.data(), static_cast<std::streamsize>(first.size()));
+  open_text_file(input)->read(first.data(), static_cast<std::streamsize>(first.size()));
   return first.find("\"tokenyard_trace\"") != std::string::npos;
 }
 
@@ -226,10 +227,7 @@ int view(const ViewOptions& options) {
       const LessonPage& page = app.lesson->pages[app.page];
       fmt::print("{}: {}\n{}\n\n", app.lesson->title, page.title, page.text);
     }
-    for (const auto& side : app.sides) {
-      fmt::print("{}{}", side == app.sides.front() ? "" : "\n",
-                 describe(*side->model, side->moment(), side->selected, app.slo));
-    }
+    for (std::size_t i = 0; i < app.sides.size(); ++i) fmt::print("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
   }
   if (!options.shot.empty()) {
 #ifdef TOKENYARD_HAVE_PICTURES

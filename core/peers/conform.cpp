@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <regex>
 #include <set>
 
 #include "core/base/json_reader.h"
@@ -15,7 +16,7 @@ using Step = Recording::Step;
 
 // The commits whose rules core/policies follow.
 constexpr const char* kNanoVllmCommit = "bb823b3";
-constexpr const char* kVllmCommit = "6adad08767583f52eb4d2122111af0bf638ed5e6";
+constexpr const char* kVllmCommit = "6adad08767583f52eb4d2122111af0bf638ed5e6";  // of August 2026, between 0.27 and 0.28
 
 // A recording may hold any value of the right type; a wrong one is a difference, not an unreadable file.
 std::int64_t any_integer(const JsonValue& value) { return value.integer(INT64_MIN, INT64_MAX); }
@@ -50,6 +51,13 @@ void read_config(JsonObject config, bool vllm, Recording& recording) {
     const double watermark = config.at("watermark").number(-1e9, 1e9) * c.num_blocks;
     c.watermark_blocks = static_cast<std::int32_t>(std::clamp(std::floor(watermark), -1.0, 1e9));
     c.admission_gate = config.at("reserve").boolean();
+    // Options of later versions: their defaults change nothing.
+    for (const char* name : {"max_num_active_seqs", "long_prefill_token_threshold_adaptive", "prefill_schedule_interval"}) {
+      const auto value = config.find(name);
+      if (value && !value->is_null() && value->json() != Json(false) && value->json() != Json(0)) {
+        recording.unsuitable = std::string("config: ") + name + " is " + value->json().dump() + "; this option is not modelled";
+      }
+    }
   }
   config.done();
   const std::int32_t most_blocks = 1 << 22;
@@ -90,7 +98,8 @@ void read_request(const JsonValue& value, bool vllm, Recording& recording, std::
   recording.requests.push_back(std::move(input));
 }
 
-Step read_step(const JsonValue& value, bool vllm) {
+Step read_step(const JsonValue& value, const EngineConfig& config) {
+  const bool vllm = config.policy == Policy::vllm_v1;
   JsonObject object = value.object();
   Step step;
   step.step = any_integer(object.at("step"));
@@ -99,7 +108,7 @@ Step read_step(const JsonValue& value, bool vllm) {
     step.aborted = object.at("aborted").strings();
   } else {
     step.phase = object.at("phase").string();
-    if (object.value().raw().size() == 3) return step;  // idle: nothing is waiting or running
+    if (object.value().size() == 3) return step;  // idle: nothing is waiting or running
   }
   for (const JsonValue& row : object.at("scheduled").array()) {
     const std::vector<JsonValue> parts = row.array();
@@ -113,7 +122,7 @@ Step read_step(const JsonValue& value, bool vllm) {
   }
   step.preempted = object.at("preempted").strings();
   JsonObject blocks = object.at("new_blocks").object();
-  for (const auto& [id, ids] : blocks.value().raw().items()) step.new_blocks[id] = any_integers(blocks.at(id));
+  for (const auto& [id, ids] : blocks.members()) step.new_blocks[id] = any_integers(ids);
   step.free_blocks = any_integer(object.at("free_blocks"));
   step.sampled = object.at("sampled").strings();
   step.finished = object.at("finished").strings();
@@ -123,7 +132,11 @@ Step read_step(const JsonValue& value, bool vllm) {
     step.resumed = object.at("resumed").strings();
     step.free_queue_head = any_integers(object.at("free_queue_head"));
     JsonObject reasons = object.at("finish_reasons").object();
-    for (const auto& [id, reason] : reasons.value().raw().items()) step.finish_reasons[id] = reasons.at(id).string();
+    for (const auto& [id, reason] : reasons.members()) step.finish_reasons[id] = reason.string();
+  }
+  if (config.async_scheduling) {
+    step.ahead = object.at("ahead").boolean();
+    if (const auto dropped = object.find("dropped")) step.dropped = dropped->strings();
   }
   object.done();
   return step;
@@ -142,9 +155,17 @@ Recording read_recording(const JsonValue& root) {
   }
   read_config(file.at("config").object(), vllm, recording);
   const std::string commit = file.at("peer_commit").string();
-  if (commit != (vllm ? kVllmCommit : kNanoVllmCommit)) {
-    recording.unsuitable =
-        "peer_commit: recorded " + commit + ", our rules are those of " + (vllm ? kVllmCommit : kNanoVllmCommit);
+  const auto version = vllm_version_of(commit);
+  if (vllm ? !version : commit != kNanoVllmCommit) {
+    recording.unsuitable = "peer_commit: recorded " + commit + ", our rules are those of " +
+                           (vllm ? "vLLM 0.24 to 0.33 (\"vllm 0.33.0 (g4ba787ec9)\")" : kNanoVllmCommit);
+  }
+  if (vllm && version) recording.config.vllm_version = *version;
+  if (const auto scheduling = vllm ? file.find("scheduling") : std::nullopt) {
+    recording.config.async_scheduling = true;
+    if (scheduling->string() != "async") {
+      recording.unsuitable = "scheduling: recorded \"" + scheduling->string() + "\"; known is async, or none for synchronous";
+    }
   }
   recording.config.eos_token_id = any_int32(file.at("eos_token_id"));
 
@@ -172,7 +193,7 @@ Recording read_recording(const JsonValue& root) {
                              "; the peer refuses it before it reaches the scheduler";
     }
   }
-  for (const JsonValue& step : file.at("steps").array()) recording.steps.push_back(read_step(step, vllm));
+  for (const JsonValue& step : file.at("steps").array()) recording.steps.push_back(read_step(step, recording.config));
   if (vllm) recording.unfinished = file.at("unfinished").strings();
   file.done();
   return recording;
@@ -217,39 +238,88 @@ class Replay {
     });
   }
 
-  // What our scheduler does in the step numbered `number`. `trouble` gets a sentence when the scripted outputs run out.
-  Step run_step(std::int64_t number, std::string& trouble) {
-    Step step;
-    step.step = number;
-    join_and_abort(step);
-    if (!vllm_ && scheduler_->idle()) {
-      step.phase = "idle";
-      return step;
-    }
-    scheduler_->schedule(0, plan_);
-    if (vllm_) note_queues(step);
-    for (const Row& row : plan_.rows) step.scheduled.push_back({row.request->spec.id, row.count, row.first});
-    for (const Admission& admission : plan_.admissions) {
-      step.admitted.push_back({admission.request->spec.id, admission.hit_tokens});
-      if (vllm_ && admission.resumed) step.resumed.push_back(admission.request->spec.id);
-    }
-    for (const Preemption& preemption : plan_.preemptions) step.preempted.push_back(preemption.victim->spec.id);
-    for (const NewBlocks& added : plan_.new_blocks) {
-      std::vector<std::int64_t>& ids = step.new_blocks[added.request->spec.id];
-      ids.assign(added.request->blocks.begin() + added.first_index, added.request->blocks.end());
-    }
-    step.free_blocks = scheduler_->blocks().num_free();
-    if (vllm_) {
-      for (const BlockId block : scheduler_->blocks().pool().free_head(8)) step.free_queue_head.push_back(block);
+  // What our scheduler does in as many steps as were recorded, or fewer. `trouble` gets a sentence when the scripted outputs
+  // run out in the last of them.
+  std::vector<Step> run(std::string& trouble) {
+    if (recording_.config.async_scheduling) {
+      run_ahead(trouble);
     } else {
-      step.phase = plan_.prefill_only ? "prefill" : "decode";
+      run_in_turn(trouble);
     }
-    finish(step, trouble);
-    if (!vllm_) note_queues(step);
-    return step;
+    return std::move(steps_);
   }
 
-  std::vector<std::string> unfinished() const {
+  // Those still alive after that.
+  const std::vector<std::string>& unfinished() const { return unfinished_; }
+
+ private:
+  void run_in_turn(std::string& trouble) {
+    StepPlan plan;
+    while (steps_.size() < recording_.steps.size() && trouble.empty()) {
+      Step& step = steps_.emplace_back();
+      step.step = std::ssize(steps_) - 1;
+      join_and_abort(step);
+      if (!vllm_ && scheduler_->idle()) {
+        step.phase = "idle";
+        continue;
+      }
+      scheduler_->schedule(0, plan);
+      note_plan(plan, step);
+      if (vllm_) note_queues(step);
+      take_tokens(plan, step, trouble);
+      if (!vllm_) note_queues(step);
+    }
+    unfinished_ = live();
+  }
+
+  // vLLM's asynchronous scheduling: a step is scheduled before the tokens of the one before are there. A schedule without a
+  // row or a preemption is not recorded and has no number; who joined or was aborted before it is noted in the next.
+  void run_ahead(std::string& trouble) {
+    StepPlan plans[2];
+    std::size_t scheduled = 0;  // steps
+    std::size_t taken = 0;      // steps whose tokens are there: all, or all but the last
+    Step step;
+    while (trouble.empty()) {
+      if (scheduler_->idle() && taken == scheduled) {
+        if (next_arrival_ == arrival_order_.size()) break;
+        const std::int64_t arrival = requests_[arrival_order_[next_arrival_]]->spec.arrival_step;
+        step.step = std::max(step.step, std::min(arrival, std::int64_t{1} << 60));
+      }
+      const std::size_t changes = step.added.size() + step.aborted.size();
+      join_and_abort(step);
+      const bool changed = step.added.size() + step.aborted.size() > changes;
+      const bool ahead = taken < scheduled;
+      StepPlan& plan = plans[scheduled % 2];
+      plan.clear();
+      if (!scheduler_->idle()) scheduler_->schedule(0, plan, ahead ? &plans[taken % 2] : nullptr);
+      const bool planned = !plan.rows.empty() || !plan.preemptions.empty();
+      if (planned) {
+        if (scheduled == recording_.steps.size()) return;  // ours goes on
+        note_plan(plan, step);
+        note_queues(step);
+        step.ahead = ahead;
+        const std::int64_t number = step.step;
+        steps_.push_back(std::exchange(step, {}));
+        step.step = number + 1;
+        ++scheduled;
+      }
+      if (ahead) {
+        take_tokens(plans[taken % 2], steps_[taken], trouble);
+        ++taken;
+      } else if (!planned && !changed) {
+        break;  // nothing will ever happen
+      }
+      if (planned && scheduled == recording_.steps.size()) {
+        unfinished_ = live();
+        const Step& last = recording_.steps.back();
+        const bool in_flight = last.sampled.empty() && last.dropped.empty();
+        if (in_flight && unfinished_ == recording_.unfinished) return;  // the recorder stopped before it had returned
+      }
+    }
+    unfinished_ = live();
+  }
+
+  std::vector<std::string> live() const {
     std::vector<std::string> ids;
     for (const auto& request : requests_) {
       if (request->joined_step >= 0 && request->finish_reason == FinishReason::none) ids.push_back(request->spec.id);
@@ -257,7 +327,6 @@ class Replay {
     return ids;
   }
 
- private:
   void join_and_abort(Step& step) {
     for (std::size_t i = 0; vllm_ && i < requests_.size(); ++i) {
       Request& request = *requests_[i];
@@ -275,22 +344,47 @@ class Replay {
     }
   }
 
-  void finish(Step& step, std::string& trouble) {
+  void note_plan(const StepPlan& plan, Step& step) const {
+    for (const Row& row : plan.rows) step.scheduled.push_back({row.request->spec.id, row.count, row.first});
+    for (const Admission& admission : plan.admissions) {
+      step.admitted.push_back({admission.request->spec.id, admission.hit_tokens});
+      if (vllm_ && admission.resumed) step.resumed.push_back(admission.request->spec.id);
+    }
+    for (const Preemption& preemption : plan.preemptions) step.preempted.push_back(preemption.victim->spec.id);
+    for (const NewBlocks& added : plan.new_blocks) {
+      std::vector<std::int64_t>& ids = step.new_blocks[added.request->spec.id];
+      ids.assign(added.request->blocks.begin() + added.first_index, added.request->blocks.end());
+    }
+    step.free_blocks = scheduler_->blocks().num_free();
+    if (vllm_) {
+      for (const BlockId block : scheduler_->blocks().pool().free_head(8)) step.free_queue_head.push_back(block);
+    } else {
+      step.phase = plan.prefill_only ? "prefill" : "decode";
+    }
+  }
+
+  void take_tokens(const StepPlan& plan, Step& step, std::string& trouble) {
     StepResult result;
-    for (const Row& row : plan_.rows) {
+    for (const Row& row : plan.rows) {
       if (!row.sample) continue;
-      const std::vector<Token>& script = row.request->spec.scripted_output;
-      const auto next = static_cast<std::size_t>(row.request->num_output());
+      const Request& request = *row.request;
+      if (request.finish_reason != FinishReason::none) {  // the row was planned before that was known
+        result.tokens.push_back(kUnnamedToken);
+        step.dropped.push_back(request.spec.id);
+        continue;
+      }
+      const std::vector<Token>& script = request.spec.scripted_output;
+      const auto next = static_cast<std::size_t>(request.tokens.size() - request.num_prompt);
       if (next >= script.size()) {
-        trouble = "outputs: recorded " + as_text(static_cast<std::int64_t>(script.size())) + " for " + row.request->spec.id +
+        trouble = "outputs: recorded " + as_text(static_cast<std::int64_t>(script.size())) + " for " + request.spec.id +
                   ", ours needs one more";
         return;
       }
       result.tokens.push_back(script[next]);
-      step.sampled.push_back(row.request->spec.id);
+      step.sampled.push_back(request.spec.id);
     }
     std::vector<Request*> left;
-    scheduler_->commit(plan_, result, left);
+    scheduler_->commit(plan, result, left);
     for (const Request* request : left) {
       step.finished.push_back(request->spec.id);
       if (!vllm_) continue;
@@ -310,7 +404,8 @@ class Replay {
   std::vector<std::unique_ptr<Request>> requests_;
   std::vector<std::size_t> arrival_order_;
   std::size_t next_arrival_ = 0;
-  StepPlan plan_;
+  std::vector<Step> steps_;
+  std::vector<std::string> unfinished_;
 };
 
 std::string first_difference(const Step& theirs, const Step& ours) {
@@ -319,6 +414,7 @@ std::string first_difference(const Step& theirs, const Step& ours) {
     if (found.empty() && a != b) found = std::string(field) + ": recorded " + as_text(a) + ", ours " + as_text(b);
   };
   compare("step", theirs.step, ours.step);
+  compare("ahead", theirs.ahead, ours.ahead);
   compare("aborted", theirs.aborted, ours.aborted);
   compare("added", theirs.added, ours.added);
   compare("phase", theirs.phase, ours.phase);
@@ -330,6 +426,7 @@ std::string first_difference(const Step& theirs, const Step& ours) {
   compare("free_blocks", theirs.free_blocks, ours.free_blocks);
   compare("free_queue_head", theirs.free_queue_head, ours.free_queue_head);
   compare("sampled", theirs.sampled, ours.sampled);
+  compare("dropped", theirs.dropped, ours.dropped);
   compare("finished", theirs.finished, ours.finished);
   compare("finish_reasons", theirs.finish_reasons, ours.finish_reasons);
   compare("waiting", theirs.waiting, ours.waiting);
@@ -338,6 +435,18 @@ std::string first_difference(const Step& theirs, const Step& ours) {
 }
 
 }  // namespace
+
+std::optional<VllmVersion> vllm_version_of(const std::string& peer_commit) {
+  if (peer_commit == kVllmCommit) return VllmVersion::v0_28;
+  static const std::regex release("vllm 0\\.([0-9]{2})\\.[0-9]{1,3} \\(g[0-9a-f]{7,40}\\)");
+  std::smatch parts;
+  if (!std::regex_match(peer_commit, parts, release)) return std::nullopt;
+  const int minor = std::stoi(parts[1]);
+  if (minor < 24 || minor > 33) return std::nullopt;
+  if (minor < 29) return VllmVersion::v0_28;
+  if (minor < 31) return VllmVersion::v0_29;
+  return minor < 33 ? VllmVersion::v0_31 : VllmVersion::v0_33;
+}
 
 Recording parse_recording(std::string_view text, const std::string& name) {
   return read_recording(JsonValue::parse(text, name));
@@ -353,19 +462,19 @@ Conformance conform(const Recording& recording) {
     return outcome;
   }
   Replay replay(recording);
-  for (const Step& theirs : recording.steps) {
-    std::string trouble;
-    const Step ours = replay.run_step(outcome.identical, trouble);
-    const std::string difference = first_difference(theirs, ours);
-    if (!difference.empty() || !trouble.empty()) {
-      outcome.difference = "step " + as_text(outcome.identical) + ": " + (difference.empty() ? trouble : difference);
+  std::string trouble;
+  const std::vector<Step> ours = replay.run(trouble);
+  for (std::size_t i = 0; i < recording.steps.size(); ++i) {
+    std::string difference = i < ours.size() ? first_difference(recording.steps[i], ours[i]) : "ours has no such step";
+    if (difference.empty() && i + 1 == ours.size()) difference = trouble;
+    if (!difference.empty()) {
+      outcome.difference = "step " + as_text(outcome.identical) + ": " + difference;
       return outcome;
     }
     ++outcome.identical;
   }
-  const std::vector<std::string> unfinished = replay.unfinished();
-  if (recording.config.policy == Policy::vllm_v1 && unfinished != recording.unfinished) {
-    outcome.difference = "unfinished: recorded " + as_text(recording.unfinished) + ", ours " + as_text(unfinished);
+  if (recording.config.policy == Policy::vllm_v1 && replay.unfinished() != recording.unfinished) {
+    outcome.difference = "unfinished: recorded " + as_text(recording.unfinished) + ", ours " + as_text(replay.unfinished());
   }
   return outcome;
 }

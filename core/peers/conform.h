@@ -13,6 +13,10 @@
 
 namespace tokenyard {
 
+// The rules that a recording of vLLM follows, by its "peer_commit": a release as in "vllm 0.33.0 (g4ba787ec9)", or the commit
+// of August 2026 that stands for 0.28. Nothing when we do not know them.
+std::optional<VllmVersion> vllm_version_of(const std::string& peer_commit);
+
 // One run of nano-vLLM's or vLLM's real scheduler with a scripted model.
 struct Recording {
   struct Scheduled {
@@ -27,6 +31,7 @@ struct Recording {
   };
   struct Step {
     std::int64_t step = 0;
+    bool ahead = false;  // vLLM, asynchronous: the step before was in flight when this one was scheduled
     std::vector<std::string> aborted, added;
     std::string phase;  // nano-vllm: prefill, decode or idle
     std::vector<Scheduled> scheduled;
@@ -35,7 +40,7 @@ struct Recording {
     std::map<std::string, std::vector<std::int64_t>> new_blocks;
     std::int64_t free_blocks = 0;
     std::vector<std::int64_t> free_queue_head;
-    std::vector<std::string> sampled, finished;
+    std::vector<std::string> sampled, dropped, finished;  // dropped: a row's token that nobody took
     std::map<std::string, std::string> finish_reasons;
     std::vector<std::string> waiting, running;
   };

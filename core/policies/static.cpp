@@ -72,11 +72,6 @@ class StaticBatch final : public Scheduler {
       }
     }
   }
-
-  void retire(std::vector<Request*>& left) override {
-    const auto ended = [](const Request* r) { return r->finish_reason != FinishReason::none; };
-    if (std::all_of(running_.begin(), running_.end(), ended)) Scheduler::retire(left);
-  }
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// vLLM V1 as of 6adad087 (2026-08-14); measured against it in synchronous scheduling.
+// vLLM V1, releases up to 0.33, synchronous and asynchronous; measured against recordings of it (docs/policies.md).
 //
 // There is no prefill and no decode: every step gives each request tokens until its computed ones catch up with its known
 // ones. Running requests come first, in admission order; then waiting ones, in queue order, while budget, seats and blocks
@@ -19,28 +19,33 @@ class VllmV1 final : public Scheduler {
  private:
   void compose(TimeNs, StepPlan& plan) override {
     std::int32_t budget = config_.max_num_batched_tokens;
+    // Since 0.31 a request that is alone has nobody to starve.
+    const bool alone = running_.size() + waiting_.size() <= 1 && config_.vllm_version >= VllmVersion::v0_31;
+    threshold_ = alone ? 0 : config_.long_prefill_token_threshold;
     continue_running(plan, budget);
     admit_waiting(plan, budget);
   }
 
   void continue_running(StepPlan& plan, std::int32_t& budget) {
-    for (std::size_t i = 0; i < running_.size(); ++i) {
-      Request& request = *running_[i];
+    for (std::size_t next = 0; next < running_.size();) {
+      Request& request = *running_[next++];
       if (ends_in_flight(request)) continue;
       if (budget == 0) return refuse(plan, request, {Cause::token_budget, 1, 0});
       const std::int32_t count = std::min(
           {cut_to_threshold(request.num_tokens - request.num_computed), budget, context_limit() - request.num_computed - 1});
-      if (count <= 0) continue;  // strict peers only: min_tokens beyond max_model_len keeps a request alive with nothing to do
+      if (count <= 0) continue;  // strict peers only: up to 0.28, min_tokens beyond max_model_len keeps one alive for ever
       const std::int32_t needed = blocks_.missing(request, request.num_computed + count);
-      while (needed > blocks_.num_free()) {
+      while (needed > blocks_.num_free() && request.state == RequestState::running) {
         const std::size_t v = choose_victim();
         Request& victim = *running_[v];
         running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(v));
-        if (v < i) --i;
+        if (v < next) --next;
         budget += unschedule(plan, victim);
         preempt(plan, victim, request, {Cause::blocks, needed, blocks_.num_free()});
-        if (&victim == &request) return;
       }
+      const bool gave_way = request.state == RequestState::preempted;
+      if (gave_way && config_.vllm_version < VllmVersion::v0_33) return;
+      if (gave_way) continue;  // those behind it are more important, and may fit
       if (needed > 0) {
         plan.new_blocks.push_back({&request, static_cast<std::int32_t>(request.blocks.size())});
         blocks_.extend(request, needed);
@@ -117,8 +122,7 @@ class VllmV1 final : public Scheduler {
     const std::int32_t count = row->count;
     const std::int32_t first_block = row->first / config_.block_size;
     // What these blocks held is lost, and what they were to hold will not be computed. The peer leaves them findable all the
-    // same ("ghost blocks").
-    // Planning ahead, the row has published the block before it, whose last token had been pending.
+    // same ("ghost blocks"). Planning ahead, the row has published the block before it, whose last token had been pending.
     const std::int32_t published = row->waits_for >= 0 ? (row->first - 1) / config_.block_size : first_block;
     blocks_.disturbed().insert(blocks_.disturbed().end(), victim.blocks.begin() + published, victim.blocks.end());
     if (!config_.strict_peer) blocks_.withdraw(victim, first_block);
@@ -127,10 +131,9 @@ class VllmV1 final : public Scheduler {
     return count;
   }
 
-  std::int32_t cut_to_threshold(std::int32_t count) const {
-    const std::int32_t threshold = config_.long_prefill_token_threshold;
-    return threshold > 0 ? std::min(count, threshold) : count;
-  }
+  std::int32_t cut_to_threshold(std::int32_t count) const { return threshold_ > 0 ? std::min(count, threshold_) : count; }
+
+  std::int32_t threshold_ = 0;  // of this step; 0: none
 };
 
 bool unchunked(const EngineConfig& c) { return !c.enable_chunked_prefill; }
@@ -156,15 +159,15 @@ const PolicyTraits vllm_v1 = {
     .make = [](const EngineConfig& c) -> std::unique_ptr<Scheduler> { return std::make_unique<VllmV1>(c); },
     .block_rules =
         [](const EngineConfig& c) {
-          using Findable = BlockRules::Findable;
-          return BlockRules{.findable = c.enable_prefix_caching ? Findable::when_scheduled : Findable::never,
-                            .duplicate = BlockRules::Duplicate::oldest_wins,
+          return BlockRules{.findable = BlockRules::Findable::when_scheduled,
+                            .publish_on_return = c.vllm_version != VllmVersion::v0_28 || c.strict_peer,
                             .free_order = c.free_order,
                             .null_block = true};
         },
     .wrong = wrong,
     .whole_prompts = unchunked,
     .whole_contexts = unchunked,
+    .has_versions = true,
     .orders_queue = true,
 };
 

@@ -24,6 +24,7 @@ void for_each_field(Config& c, Visit&& visit) {
   visit("num_blocks", c.num_blocks, 0);
   visit("enable_prefix_caching", c.enable_prefix_caching, 0);
   visit("eos_token_id", c.eos_token_id, -1);
+  visit("vllm_version", c.vllm_version, 0);
   visit("enable_chunked_prefill", c.enable_chunked_prefill, 0);
   visit("queue_order", c.queue_order, 0);
   visit("free_order", c.free_order, 0);
@@ -40,12 +41,17 @@ void for_each_field(Config& c, Visit&& visit) {
 }  // namespace
 
 void read_engine_config(JsonObject& object, EngineConfig& config) {
+  for (const char* name : {"max_num_active_seqs", "long_prefill_token_threshold_adaptive", "prefill_schedule_interval"}) {
+    if (const auto value = object.find(name)) value->fail("this option of vLLM is not modelled; leave it out");
+  }
   for_each_field(config, [&](const char* name, auto& field, std::int32_t least) {
     using Field = std::remove_reference_t<decltype(field)>;
     const auto value = object.find(name);
     if (!value) return;
     if constexpr (kNamed<Field>) {
-      field = *parse_name<Field>(value->choice(all_names<Field>()));
+      // A version looks like a number, and --set takes it for one.
+      const auto number = value->json().is_number() ? parse_name<Field>(value->json().dump()) : std::nullopt;
+      field = number ? *number : *parse_name<Field>(value->choice(all_names<Field>()));
     } else if constexpr (std::is_same_v<Field, bool>) {
       field = value->boolean();
     } else {
@@ -55,11 +61,17 @@ void read_engine_config(JsonObject& object, EngineConfig& config) {
   });
 }
 
+bool names_vllm_version(const EngineConfig& config) {
+  return config.policy->has_versions && config.vllm_version != VllmVersion::v0_28;
+}
+
 std::string engine_config_json(const EngineConfig& config) {
   std::string out = "{";
   for_each_field(config, [&](const char* name, const auto& field, std::int32_t) {
     using Field = std::remove_cvref_t<decltype(field)>;
-    if (name == std::string_view("async_scheduling") && !config.async_scheduling) return;  // so that older readers can read it
+    // So that older readers can read what is not new.
+    if (name == std::string_view("async_scheduling") && !config.async_scheduling) return;
+    if (name == std::string_view("vllm_version") && !names_vllm_version(config)) return;
     if (out.size() > 1) out += ',';
     append_json_string(out, name);
     out += ':';

@@ -13,7 +13,9 @@ class JsonObject;
 // unknown keys (JsonObject::done does) nor about values that contradict each other (validate does).
 void read_engine_config(JsonObject& object, EngineConfig& config);
 
-// Every field, in one line.
+// Every field, in one line; async_scheduling only when it is on, vllm_version only where names_vllm_version().
 std::string engine_config_json(const EngineConfig& config);
+// Whether it says which rules of vLLM these are: where the policy has versions, unless they are the first that Tokenyard had.
+bool names_vllm_version(const EngineConfig& config);
 
 }  // namespace tokenyard

@@ -11,6 +11,7 @@
 #include "core/backend.h"
 #include "core/base/input_error.h"
 #include "core/engine.h"
+#include "core/metrics.h"
 #include "core/trace/recorder.h"
 
 namespace tokenyard {

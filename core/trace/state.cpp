@@ -68,6 +68,7 @@ void TraceState::apply(const JoinRecord& join) {
 void TraceState::apply(const CancelRecord& cancel) {
   if (cancel.step < next_step_) fail(called(cancel.request) + " is cancelled in step " + text(cancel.step) + ", which is over");
   next_step_ = cancel.step;
+  returned_.clear();
   if (!cancel.ahead) catch_up();
   advance(cancel.at);
   Request& request = known(cancel.request);
@@ -148,6 +149,7 @@ void TraceState::check_table(const Request& request, std::int32_t tokens) const 
 void TraceState::begin(const StepRecord& step) {
   if (step.step < next_step_) fail("expected step " + text(next_step_) + " or a later one, found " + text(step.step));
   if (step.ahead && !is_open_) fail("it was planned before the outcome of a step that is not there");
+  returned_.clear();
   if (!step.ahead) catch_up();
   step_ = step.step;
   next_step_ = step.step + 1;
@@ -290,6 +292,7 @@ void TraceState::add_row(Request& request, std::int32_t count) {
 }
 
 void TraceState::finish(const StepRecord& step) {
+  returned_.clear();
   catch_up();
   if (rules_.findable != BlockRules::Findable::after_step) note_findable(step);
   ++totals_.steps;
@@ -312,8 +315,10 @@ void TraceState::take_outcome(const StepRecord& step, std::span<const Row> rows)
   std::size_t next_token = 0;
   for (const Row& row : rows) {
     Request& request = requests_[static_cast<std::size_t>(row.request)];
-    if (rules_.findable == BlockRules::Findable::after_step && request.live()) {
+    if (request.live() && rules_.publish_on_return) {
+      const std::int32_t known = request.num_registered;
       publish(request, std::min(row.first + row.count, request.num_computed));
+      returned_.insert(returned_.end(), request.blocks.begin() + known, request.blocks.begin() + request.num_registered);
     }
     if (!row.sample) continue;
     const bool named = next_token < step.tokens.size() && step.tokens[next_token] >= 0;

@@ -100,6 +100,8 @@ class TraceState {
   std::span<const Block> blocks() const { return blocks_; }
   // Findable blocks that the latest step handed out for something else.
   std::span<const BlockId> evicted() const { return evicted_; }
+  // Blocks that became findable with the tokens of the step before, in the latest call of begin(), finish() or apply().
+  const std::vector<BlockId>& returned() const { return returned_; }
   std::int32_t num_free() const { return num_free_; }
   std::int32_t num_usable() const { return usable_blocks(config_); }
   std::int64_t num_table_entries() const { return num_table_entries_; }
@@ -142,6 +144,7 @@ class TraceState {
   std::vector<Standing> standing_;
   std::vector<Block> blocks_;
   std::vector<BlockId> evicted_;
+  std::vector<BlockId> returned_;
   std::int32_t num_free_ = 0;
   std::int64_t num_table_entries_ = 0;
   Totals totals_;

@@ -18,7 +18,7 @@
 
 namespace tokenyard {
 
-inline constexpr int kTraceVersion = 2;  // written as 1 where async_scheduling is off: nothing newer is in it then
+inline constexpr int kTraceVersion = 3;  // written as the oldest version that has all that is in it
 
 // Everything needed to run it again. The last three are JSON texts (objects) or empty.
 struct TraceHeader {

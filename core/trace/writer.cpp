@@ -2,9 +2,9 @@
 #include <cstdio>
 #include <cstring>
 
-#include "core/trace/config_json.h"
 #include "core/base/input_error.h"
 #include "core/base/json_text.h"
+#include "core/trace/config_json.h"
 #include "core/trace/trace.h"
 
 namespace tokenyard {
@@ -147,7 +147,7 @@ void TraceWriter::on_header(const TraceHeader& header) {
   }
   std::string& text = out_->text;
   text += "{\"tokenyard_trace\":";
-  append_int(text, header.engine.async_scheduling ? kTraceVersion : 1);
+  append_int(text, names_vllm_version(header.engine) ? 3 : header.engine.async_scheduling ? 2 : 1);
   Line line(text);
   line.text("program", header.program);
   line.text("backend", header.backend);

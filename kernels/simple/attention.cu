@@ -1,33 +1,34 @@
-// Decode attention as the formula says it: where docs/kernels/attention.md begins.
-#include <cuda_runtime.h>
+// Decode attention as the formula is written. docs/kernels/attention.md begins with it.
+#include "kernels/launch.cuh"
+#include "kernels/simple/over_block.cuh"
+#include "kernels/simple/simple.h"
 
-#include "tests/kernels/gpu/support/attention_problem.h"
-#include "tests/kernels/gpu/support/over_block.cuh"
-
-namespace tokenyard::gpu {
+namespace tokenyard::kernels::simple {
 namespace {
 
 // One block a (query head, token), one thread a dimension. Scores of the whole context lie in shared memory.
-__global__ void simple_attention(const Bf16* q, const Bf16* kv, kernels::KvShape s, int layer, int group,
-                                 const std::int32_t* tables, int stride, const kernels::AttentionRow* tokens, Bf16* out) {
+__global__ void simple_attention(Attention args) {
   extern __shared__ float score[];
   __shared__ float per_thread[128];
-  const kernels::AttentionRow token = tokens[blockIdx.y];
+  const KvShape& s = args.shape;
+  const AttentionRow token = args.rows[blockIdx.y];
   const int d = static_cast<int>(threadIdx.x);
   const int context = token.first + 1;
   const std::int64_t row = (static_cast<std::int64_t>(token.token) * gridDim.x + blockIdx.x) * s.head_dim;
   const auto at = [&](int which, int position) {
-    const std::int64_t block = tables[static_cast<std::int64_t>(token.table) * stride + position / s.block_size];
-    const std::int64_t of_layer = (2 * layer + which) * static_cast<std::int64_t>(s.blocks) + block;
-    return kv + ((of_layer * s.kv_heads + static_cast<int>(blockIdx.x) / group) * s.block_size + position % s.block_size) *
-                    s.head_dim;
+    const std::int64_t block =
+        args.tables[static_cast<std::int64_t>(token.table) * args.table_stride + position / s.block_size];
+    const std::int64_t of_layer = (2 * args.layer + which) * static_cast<std::int64_t>(s.blocks) + block;
+    return args.kv +
+           ((of_layer * s.kv_heads + static_cast<int>(blockIdx.x) / args.group) * s.block_size + position % s.block_size) *
+               s.head_dim;
   };
 
   float greatest = -INFINITY;
   for (int t = d; t < context; t += s.head_dim) {
     const Bf16* const k = at(0, t);
     float sum = 0;
-    for (int i = 0; i < s.head_dim; ++i) sum += __bfloat162float(q[row + i]) * __bfloat162float(k[i]);
+    for (int i = 0; i < s.head_dim; ++i) sum += __bfloat162float(args.q[row + i]) * __bfloat162float(k[i]);
     score[t] = sum * rsqrtf(static_cast<float>(s.head_dim));
     greatest = fmaxf(greatest, score[t]);
   }
@@ -40,19 +41,18 @@ __global__ void simple_attention(const Bf16* q, const Bf16* kv, kernels::KvShape
     total += score[t];
     value += score[t] * __bfloat162float(at(1, t)[d]);
   }
-  out[row + d] = __float2bfloat16(value / total);
+  args.out[row + d] = __float2bfloat16(value / total);
 }
 
 }  // namespace
 
-void AttentionProblem::launch_simple(std::int32_t layer, kernels::Stream stream) const {
-  const std::size_t shared = sizeof(float) * static_cast<std::size_t>(table_stride_ * shape_.block_size);
+void attention(const Attention& args, Stream stream) {
+  const std::size_t shared = sizeof(float) * static_cast<std::size_t>(args.table_stride * args.shape.block_size);
   check(cudaFuncSetAttribute(simple_attention, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared)),
         "simple_attention");
-  simple_attention<<<dim3(static_cast<unsigned>(shape_.kv_heads * group_), static_cast<unsigned>(rows_.size())),
-                     static_cast<unsigned>(shape_.head_dim), shared, stream>>>(
-      q_.data(), kv_.data(), shape_, layer, group_, tables_.data(), table_stride_, rows_on_device_.data(), out_.data());
+  const dim3 grid(static_cast<unsigned>(args.shape.kv_heads * args.group), static_cast<unsigned>(args.num_rows));
+  simple_attention<<<grid, static_cast<unsigned>(args.shape.head_dim), shared, stream>>>(args);
   check(cudaGetLastError(), "simple_attention");
 }
 
-}  // namespace tokenyard::gpu
+}  // namespace tokenyard::kernels::simple

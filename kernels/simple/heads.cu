@@ -1,15 +1,13 @@
-// Bias, QK-norm, rotation and K/V write, a thread a head of a token: where docs/kernels/heads.md begins.
-#include <cuda_runtime.h>
-
-#include "tests/kernels/gpu/support/device.h"
+// Bias, QK-norm, rotation and K/V write, a thread a head of a token. docs/kernels/heads.md begins with it.
+#include "kernels/launch.cuh"
 #include "kernels/simple/simple.h"
 
-namespace tokenyard::gpu::simple {
+namespace tokenyard::kernels::simple {
 namespace {
 
 constexpr int kThreads = 128;
 
-__global__ void simple_heads(kernels::Heads args, std::int32_t tokens) {
+__global__ void simple_heads(Heads args, std::int32_t tokens) {
   const int heads = args.num_heads + 2 * args.num_kv_heads;
   const int size = args.head_dim;
   const int i = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
@@ -49,10 +47,10 @@ __global__ void simple_heads(kernels::Heads args, std::int32_t tokens) {
 
 }  // namespace
 
-void prepare_heads(const kernels::Heads& args, std::int32_t tokens, Stream stream) {
+void prepare_heads(const Heads& args, std::int32_t tokens, Stream stream) {
   const std::int32_t all = tokens * (args.num_heads + 2 * args.num_kv_heads);
   simple_heads<<<static_cast<unsigned>((all + kThreads - 1) / kThreads), kThreads, 0, stream>>>(args, tokens);
   check(cudaGetLastError(), "simple_heads");
 }
 
-}  // namespace tokenyard::gpu::simple
+}  // namespace tokenyard::kernels::simple

@@ -1,15 +1,13 @@
-// Residual addition and RMSNorm, a thread a row: where docs/kernels/norm.md begins.
-#include <cuda_runtime.h>
-
-#include "tests/kernels/gpu/support/device.h"
+// Residual addition and RMSNorm, a thread a row. docs/kernels/norm.md begins with it.
+#include "kernels/launch.cuh"
 #include "kernels/simple/simple.h"
 
-namespace tokenyard::gpu::simple {
+namespace tokenyard::kernels::simple {
 namespace {
 
 constexpr int kThreads = 128;
 
-__global__ void simple_norm(kernels::Norm args, const std::int32_t* tokens_of, std::int32_t rows) {
+__global__ void simple_norm(Norm args, const std::int32_t* tokens_of, std::int32_t rows) {
   const int row = static_cast<int>(blockIdx.x) * kThreads + static_cast<int>(threadIdx.x);
   if (row >= rows) return;
   Bf16* const out = args.out + static_cast<std::int64_t>(row) * args.hidden;
@@ -31,17 +29,17 @@ __global__ void simple_norm(kernels::Norm args, const std::int32_t* tokens_of, s
   }
 }
 
-void launch(const kernels::Norm& args, const std::int32_t* tokens_of, std::int32_t rows, Stream stream) {
+void launch_norm(const Norm& args, const std::int32_t* tokens_of, std::int32_t rows, Stream stream) {
   simple_norm<<<static_cast<unsigned>((rows + kThreads - 1) / kThreads), kThreads, 0, stream>>>(args, tokens_of, rows);
   check(cudaGetLastError(), "simple_norm");
 }
 
 }  // namespace
 
-void add_and_norm(const kernels::Norm& args, std::int32_t tokens, Stream stream) { launch(args, nullptr, tokens, stream); }
+void add_and_norm(const Norm& args, std::int32_t tokens, Stream stream) { launch_norm(args, nullptr, tokens, stream); }
 
-void gather_and_norm(const kernels::Norm& args, const std::int32_t* tokens_of, std::int32_t rows, Stream stream) {
-  launch(args, tokens_of, rows, stream);
+void gather_and_norm(const Norm& args, const std::int32_t* tokens_of, std::int32_t rows, Stream stream) {
+  launch_norm(args, tokens_of, rows, stream);
 }
 
-}  // namespace tokenyard::gpu::simple
+}  // namespace tokenyard::kernels::simple

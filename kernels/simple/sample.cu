@@ -1,29 +1,27 @@
-// docs/sampling.md word by word, a block a row, every look at the row a pass over memory: where docs/kernels/sampling.md
-// begins.
-#include <cuda_runtime.h>
-
+// docs/sampling.md word by word: a block a row, every question about the row a pass over memory. docs/kernels/sampling.md
+// begins with it.
 #include <cmath>
 
 #include "core/base/sampling.h"
-#include "tests/kernels/gpu/support/device.h"
-#include "tests/kernels/gpu/support/over_block.cuh"
+#include "kernels/launch.cuh"
+#include "kernels/simple/over_block.cuh"
 #include "kernels/simple/simple.h"
 
-namespace tokenyard::gpu::simple {
+namespace tokenyard::kernels::simple {
 namespace {
 
 constexpr int kThreads = 256;
 
-__global__ void simple_sample(kernels::Sample args) {
+__global__ void simple_sample(Sample args) {
   __shared__ std::uint64_t per_thread[kThreads];
   const std::int64_t row = blockIdx.x;
-  const kernels::SampleRow params = args.rows[row];
+  const SampleRow params = args.rows[row];
   if (params.position < 0) return;
 
   const auto logit_of = [&](std::int32_t id) {
     float logit = sampling::cleaned(__bfloat162float(args.logits[row * args.stride + id]));
     if (params.repetition_penalty != 1.0f) {
-      const std::uint32_t* const seen = args.seen + std::int64_t{params.seen_row} * kernels::seen_words(args.stride);
+      const std::uint32_t* const seen = args.seen + std::int64_t{params.seen_row} * seen_words(args.stride);
       if (seen[id / 32] >> id % 32 & 1) logit = sampling::cleaned(sampling::penalized(logit, params.repetition_penalty));
     }
     for (std::int32_t i = 0; i < params.num_masked; ++i) {
@@ -82,15 +80,15 @@ __global__ void simple_sample(kernels::Sample args) {
   if (threadIdx.x > 0) return;
   args.tokens[row] = token;
   if (params.seen_row >= 0 && token >= 0) {
-    args.seen[std::int64_t{params.seen_row} * kernels::seen_words(args.stride) + token / 32] |= 1u << token % 32;
+    args.seen[std::int64_t{params.seen_row} * seen_words(args.stride) + token / 32] |= 1u << token % 32;
   }
 }
 
 }  // namespace
 
-void sample(const kernels::Sample& args, std::int32_t rows, Stream stream) {
+void sample(const Sample& args, std::int32_t rows, Stream stream) {
   simple_sample<<<static_cast<unsigned>(rows), kThreads, 0, stream>>>(args);
   check(cudaGetLastError(), "simple_sample");
 }
 
-}  // namespace tokenyard::gpu::simple
+}  // namespace tokenyard::kernels::simple

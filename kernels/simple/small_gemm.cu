@@ -1,10 +1,8 @@
-// A matrix product, a thread a number, columns in ascending order: where docs/kernels/small_gemm.md begins.
-#include <cuda_runtime.h>
-
-#include "tests/kernels/gpu/support/device.h"
+// A matrix product, a thread a number, columns in ascending order. docs/kernels/small_gemm.md begins with it.
+#include "kernels/launch.cuh"
 #include "kernels/simple/simple.h"
 
-namespace tokenyard::gpu::simple {
+namespace tokenyard::kernels::simple {
 namespace {
 
 constexpr int kThreads = 128;
@@ -30,4 +28,4 @@ void small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int
   check(cudaGetLastError(), "simple_gemm");
 }
 
-}  // namespace tokenyard::gpu::simple
+}  // namespace tokenyard::kernels::simple

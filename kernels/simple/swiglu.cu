@@ -1,10 +1,8 @@
-// silu(gate) * up, a thread an element: where docs/kernels/swiglu.md begins.
-#include <cuda_runtime.h>
-
-#include "tests/kernels/gpu/support/device.h"
+// silu(gate) * up, a thread an element. docs/kernels/swiglu.md begins with it.
+#include "kernels/launch.cuh"
 #include "kernels/simple/simple.h"
 
-namespace tokenyard::gpu::simple {
+namespace tokenyard::kernels::simple {
 namespace {
 
 constexpr int kThreads = 256;
@@ -28,4 +26,4 @@ void swiglu(const Bf16* gate_up, std::int32_t tokens, std::int32_t intermediate,
   check(cudaGetLastError(), "simple_swiglu");
 }
 
-}  // namespace tokenyard::gpu::simple
+}  // namespace tokenyard::kernels::simple

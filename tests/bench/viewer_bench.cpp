@@ -21,8 +21,11 @@
 #include "core/trace/recorder.h"
 #include "sim/run.h"
 #include "viz/model/trace_file.h"
+#include "viz/view/bars.h"
 #include "viz/view/comparison.h"
-#include "viz/view/panels.h"
+#include "viz/view/lanes.h"
+#include "viz/view/overview.h"
+#include "viz/view/panel.h"
 
 namespace {
 
@@ -131,32 +134,30 @@ struct Worst {
 // Every panel at once, 1920 x 1080.
 class Screen {
  public:
-  std::size_t lay_out(const viz::Frame& frame, const viz::LaneOptions& options, const viz::Extent& extent,
-                      const viz::Moment& moment, const std::vector<viz::PrefixNode>& tree, const viz::Latency& latency,
-                      const std::vector<viz::Sentence>& sentences) {
+  std::size_t lay_out(const viz::Frame& frame, const viz::LaneOptions& options, const viz::Extent& extent) {
     using namespace viz;
     rects_ = 0;
     spent_ = 0;
-    const Slo slo;
     BarCache shared;
-    Frame with_cache = frame;
-    with_cache.bars = &shared;
-    const Latency* const latencies[] = {&latency};
+    Scene scene;
+    scene.frames = {frame};
+    scene.frames.front().bars = &shared;
+    const auto panel = [&](const char* name, Box box) { return find_panel(name)->layout(scene, box); };
     add(0, [&] { return overview(frame, {0, 0, 1920, 60}, extent.begin, extent.end); });
     add(1, [&] { return ruler(frame, {0, 60, 1400, 80}); });
     add(2, [&] { return lanes(frame, {0, 80, 1400, 700}, options); });
     // Whoever comes first pays for the bars of all.
     add(3, [&] {
       shared.clear();
-      return batch_latency(with_cache, {0, 700, 1400, 800});
+      return panel("steps", {0, 700, 1400, 800});
     });
-    add(4, [&] { return batch_composition(with_cache, {0, 800, 1400, 900}); });
-    add(5, [&] { return counters(with_cache, {0, 900, 1400, 1080}); });
-    add(6, [&] { return block_map(frame, {1400, 60, 1920, 500}, moment); });
-    add(7, [&] { return block_table(frame, {1400, 500, 1920, 600}, moment, 0); });
-    add(8, [&] { return prefix_cache(frame, {1400, 600, 1920, 750}, moment, tree, 0); });
-    add(9, [&] { return latency_cdf(*frame.style, {1400, 750, 1920, 950}, latencies, LatencyKind::ttft, slo); });
-    add(10, [&] { return why(frame, {1400, 950, 1920, 1080}, sentences, 0); });
+    add(4, [&] { return panel("batch", {0, 800, 1400, 900}); });
+    add(5, [&] { return panel("counters", {0, 900, 1400, 1080}); });
+    add(6, [&] { return panel("blocks", {1400, 60, 1920, 500}); });
+    add(7, [&] { return panel("table", {1400, 500, 1920, 600}); });
+    add(8, [&] { return panel("prefix", {1400, 600, 1920, 750}); });
+    add(9, [&] { return panel("latency", {1400, 750, 1920, 950}); });
+    add(10, [&] { return panel("why", {1400, 950, 1920, 1080}); });
     return rects_;
   }
   double spent() const { return spent_; }  // milliseconds, in the latest one
@@ -277,7 +278,11 @@ void look(const std::string& name, const std::string& path) {
           const std::vector<PrefixNode> tree = prefix_tree(moment);
           const std::vector<Sentence> sentences = explain(model, moment);
           moments.add(cpu_ms() - moment_from);
-          most = std::max(most, screen.lay_out(frame, lanes, extent, moment, tree, latency, sentences));
+          frame.moment = &moment;
+          frame.tree = &tree;
+          frame.sentences = &sentences;
+          frame.latency = &latency;
+          most = std::max(most, screen.lay_out(frame, lanes, extent));
           const double spent = screen.spent();
           if (spent > frames.worst) place = fmt::format("zoom {:.1e}, row {}", share, row);
           frames.add(spent);

@@ -45,6 +45,7 @@ inline EngineConfig random_config(Policy policy, Dice& dice) {
   c.batch_timeout = dice.chance(30) ? dice.roll(0, 5) : 0;
   c.delivery = dice.chance(50) ? Delivery::stream : Delivery::batch_end;
   c.reservation = static_cast<Reservation>(dice.roll(0, 2));
+  if (policy == Policy::vllm_v1) c.vllm_version = static_cast<VllmVersion>(dice.roll(0, 3));
   if (policy == Policy::vllm_v1 && dice.chance(30)) {  // many chunks withdrawn in their own step
     c.queue_order = QueueOrder::priority;
     c.enable_prefix_caching = true;

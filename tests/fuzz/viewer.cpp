@@ -6,8 +6,10 @@
 #include "core/base/input_error.h"
 #include "core/trace/trace.h"
 #include "fuzz.h"
+#include "viz/model/model_builder.h"
 #include "viz/view/comparison.h"
-#include "viz/view/panels.h"
+#include "viz/view/overview.h"
+#include "viz/view/panel.h"
 
 namespace tokenyard {
 namespace {
@@ -26,24 +28,28 @@ void show(const viz::TraceModel& model) {
   frame.request = model.num_requests() - 1;
   const Box box{0, 0, 640, 480};
   const Latency latency = latency_of(model, {});
-  for (std::int32_t step = -1; step < std::min(model.num_steps(), 20); ++step) {
-    const Moment& moment = seeker.seek(step);
-    frame.step = step;
-    describe(model, moment, frame.request, {});
-    block_map(frame, box, moment);
-    block_table(frame, box, moment, 0);
-    prefix_cache(frame, box, moment, prefix_tree(moment), 0);
+  const Verdict verdict = verdict_of(model, latency);
+  frame.latency = &latency;
+  frame.verdict = &verdict;
+  Scene scene;
+  for (const LaneView lanes : {LaneView::requests, LaneView::seats}) {
+    scene.lanes = lanes;
+    for (std::int32_t step = -1; step < std::min(model.num_steps(), 20); ++step) {
+      const Moment& moment = seeker.seek(step);
+      const std::vector<PrefixNode> tree = prefix_tree(moment);
+      const std::vector<Sentence> sentences = explain(model, moment);
+      frame.step = step;
+      frame.moment = &moment;
+      frame.tree = &tree;
+      frame.sentences = &sentences;
+      scene.frames = {frame};
+      describe(scene);
+      for (const Panel* panel : all_panels()) {
+        if (panel->layout != nullptr) panel->layout(scene, box);
+      }
+    }
   }
-  lanes(frame, box, {});
-  LaneOptions seats;
-  seats.view = LaneView::seats;
-  lanes(frame, box, seats);
   overview(frame, box, extent.begin, extent.end);
-  batch_latency(frame, box);
-  batch_composition(frame, box);
-  counters(frame, box);
-  const Latency* const latencies[] = {&latency};
-  latency_cdf(style, box, latencies, LatencyKind::e2el, {});
 }
 
 }  // namespace

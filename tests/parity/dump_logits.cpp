@@ -14,9 +14,7 @@
 #include <string>
 
 #include "backends/cpu/cpu_backend.h"
-#ifdef TOKENYARD_CUDA
-#include "backends/cuda/cuda_backend.h"
-#endif
+#include "backends/gpu/gpu.h"
 #include "backends/model/sampler.h"
 #include "core/engine.h"
 
@@ -70,7 +68,7 @@ int run(int argc, char** argv) {
     spec.max_tokens = 1;
     std::istringstream ids(line);
     for (Token id; ids >> id;) spec.prompt.append(id);
-    if (const auto why = refusal(spec, weights.config().vocabulary)) throw std::runtime_error(spec.id + ": " + *why);
+    if (const auto why = refusal(spec, weights.config().shape.vocabulary)) throw std::runtime_error(spec.id + ": " + *why);
     longest = std::max(longest, spec.prompt.size());
     specs.push_back(std::move(spec));
   }
@@ -80,14 +78,10 @@ int run(int argc, char** argv) {
   };
   std::unique_ptr<Backend> backend;
   if (on_card) {
-#ifdef TOKENYARD_CUDA
-    CudaOptions options;
+    GpuOptions options;
     options.every_position = true;
     options.on_logits = write;
-    backend = std::make_unique<CudaBackend>(cuda::DeviceWeights::upload(weights), config, options);
-#else
-    throw std::runtime_error("built without CUDA");
-#endif
+    backend = make_gpu_backend(weights, config, options);
   } else {
     CpuOptions options;
     options.every_position = true;

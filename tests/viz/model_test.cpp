@@ -1,5 +1,6 @@
 #include "catch.h"
 #include "core/base/input_error.h"
+#include "core/trace/state.h"
 #include "core/trace/support.h"
 #include "viz/model/moment.h"
 #include "viz/model/trace_file.h"

@@ -1,9 +1,16 @@
 #include <cmath>
+#include <set>
+#include <string>
 
 #include "catch.h"
 #include "core/trace/support.h"
+#include "viz/model/model_builder.h"
 #include "viz/view/comparison.h"
-#include "viz/view/panels.h"
+#include "viz/view/lanes.h"
+#include "viz/view/layout.h"
+#include "viz/view/overview.h"
+#include "viz/view/panel.h"
+#include "viz/view/tip.h"
 
 using namespace tokenyard;
 using namespace tokenyard::test;
@@ -173,28 +180,29 @@ TEST_CASE("Every panel stays within its box and budget, and hides no mark", "[vi
       if (dice.chance(50)) options.order = order;
       const Picture lane_picture = lanes(frame, box, options);
       const Picture strip = overview(frame, box, extent.begin, extent.end);
-      const Latency* const latencies[] = {&latency};
+      frame.moment = &moment;
+      frame.tree = &tree;
+      frame.sentences = &sentences;
+      frame.latency = &latency;
+      frame.verdict = &verdict;
+      frame.name = "a trace with a long name";
+      frame.order = options.order;
+      Scene scene;
+      scene.frames = {frame};
+      if (dice.chance(50)) scene.frames.push_back(frame);
+      scene.scroll = options.scroll;
+      scene.lanes = options.view;
+      scene.statistic = static_cast<LatencyKind>(dice.roll(0, 3));
+      scene.slo = {TimeNs{5000}, {}, {}};
       const TraceModel* const models[] = {model.get()};
-      const std::string names[] = {"a trace with a long name", "b"};
-      const std::vector<Picture> pictures = [&] {
-        std::vector<Picture> all;
-        all.push_back(lane_picture);
-        all.push_back(strip);
-        all.push_back(ruler(frame, box));
-        all.push_back(batch_latency(frame, box));
-        all.push_back(batch_composition(frame, box));
-        all.push_back(counters(frame, box));
-        all.push_back(block_map(frame, box, moment));
-        all.push_back(block_table(frame, box, moment, options.scroll));
-        all.push_back(prefix_cache(frame, box, moment, tree, options.scroll));
-        all.push_back(latency_cdf(style, box, latencies, static_cast<LatencyKind>(dice.roll(0, 3)), {TimeNs{5000}, {}, {}}));
-        all.push_back(why(frame, box, sentences, options.scroll));
-        const Verdict both[] = {verdict, verdict};
-        all.push_back(verdicts(style, box, names, compare(both)));
-        all.push_back(legend(style, box, meanings_of(models).lanes));
-        all.push_back(legend(style, box, meanings_of(models).blocks));
-        return all;
-      }();
+      std::vector<Picture> pictures = {lane_picture, strip, ruler(frame, box)};
+      std::vector<const Panel*> drawn_by = {nullptr, nullptr, nullptr};
+      for (const Panel* panel : all_panels()) {
+        if (panel->layout != nullptr) pictures.push_back(panel->layout(scene, box));
+        if (panel->layout != nullptr) drawn_by.push_back(panel);
+        if (panel->meanings != nullptr) require_inside(legend(style, box, panel->meanings(std::span(models))), style);
+        if (panel->reveal != nullptr) REQUIRE(panel->reveal(scene, box) >= 0);
+      }
       for (std::size_t i = 0; i < pictures.size(); ++i) {
         CAPTURE(i, round, look, name_of(align), options.row, options.scroll);
         require_inside(pictures[i], style);
@@ -209,9 +217,12 @@ TEST_CASE("Every panel stays within its box and budget, and hides no mark", "[vi
       whole.axis.end = extent.end;
       require_marks(whole, strip, panel_axis(whole, box));
       for (std::size_t i = 0; i < pictures.size(); ++i) {
-        CAPTURE(i, frame.budget);
-        // Lanes may have 2.5 budgets, and every panel a strip of marks; from 9 on they have a line each and no budget.
-        if (i < 9) REQUIRE(std::ssize(pictures[i].rects) <= frame.budget * (i == 0 ? 3 : 1) + frame.budget / 2 + 10);
+        const std::string name = drawn_by[i] == nullptr ? "" : drawn_by[i]->name;
+        CAPTURE(i, name, frame.budget);
+        // Lanes may have 2.5 budgets, and every panel a strip of marks. These have a line each and no budget.
+        if (name == "latency" || name == "why" || name == "compare") continue;
+        const bool lanes = i == 0 || name == "requests";
+        REQUIRE(std::ssize(pictures[i].rects) <= frame.budget * (lanes ? 3 : 1) + frame.budget / 2 + 10);
       }
     }
   }
@@ -282,7 +293,10 @@ TEST_CASE("A click finds what is drawn there", "[viz]") {
   Seeker seeker(*model);
   const Moment& moment = seeker.seek(model->num_steps() / 2);
   frame.step = model->num_steps() / 2;
-  const Picture blocks = block_map(frame, box, moment);
+  frame.moment = &moment;
+  Scene scene;
+  scene.frames = {frame};
+  const Picture blocks = find_panel("blocks")->layout(scene, box);
   std::vector<bool> seen(moment.blocks.size());
   for (const Rect& rect : blocks.rects) {
     const Rect* hit = blocks.hit((rect.box.x0 + rect.box.x1) / 2, (rect.box.y0 + rect.box.y1) / 2);
@@ -300,4 +314,23 @@ TEST_CASE("Texts are shortened at character borders", "[viz]") {
   CHECK(style.fit("abcdef", 65) == "ab...");
   CHECK(style.fit("äöüäöü", 65) == "äö...");
   CHECK(style.fit("abcdef", 20).empty());
+}
+
+TEST_CASE("Panels are told apart by name, key and place in the list, and show one thing each", "[viz]") {
+  std::set<std::string> names, keys;
+  std::set<int> orders;
+  for (const Panel* panel : all_panels()) {
+    CAPTURE(panel->name);
+    CHECK(find_panel(panel->name) == panel);
+    CHECK(names.insert(panel->name).second);
+    CHECK(keys.insert(panel->key).second);
+    CHECK(orders.insert(panel->order).second);
+    CHECK((panel->layout != nullptr) + (panel->words != nullptr) + (panel->sliders ? 1 : 0) == 1);
+    for (const std::size_t traces : {1U, 2U, 4U}) {
+      CHECK(panel->size(traces).least > 0);
+      CHECK(panel->size(traces).share > 0);
+    }
+  }
+  CHECK(find_panel("moon") == nullptr);
+  CHECK(panel_names() == "requests, steps, batch, counters, blocks, table, prefix, latency, why, compare, details, what-if");
 }

@@ -1,8 +1,10 @@
 #include "viz/model/words.h"
 #include "catch.h"
 #include "core/trace/support.h"
+#include "viz/model/model_builder.h"
 #include "viz/model/prefix_tree.h"
 #include "viz/view/comparison.h"
+#include "viz/view/panel.h"
 
 using namespace tokenyard;
 using namespace tokenyard::test;
@@ -166,7 +168,20 @@ TEST_CASE("Why a step was as it was", "[viz]") {
       "b: length\n6 prompt tokens, 3 tokens made of at most 3\nsent at 50 ns\n4 tokens found in the prefix cache\npreempted 1 "
       "time\n"
       "TTFT 150 ns, TPOT 200 ns, end to end 550 ns");
-  const std::string text = describe(*model, seeker.seek(1), 1, {});
+  Scene scene;
+  scene.frames.resize(1);
+  Frame& frame = scene.frames.front();
+  const Latency latency = latency_of(*model, {});
+  const Verdict verdict = verdict_of(*model, latency);
+  const std::vector<Sentence> sentences = explain(*model, seeker.seek(1));
+  frame.model = model.get();
+  frame.request = 1;
+  frame.step = 1;
+  frame.moment = &seeker.moment();
+  frame.sentences = &sentences;
+  frame.latency = &latency;
+  frame.verdict = &verdict;
+  const std::string text = describe(scene);
   CHECK(text.find("block table:\n  0 -> 1  4/4  shared by 2\n  1 -> 3  3/4\n") != std::string::npos);
   CHECK(text.find("  preempted 300 ns to 500 ns\n") != std::string::npos);
 }

@@ -78,7 +78,7 @@ TEST_CASE("Pictures are as they were") {
     add_side(app, open_scenario(scenario_file("preemption-storm"), {}, "crowded"));
     select(app, "54");
     Rig rig(app);
-    const Box box = rig.some(Panel::requests, Ref::Kind::span).box;
+    const Box box = rig.some("requests", Ref::Kind::span).box;
     rig.mouse(std::floor((box.x0 + box.x1) / 2), std::floor((box.y0 + box.y1) / 2));
     rig.frames(3);
     check_picture("tip", rig.headless.picture(app.theme));

@@ -33,12 +33,12 @@ TEST_CASE("Every page of every lesson opens, and shows what it speaks of") {
       show_page(app, i);
       const LessonPage& page = app.lesson->pages[i];
       Rig rig(app);
-      const auto drawn = [&](Panel panel) {
+      const auto drawn = [&](const Panel* panel) {
         const auto& all = rig.screen.drawn();
         return std::any_of(all.begin(), all.end(), [&](const Drawn& one) { return one.panel == panel; });
       };
-      for (const Panel panel : page.highlight) CHECK(drawn(panel));
-      for (const Panel panel : page.panels) CHECK(drawn(panel));
+      for (const Panel* panel : page.highlight) CHECK(drawn(panel));
+      for (const Panel* panel : page.panels) CHECK(drawn(panel));
       if (!page.select.empty()) CHECK(app.sides[page.trace]->selected >= 0);
       CHECK(app.cursor >= app.axis.begin);
       CHECK(app.cursor <= app.axis.end);
@@ -107,7 +107,7 @@ TEST_CASE("What is remembered comes back, and a broken file is told and passed o
   App app;
   app.theme = Theme::light;
   app.scale = 1.5F;
-  app.share[2] = 2.5F;
+  app.share[panel("batch")] = 2.5F;
   save_settings(settings_of(app, 1000, 700));
   const Settings again = load_settings(message);
   CHECK(message.empty());
@@ -115,7 +115,7 @@ TEST_CASE("What is remembered comes back, and a broken file is told and passed o
   CHECK(again.height == 700);
   CHECK(again.theme == Theme::light);
   CHECK(again.scale == 1.5F);
-  CHECK(again.share[2] == 2.5F);
+  CHECK(again.share[panel("batch")] == 2.5F);
   App next;
   next.theme = Theme::dark;
   next.theme_chosen = true;

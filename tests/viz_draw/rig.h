@@ -15,6 +15,12 @@ inline std::string scenario_file(const std::string& name) {
   return std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/" + name + ".json";
 }
 
+inline const Panel& panel(const char* name) {
+  const Panel* found = find_panel(name);
+  if (found == nullptr) throw std::runtime_error(std::string("no panel ") + name);
+  return *found;
+}
+
 class Rig {
  public:
   explicit Rig(App& app, int width = 1280, int height = 800) : headless(width, height, app.scale), screen(app) { frames(3); }
@@ -80,10 +86,10 @@ class Rig {
     frames(1);
   }
   const Box& control(const std::string& name) const { return screen.controls().at(name); }
-  const Picture& picture(Panel panel, std::size_t trace = 0) const { return screen.find(panel, trace)->picture; }
+  const Picture& picture(const char* name, std::size_t trace = 0) const { return screen.find(panel(name), trace)->picture; }
   // Some rectangle of that kind, wide enough to be hit.
-  const Rect& some(Panel panel, Ref::Kind kind, std::size_t trace = 0) const {
-    for (const Rect& rect : picture(panel, trace).rects) {
+  const Rect& some(const char* name, Ref::Kind kind, std::size_t trace = 0) const {
+    for (const Rect& rect : picture(name, trace).rects) {
       if (rect.ref.kind == kind && rect.box.width() >= 6 && rect.box.height() >= 6) return rect;
     }
     throw std::runtime_error("nothing of that kind is drawn");

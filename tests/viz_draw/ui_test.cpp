@@ -10,6 +10,7 @@
 
 #include "catch.h"
 #include "tests/viz_draw/rig.h"
+#include "viz/app/knobs.h"
 
 namespace tokenyard::viz {
 namespace {
@@ -54,7 +55,7 @@ TEST_CASE_METHOD(OneRun, "Playback ends at the end and begins anew from there") 
 
 TEST_CASE_METHOD(OneRun, "A click on a lane selects its request and goes to that time") {
   Rig rig(app);
-  const Rect rect = rig.some(Panel::requests, Ref::Kind::span);
+  const Rect rect = rig.some("requests", Ref::Kind::span);
   const float x = std::floor((rect.box.x0 + rect.box.x1) / 2), y = (rect.box.y0 + rect.box.y1) / 2;
   rig.click(x, y);
   CHECK(app.selected == app.side().model->request(rect.ref.id).id);
@@ -65,7 +66,7 @@ TEST_CASE_METHOD(OneRun, "A click on a lane selects its request and goes to that
 
 TEST_CASE_METHOD(OneRun, "The wheel zooms at the pointer, what is below it stays") {
   Rig rig(app);
-  const Box box = rig.picture(Panel::steps).box;
+  const Box box = rig.picture("steps").box;
   const float x = std::floor(box.x0 + box.width() * 0.6F), y = (box.y0 + box.y1) / 2;
   rig.mouse(x, y);
   const Place there = app.axis.place(x);
@@ -80,7 +81,7 @@ TEST_CASE_METHOD(OneRun, "The wheel zooms at the pointer, what is below it stays
 
 TEST_CASE_METHOD(OneRun, "A drag marks a range, Escape clears it; a middle drag zooms to it; a right drag moves") {
   Rig rig(app);
-  const Box box = rig.picture(Panel::batch).box;
+  const Box box = rig.picture("batch").box;
   const float y = (box.y0 + box.y1) / 2, x0 = std::floor(box.x1 - 300), x1 = std::floor(box.x1 - 100);
   const Place from = app.axis.place(x0), to = app.axis.place(x1);
   const Place cursor = app.cursor;
@@ -131,35 +132,35 @@ TEST_CASE_METHOD(OneRun, "Arrows go by steps, Shift by ten, Home and End to the 
 
 TEST_CASE_METHOD(OneRun, "Digits toggle panels, Z shows one alone") {
   Rig rig(app);
-  REQUIRE(rig.screen.find(Panel::steps) != nullptr);
+  REQUIRE(rig.screen.find(panel("steps")) != nullptr);
   rig.type('2');
-  CHECK(rig.screen.find(Panel::steps) == nullptr);
+  CHECK(rig.screen.find(panel("steps")) == nullptr);
   rig.type('2');
-  CHECK(rig.screen.find(Panel::steps) != nullptr);
-  const Box box = rig.picture(Panel::blocks).box;
+  CHECK(rig.screen.find(panel("steps")) != nullptr);
+  const Box box = rig.picture("blocks").box;
   rig.mouse((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2);
   rig.type('z');
-  CHECK(rig.screen.find(Panel::steps) == nullptr);
-  CHECK(rig.picture(Panel::blocks).box.width() > 1200);
+  CHECK(rig.screen.find(panel("steps")) == nullptr);
+  CHECK(rig.picture("blocks").box.width() > 1200);
   rig.type('z');
-  CHECK(rig.screen.find(Panel::steps) != nullptr);
+  CHECK(rig.screen.find(panel("steps")) != nullptr);
 }
 
 TEST_CASE_METHOD(OneRun, "A panel that is asked for takes the place of less telling ones") {
   Rig rig(app);
-  REQUIRE(rig.screen.find(Panel::latency) != nullptr);
+  REQUIRE(rig.screen.find(panel("latency")) != nullptr);
   rig.type('i');
   rig.type('h');
-  CHECK(app.shown[static_cast<std::size_t>(Panel::what_if)]);
-  CHECK(rig.screen.find(Panel::compare) != nullptr);
-  CHECK(rig.screen.find(Panel::latency) == nullptr);
+  CHECK(app.shown[panel("what-if")]);
+  CHECK(rig.screen.find(panel("compare")) != nullptr);
+  CHECK(rig.screen.find(panel("latency")) == nullptr);
   for (const Drawn& drawn : rig.screen.drawn()) {
-    INFO(info_of(drawn.panel).name);
-    CHECK(drawn.picture.box.height() >= info_of(drawn.panel).least * ImGui::GetFontSize());
+    INFO(drawn.panel->name);
+    CHECK(drawn.picture.box.height() >= drawn.panel->size(app.sides.size()).least * ImGui::GetFontSize());
   }
   rig.type('i');
   rig.type('h');
-  CHECK(rig.screen.find(Panel::latency) != nullptr);
+  CHECK(rig.screen.find(panel("latency")) != nullptr);
 }
 
 TEST_CASE_METHOD(OneRun, "A search finds preemptions one after the other, and ids") {
@@ -197,7 +198,7 @@ TEST_CASE_METHOD(OneRun, "What is typed after / goes into the search, and Enter 
     rig.type(character);
   }
   CHECK(app.search == "54");
-  CHECK(rig.screen.find(Panel::blocks) != nullptr);  // 5 and 4 toggled nothing
+  CHECK(rig.screen.find(panel("blocks")) != nullptr);  // 5 and 4 toggled nothing
   rig.key("Enter");
   CHECK_FALSE(app.search_open);
   CHECK(app.selected == "54");
@@ -206,7 +207,7 @@ TEST_CASE_METHOD(OneRun, "What is typed after / goes into the search, and Enter 
 TEST_CASE_METHOD(OneRun, "A sentence of Why selects whom it is about") {
   move_cursor_to_time(app, app.side().model->times(Mark::preempted)[0]);
   Rig rig(app);
-  const Rect rect = rig.some(Panel::why, Ref::Kind::sentence);
+  const Rect rect = rig.some("why", Ref::Kind::sentence);
   rig.click(rect.box);
   CHECK_FALSE(app.selected.empty());
 }
@@ -222,8 +223,8 @@ TEST_CASE_METHOD(OneRun, "Theme and scale change by key, and stay within their l
 }
 
 TEST_CASE_METHOD(OneRun, "A slider runs the scenario again, and the old run stays until then") {
-  app.shown[static_cast<std::size_t>(Panel::what_if)] = true;
-  app.shown[static_cast<std::size_t>(Panel::requests)] = true;
+  app.shown[panel("what-if")] = true;
+  app.shown[panel("requests")] = true;
   app.panels_chosen = true;
   Rig rig(app);
   const TraceModel* before = app.side().model;
@@ -264,37 +265,37 @@ TEST_CASE_METHOD(OneRun, "The latest wish wins over the one that runs") {
 TEST_CASE_METHOD(OneRun, "Panels are chosen, resized, scrolled and shown alone without a mouse") {
   select(app, "54");
   Rig rig(app);
-  std::set<Panel> met;
-  for (int i = 0; i < kPanels; ++i) {
+  std::set<const Panel*> met;
+  for (std::size_t i = 0; i < all_panels().size(); ++i) {
     rig.type('r');
     REQUIRE(app.chosen);
-    met.insert(*app.chosen);
+    met.insert(app.chosen);
   }
   for (const Drawn& drawn : rig.screen.drawn()) CHECK(met.contains(drawn.panel));
 
-  app.chosen = Panel::why;
-  const float tall = rig.picture(Panel::why).box.height();
+  app.chosen = &panel("why");
+  const float tall = rig.picture("why").box.height();
   rig.key("Down", false, true);
-  CHECK(rig.picture(Panel::why).box.height() > tall + 5);
+  CHECK(rig.picture("why").box.height() > tall + 5);
   rig.key("Up", false, true);
   rig.key("Up", false, true);
-  CHECK(rig.picture(Panel::why).box.height() < tall);
-  const float wide = rig.picture(Panel::why).box.width();
+  CHECK(rig.picture("why").box.height() < tall);
+  const float wide = rig.picture("why").box.width();
   rig.key("Left", false, true);
-  CHECK(rig.picture(Panel::why).box.width() > wide + 5);
+  CHECK(rig.picture("why").box.width() > wide + 5);
   rig.key("Right", false, true);
-  CHECK(rig.picture(Panel::why).box.width() == Approx(wide).margin(1));
+  CHECK(rig.picture("why").box.width() == Approx(wide).margin(1));
 
-  REQUIRE(rig.picture(Panel::why).content_height > rig.picture(Panel::why).box.height());
-  float& scroll = app.side().scroll[static_cast<std::size_t>(Panel::why)];
+  REQUIRE(rig.picture("why").content_height > rig.picture("why").box.height());
+  float& scroll = app.side().scroll[panel("why")];
   for (int i = 0; i < 20; ++i) rig.key("PageDown");
-  CHECK(scroll == Approx(rig.picture(Panel::why).content_height - rig.picture(Panel::why).box.height()).margin(1));
+  CHECK(scroll == Approx(rig.picture("why").content_height - rig.picture("why").box.height()).margin(1));
   for (int i = 0; i < 20; ++i) rig.key("PageUp");
   CHECK(scroll == 0);
 
   rig.type('z');
-  CHECK(app.alone == Panel::why);
-  CHECK(rig.picture(Panel::why).box.width() > 1200);
+  CHECK(app.alone == &panel("why"));
+  CHECK(rig.picture("why").box.width() > 1200);
   rig.key("Escape");
   CHECK_FALSE(app.alone);
   CHECK_FALSE(app.chosen);
@@ -323,8 +324,8 @@ TEST_CASE_METHOD(OneRun, "What a command has said makes way for the next one") {
 
 TEST_CASE_METHOD(TwoRuns, "Two runs share cursor and visible time, and are selected in together") {
   Rig rig(app);
-  REQUIRE(rig.screen.find(Panel::requests, 1) != nullptr);
-  const Rect rect = rig.some(Panel::requests, Ref::Kind::span, 1);
+  REQUIRE(rig.screen.find(panel("requests"), 1) != nullptr);
+  const Rect rect = rig.some("requests", Ref::Kind::span, 1);
   rig.click(rect.box);
   CHECK(app.active == 1);
   CHECK(app.sides[0]->selected >= 0);
@@ -386,7 +387,7 @@ TEST_CASE("A screen that nobody touches stays as it is") {
         const auto places = [&] {
           std::vector<float> out;
           for (const Drawn& drawn : rig.screen.drawn()) {
-            out.insert(out.end(), {static_cast<float>(drawn.panel), drawn.picture.box.y0, drawn.picture.box.y1});
+            out.insert(out.end(), {static_cast<float>(drawn.panel->order), drawn.picture.box.y0, drawn.picture.box.y1});
           }
           return out;
         };
@@ -406,8 +407,11 @@ TEST_CASE("A frame keeps its budget of rectangles, with one run and with four") 
     add_side(app, open_scenario(scenario_file("system-prompt-storm"), {variant}, variant));
     for (const LaneView view : {LaneView::requests, LaneView::seats, LaneView::density}) {
       app.lanes = view;
-      set_panels(app, {Panel::requests, Panel::steps, Panel::batch, Panel::counters, Panel::blocks, Panel::table, Panel::prefix,
-                       Panel::latency, Panel::why, Panel::compare});
+      set_panels(app, [&] {
+        std::vector<const Panel*> all(all_panels().begin(), all_panels().end());
+        std::erase_if(all, [](const Panel* panel) { return panel->layout == nullptr; });
+        return all;
+      }());
       move_cursor(app, app.extent.end / 4);
       Rig rig(app, 3840, 2160);
       std::size_t rects = 0;
@@ -458,7 +462,7 @@ TEST_CASE("A trace that is cut off is told, shown on request, and followed as it
   Rig rig(broken);
   rig.click(rig.control("Show what could be read"));
   CHECK(broken.banner.empty());
-  CHECK(rig.some(Panel::requests, Ref::Kind::span).box.width() > 0);
+  CHECK(rig.some("requests", Ref::Kind::span).box.width() > 0);
   std::filesystem::remove_all(folder);
 }
 

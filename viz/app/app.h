@@ -12,7 +12,6 @@
 #include "core/metrics.h"
 #include "viz/app/keymap.h"
 #include "viz/app/lesson_pages.h"
-#include "viz/app/panel.h"
 #include "viz/app/theme.h"
 #include "viz/app/what_if.h"
 #include "viz/model/moment.h"
@@ -21,8 +20,10 @@
 #include "viz/model/trace_file.h"
 #include "viz/model/words.h"
 #include "viz/view/axis.h"
+#include "viz/view/bars.h"
 #include "viz/view/comparison.h"
-#include "viz/view/panels.h"
+#include "viz/view/lanes.h"
+#include "viz/view/panel.h"
 
 namespace tokenyard::viz {
 
@@ -47,7 +48,7 @@ struct Side {
   std::int32_t step = -1;           // at the cursor
   std::vector<PrefixNode> tree;     // there
   std::vector<Sentence> sentences;  // there
-  std::array<float, kPanels> scroll{};
+  PerPanel<float> scroll;
   mutable BarCache bars;  // of what was laid out latest
 
   const Moment& moment() const { return seeker->moment(); }
@@ -71,15 +72,15 @@ struct App {
   bool playing = false;
   int speed = 0;        // playback runs 4^speed times as fast as the trace's clock
   bool follow = false;  // files that grow
-  std::array<bool, kPanels> shown{};
-  bool panels_chosen = false;               // all of them, by --panels or a lesson; else the window's size decides,
-  std::array<std::int8_t, kPanels> wish{};  // but for single ones: 1 shown, -1 hidden
-  std::optional<Panel> chosen;              // by the keyboard
-  std::optional<Panel> alone;               // fills the window
+  PerPanel<bool> shown;
+  bool panels_chosen = false;     // all of them, by --panels or a lesson; else the window's size decides,
+  PerPanel<std::int8_t> wish;     // but for single ones: 1 shown, -1 hidden
+  const Panel* chosen = nullptr;  // by the keyboard
+  const Panel* alone = nullptr;   // fills the window
   Theme theme = Theme::dark;
   float scale = 1;                                  // 1 .. 3
   bool theme_chosen = false, scale_chosen = false;  // for this time, against what is remembered
-  std::array<float, kPanels> share{};               // heights beside others; 0: the usual
+  PerPanel<float> share;                            // heights beside others; 0: the usual
   float side_share = 0;                             // width of the right column, of all; 0: the usual
 
   std::optional<LessonPages> lesson;
@@ -118,14 +119,15 @@ void add_side(App& app, std::unique_ptr<Side> side);
 // After a side's model was exchanged or has grown.
 void refresh(App& app, Side& side);
 
-void apply(App& app, Command command);
+void apply(App& app, const Action& action);
 void select(App& app, const std::string& id);
 void move_cursor(App& app, Place to);
 void move_cursor_to_time(App& app, TimeNs time);  // of the active side
+void keep_cursor_visible(App& app);
 void show_range(App& app, Place from, Place to);
 void set_align(App& app, Align align);
 void set_order(App& app, LaneOrder order);
-void set_panels(App& app, const std::vector<Panel>& panels);
+void set_panels(App& app, const std::vector<const Panel*>& panels);
 // Goes on reading traces that have not ended. False: all have.
 bool follow(App& app);
 
@@ -136,20 +138,8 @@ bool advance(App& app, double seconds);
 std::pair<TimeNs, TimeNs> range_of(const App& app, const Side& side);
 bool has_range(const App& app);
 
-// What sliders vary.
-struct Knob {
-  const char* label;
-  const char* path;                  // of the override
-  std::vector<std::string> choices;  // in order; what lies between is not offered
-};
-const std::vector<Knob>& knobs();
-// What `side` runs with now: an override's value as text, or empty where the scenario does not say.
-std::string knob_value(const Side& side, std::size_t knob);
-// Of the active side, which has a scenario. An empty value puts it back.
-void turn_knob(App& app, std::size_t knob, const std::string& value);
-void turn_knobs_back(App& app);
-
-// The choices for `side`: the knob's, and its present value where it is none of them.
-std::vector<std::string> knob_choices(const Side& side, std::size_t knob);
+// What the panels of a trace are given. `range` and `style` are borrowed; a text needs no style.
+Scene scene_of(const App& app, std::size_t trace, const Style* style = nullptr, std::string_view range = {});
+Frame frame_of(const App& app, std::size_t trace, const Style* style = nullptr);
 
 }  // namespace tokenyard::viz

@@ -1,5 +1,7 @@
 #include "viz/app/keymap.h"
 
+#include <vector>
+
 namespace tokenyard::viz {
 namespace {
 
@@ -11,7 +13,8 @@ constexpr const char* kPanels = "Panels";
 constexpr const char* kKeep = "Keep";
 constexpr const char* kLesson = "Lessons";
 
-constexpr Binding kBindings[] = {
+// A row without keys stands for the panels of its group.
+const Binding kTable[] = {
     {Command::play, {"Space", nullptr}, "play or pause", kTime},
     {Command::step_back, {"Left", "Q"}, "one step back", kTime},
     {Command::step_on, {"Right", "E"}, "one step on", kTime},
@@ -54,7 +57,7 @@ constexpr Binding kBindings[] = {
     {Command::first_difference, {"X", nullptr}, "to the first difference", kCompare},
     {Command::next_align, {"L", nullptr}, "align by time, step, work, arrival", kCompare},
     {Command::next_trace, {"Tab", nullptr}, "the other trace", kCompare},
-    {Command::what_if, {"I", nullptr}, "what if: vary the scenario", kCompare},
+    {Command::toggle_panel, {}, nullptr, kCompare},
     {Command::next_knob, {"B", nullptr}, "the next slider", kCompare},
     {Command::previous_knob, {"Shift+B", nullptr}, "the slider before", kCompare},
     {Command::knob_up, {"+", "="}, "move it up", kCompare},
@@ -62,17 +65,7 @@ constexpr Binding kBindings[] = {
     {Command::knobs_back, {"Backspace", nullptr}, "all sliders back", kCompare},
     {Command::pin, {"Shift+I", nullptr}, "keep this run beside the next ones", kCompare},
 
-    {Command::panel1, {"1", nullptr}, "requests", kPanels},
-    {Command::panel2, {"2", nullptr}, "step latency", kPanels},
-    {Command::panel3, {"3", nullptr}, "batch", kPanels},
-    {Command::panel4, {"4", nullptr}, "counters", kPanels},
-    {Command::panel5, {"5", nullptr}, "KV blocks", kPanels},
-    {Command::panel6, {"6", nullptr}, "block table", kPanels},
-    {Command::panel7, {"7", nullptr}, "prefix cache", kPanels},
-    {Command::panel8, {"8", nullptr}, "latency", kPanels},
-    {Command::panel9, {"9", nullptr}, "why", kPanels},
-    {Command::panel_compare, {"H", nullptr}, "comparison", kPanels},
-    {Command::panel_details, {"J", nullptr}, "selection in words", kPanels},
+    {Command::toggle_panel, {}, nullptr, kPanels},
     {Command::next_panel, {"R", nullptr}, "choose the next panel, and what it shows", kPanels},
     {Command::previous_panel, {"Shift+R", nullptr}, "choose the one before", kPanels},
     {Command::panel_taller, {"Ctrl+Down", nullptr}, "the chosen panel taller", kPanels},
@@ -108,7 +101,23 @@ void append_utf8(std::string& out, char32_t c) {
 
 }  // namespace
 
-std::span<const Binding> bindings() { return kBindings; }
+std::span<const Binding> bindings() {
+  static const std::vector<Binding> all = [] {
+    std::vector<Binding> out;
+    for (const Binding& row : kTable) {
+      if (row.command != Command::toggle_panel) {
+        out.push_back(row);
+        continue;
+      }
+      for (const Panel* panel : all_panels()) {
+        if (std::string_view(panel->group) == row.group)
+          out.push_back({{Command::toggle_panel, panel}, {panel->key, nullptr}, panel->what, row.group});
+      }
+    }
+    return out;
+  }();
+  return all;
+}
 
 std::string chord(const KeyPress& press) {
   std::string out = press.ctrl ? "Ctrl+" : "";
@@ -123,11 +132,11 @@ std::string chord(const KeyPress& press) {
   return out;
 }
 
-std::optional<Command> command_for(const KeyPress& press, bool lesson_open) {
+std::optional<Action> command_for(const KeyPress& press, bool lesson_open) {
   const std::string name = chord(press);
   for (const bool of_lessons : {true, false}) {
     if (of_lessons && !lesson_open) continue;
-    for (const Binding& binding : kBindings) {
+    for (const Binding& binding : bindings()) {
       if (binding.in_lessons != of_lessons) continue;
       for (const char* key : binding.keys) {
         if (key != nullptr && name == key) return binding.command;
@@ -137,8 +146,8 @@ std::optional<Command> command_for(const KeyPress& press, bool lesson_open) {
   return std::nullopt;
 }
 
-std::string keys_of(Command command) {
-  for (const Binding& binding : kBindings) {
+std::string keys_of(const Action& command) {
+  for (const Binding& binding : bindings()) {
     if (binding.command != command) continue;
     return binding.keys[1] == nullptr ? binding.keys[0] : std::string(binding.keys[0]) + " or " + binding.keys[1];
   }

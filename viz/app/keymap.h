@@ -1,4 +1,4 @@
-// Every action of the viewer and the keys for it: one table, from which the help and the menus' hints are made.
+// Every action of the viewer and the keys for it: one table, from which menu and help are made. Panels bring their own keys.
 #pragma once
 
 #include <cstdint>
@@ -6,6 +6,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "viz/view/panel.h"
 
 namespace tokenyard::viz {
 
@@ -47,17 +49,6 @@ enum class Command : std::uint8_t {
   next_order,
   next_lanes,
   next_statistic,
-  panel1,
-  panel2,
-  panel3,
-  panel4,
-  panel5,
-  panel6,
-  panel7,
-  panel8,
-  panel9,
-  panel_compare,
-  panel_details,
   next_panel,
   previous_panel,
   panel_taller,
@@ -65,7 +56,7 @@ enum class Command : std::uint8_t {
   column_wider,
   column_narrower,
   maximize,
-  what_if,
+  toggle_panel,
   next_knob,
   previous_knob,
   knob_up,
@@ -87,8 +78,15 @@ enum class Command : std::uint8_t {
   answer,
 };
 
-struct Binding {
+struct Action {
+  Action(Command c, const Panel* p = nullptr) : command(c), panel(p) {}  // NOLINT(google-explicit-constructor)
   Command command;
+  const Panel* panel;  // of toggle_panel
+  friend bool operator==(const Action&, const Action&) = default;
+};
+
+struct Binding {
+  Action command;
   const char* keys[2];      // "Shift+W", "Ctrl+F", "Left", "?"; the second may be null
   const char* what;         // what it does, in a few words
   const char* group;        // heading in the help
@@ -104,8 +102,8 @@ struct KeyPress {
   bool ctrl = false;
 };
 std::string chord(const KeyPress& press);
-std::optional<Command> command_for(const KeyPress& press, bool lesson_open);
-// The keys of `command` as the help writes them: "W", "← or Q".
-std::string keys_of(Command command);
+std::optional<Action> command_for(const KeyPress& press, bool lesson_open);
+// The keys of `command` as menu and help write them: "W", "Left or Q".
+std::string keys_of(const Action& command);
 
 }  // namespace tokenyard::viz

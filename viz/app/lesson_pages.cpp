@@ -11,12 +11,12 @@ namespace {
 constexpr std::int64_t kMostLessonBytes = 1 << 20;
 constexpr std::size_t kMostPages = 100;
 
-std::vector<Panel> read_panels(const JsonValue& json) {
-  std::vector<Panel> out;
+std::vector<const Panel*> read_panels(const JsonValue& json) {
+  std::vector<const Panel*> out;
   for (const JsonValue& entry : json.array()) {
-    const auto panel = parse_panel(entry.string());
-    if (!panel) entry.expected("a panel (" + panel_names() + ")");
-    out.push_back(*panel);
+    const Panel* const panel = find_panel(entry.string());
+    if (panel == nullptr) entry.expected("a panel (" + panel_names() + ")");
+    out.push_back(panel);
   }
   return out;
 }
@@ -51,8 +51,7 @@ LessonPage read_page(const JsonValue& json, std::size_t traces) {
 }
 
 LessonPages read_lesson(const JsonValue& json, const std::string& path) {
-  if (!json.is_object() || !json.raw().contains("tokenyard_lesson"))
-    json.expected("a lesson, an object with \"tokenyard_lesson\": 1");
+  if (!json.has("tokenyard_lesson")) json.expected("a lesson, an object with \"tokenyard_lesson\": 1");
   JsonObject top = json.object();
   top.at("tokenyard_lesson").integer(1, 1);
   LessonPages lesson;

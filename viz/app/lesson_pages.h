@@ -5,19 +5,19 @@
 #include <string_view>
 #include <vector>
 
-#include "viz/app/panel.h"
 #include "viz/view/axis.h"
+#include "viz/view/panel.h"
 
 namespace tokenyard::viz {
 
 struct LessonPage {
   std::string title, text;
-  std::string at;             // as parse_when reads it, in the first run; empty: stays
-  std::string from, to;       // the visible range; empty: all
-  std::string select;         // request id, or empty
-  std::size_t trace = 0;      // the active one
-  std::vector<Panel> panels;  // shown; empty: stays
-  std::vector<Panel> highlight;
+  std::string at;                    // as parse_when reads it, in the first run; empty: stays
+  std::string from, to;              // the visible range; empty: all
+  std::string select;                // request id, or empty
+  std::size_t trace = 0;             // the active one
+  std::vector<const Panel*> panels;  // shown; empty: stays
+  std::vector<const Panel*> highlight;
   Align align = Align::time;
   std::string question, answer;
 };

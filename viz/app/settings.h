@@ -11,8 +11,8 @@ namespace tokenyard::viz {
 struct Settings {
   int width = 1280, height = 800;  // of the window, pixels
   Theme theme = Theme::dark;
-  float scale = 0;                     // 0: the screen's
-  std::array<float, kPanels> share{};  // as App has them
+  float scale = 0;        // 0: the screen's
+  PerPanel<float> share;  // as App has them
   float side_share = 0;
 };
 

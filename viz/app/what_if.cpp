@@ -6,6 +6,7 @@
 
 #include "core/base/input_error.h"
 #include "sim/run.h"
+#include "viz/model/model_builder.h"
 
 namespace tokenyard::viz {
 namespace {

@@ -4,17 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <span>
 #include <utility>
 
 #include "viz/draw/paint.h"
+#include "viz/view/layout.h"
+#include "viz/view/overview.h"
 
 namespace tokenyard::viz {
 namespace {
-
-constexpr Panel kTimelines[] = {Panel::requests, Panel::steps, Panel::batch, Panel::counters};
-constexpr Panel kBeside[] = {Panel::compare, Panel::what_if, Panel::blocks, Panel::table,
-                             Panel::prefix,  Panel::latency, Panel::why,    Panel::details};
 
 constexpr float kThreeColumns = 64;  // lines of text that a window must be wide for two runs and what stands beside them
 
@@ -28,9 +27,9 @@ std::string speed_in_words(int speed) {
 
 }  // namespace
 
-const Drawn* Screen::find(Panel panel, std::size_t trace) const {
+const Drawn* Screen::find(const Panel& panel, std::size_t trace) const {
   for (const Drawn& drawn : drawn_) {
-    if (drawn.panel == panel && drawn.trace == trace) return &drawn;
+    if (drawn.panel == &panel && drawn.trace == trace) return &drawn;
   }
   return nullptr;
 }
@@ -80,37 +79,39 @@ bool Screen::button(const char* name, const char* tip_text) {
   return pressed;
 }
 
-std::vector<Panel> Screen::shown_of(bool in_trace_column) const {
+// All panels of the columns below the timelines' axis, or of the one at the right; from top to bottom.
+std::vector<const Panel*> Screen::column_of(bool of_trace) const {
   const bool several = app_.sides.size() > 1;
-  std::vector<Panel> out;
-  const auto add = [&](Panel panel) {
-    if (app_.shown[static_cast<std::size_t>(panel)]) out.push_back(panel);
+  std::vector<const Panel*> out;
+  const auto add = [&](auto belongs) {
+    std::copy_if(all_panels().begin(), all_panels().end(), std::back_inserter(out),
+                 [&](const Panel* panel) { return belongs(panel->where); });
   };
-  if (in_trace_column) {
-    for (const Panel panel : kTimelines) add(panel);
-    if (several) add(Panel::blocks);
+  using Where = Panel::Where;
+  if (of_trace) {
+    add([](Where where) { return where == Where::timeline; });
+    add([&](Where where) { return where == Where::moment && several; });
   } else {
-    for (const Panel panel : kBeside) {
-      if (panel != Panel::blocks || !several) add(panel);
-    }
+    add([](Where where) { return where == Where::top; });
+    add([&](Where where) { return where == Where::side || (where == Where::moment && !several); });
   }
   return out;
 }
 
+std::vector<const Panel*> Screen::shown_of(bool of_trace) const {
+  std::vector<const Panel*> out = column_of(of_trace);
+  std::erase_if(out, [&](const Panel* panel) { return !app_.shown[*panel]; });
+  return out;
+}
+
 // Title and margins included.
-float Screen::least_height(Panel panel) const {
-  // The latencies of every run have a line, and a comparison of many breaks their names.
-  const std::size_t others = app_.sides.size() - 1;
-  const float more = panel == Panel::latency ? static_cast<float>(others) : panel == Panel::compare && others > 1 ? 1 : 0;
-  return (info_of(panel).least + more + header_lines()) * style_.em * 1.2F;
+float Screen::least_height(const Panel& panel) const {
+  return (panel.size(app_.sides.size()).least + header_lines()) * style_.em * 1.2F;
 }
 
 // Of what is left of a column's height.
-float Screen::share_of(Panel panel) const {
-  const float set = app_.share[static_cast<std::size_t>(panel)];
-  if (set > 0) return set;
-  // Where runs have narrow columns their changes stand below their values.
-  return info_of(panel).share * (panel == Panel::compare && app_.sides.size() > 2 ? 2 : 1);
+float Screen::share_of(const Panel& panel) const {
+  return app_.share[panel] > 0 ? app_.share[panel] : panel.size(app_.sides.size()).share;
 }
 
 // Unless somebody has chosen: the most telling panels that fit.
@@ -118,40 +119,27 @@ void Screen::decide_panels(float height) {
   if (app_.panels_chosen) return;
   app_.shown.fill(false);
   const bool several = app_.sides.size() > 1;
-  const auto wish = [&](Panel panel) { return app_.wish[static_cast<std::size_t>(panel)]; };
-  const auto needs = [&](Panel panel) { return least_height(panel); };
-  // Of a column's panels the wished for ones first, then the others in this order.
-  const auto fill = [&](std::span<const Panel> column, const std::vector<Panel>& usual) {
+  const Panel::Situation now = {several, app_.side().selected >= 0, app_.side().model->has_cache()};
+  // Of a column's panels the wished for ones first, then the usual ones in their turn.
+  const auto fill = [&](const std::vector<const Panel*>& column, bool usual_too) {
     float left = height;
     bool any = false;
-    for (const Panel panel : column) {
-      if (wish(panel) <= 0) continue;
-      app_.shown[static_cast<std::size_t>(panel)] = any = true;
-      left -= needs(panel);
+    const auto show = [&](const Panel& panel) {
+      app_.shown[panel] = any = true;
+      left -= least_height(panel);
+    };
+    std::vector<const Panel*> usual;
+    for (const Panel* panel : column) {
+      if (app_.wish[*panel] > 0) show(*panel);
+      if (app_.wish[*panel] == 0 && usual_too && panel->usual(now) > 0) usual.push_back(panel);
     }
-    for (const Panel panel : usual) {
-      if (wish(panel) != 0 || (needs(panel) > left && any)) continue;
-      app_.shown[static_cast<std::size_t>(panel)] = any = true;
-      left -= needs(panel);
+    std::stable_sort(usual.begin(), usual.end(), [&](const Panel* a, const Panel* b) { return a->usual(now) < b->usual(now); });
+    for (const Panel* panel : usual) {
+      if (least_height(*panel) <= left || !any) show(*panel);
     }
   };
-  if (several) {
-    constexpr Panel kTraceColumn[] = {Panel::requests, Panel::steps, Panel::batch, Panel::counters, Panel::blocks};
-    constexpr Panel kSideColumn[] = {Panel::compare, Panel::what_if, Panel::table,  Panel::prefix,
-                                     Panel::latency, Panel::why,     Panel::details};
-    fill(kTraceColumn, {Panel::requests, Panel::steps, Panel::blocks, Panel::batch});
-    const std::vector<Panel> side = {Panel::compare, Panel::why, Panel::latency};
-    fill(kSideColumn, width_ >= kThreeColumns * style_.em ? side : std::vector<Panel>());
-  } else {
-    fill(kTimelines, {Panel::requests, Panel::steps, Panel::batch, Panel::counters});
-    const bool caches = app_.side().model->has_cache();
-    const bool selected = app_.side().selected >= 0;
-    std::vector<Panel> beside = {Panel::blocks, Panel::why, Panel::latency};
-    if (selected) beside.push_back(Panel::table);
-    if (caches) beside.push_back(Panel::prefix);
-    beside.push_back(Panel::details);
-    fill(kBeside, beside);
-  }
+  fill(column_of(true), true);
+  fill(column_of(false), !several || width_ >= kThreeColumns * style_.em);
 }
 
 void Screen::toolbar() {
@@ -224,7 +212,10 @@ void Screen::toolbar() {
     }
     remember("order");
   }
-  if (room_for(7) && button("What if?", "Vary the scenario (I)")) apply(app_, Command::what_if);
+  for (const Panel* panel : all_panels()) {
+    if (panel->button.label != nullptr && room_for(7) && button(panel->button.label, panel->button.tip))
+      apply(app_, {Command::toggle_panel, panel});
+  }
   if (room_for(3) && button("?", "Keys (?)")) apply(app_, Command::help);
 }
 
@@ -267,36 +258,38 @@ float Screen::overview_strip(float top) {
   return top;
 }
 
-void Screen::column(Box box, const std::vector<Panel>& panels, std::size_t trace) {
+void Screen::column(Box box, const std::vector<const Panel*>& panels, std::size_t trace) {
   if (panels.empty()) return;
   const float gap = std::round(4 * app_.scale);
   const float room = box.height() - gap * static_cast<float>(panels.size() - 1);
   float least = 0, shares = 0;
-  for (const Panel each : panels) {
-    least += least_height(each);
-    shares += share_of(each);
+  for (const Panel* each : panels) {
+    least += least_height(*each);
+    shares += share_of(*each);
   }
   const float squeeze = std::min(1.0F, room / least);
   const float extra = std::max(0.0F, room - least);
   float top = box.y0;
   for (std::size_t i = 0; i < panels.size(); ++i) {
-    const float height = std::round(least_height(panels[i]) * squeeze + extra * share_of(panels[i]) / shares);
+    const float height = std::round(least_height(*panels[i]) * squeeze + extra * share_of(*panels[i]) / shares);
     const float bottom = i + 1 == panels.size() ? box.y1 : top + height;
-    panel(panels[i], trace, {box.x0, top, box.x1, bottom});
+    panel(*panels[i], trace, {box.x0, top, box.x1, bottom});
     if (i + 1 < panels.size() && extra > 0) {
-      ImGui::PushID(static_cast<int>(panels[i]) + 100 * static_cast<int>(trace));
+      ImGui::PushID(panels[i]->name);
+      ImGui::PushID(static_cast<int>(trace));
       ImGui::SetCursorScreenPos({box.x0, bottom});
       ImGui::InvisibleButton("split", {box.width(), gap});
       if (ImGui::IsItemHovered() || ImGui::IsItemActive()) ImGui::SetMouseCursor(ImGuiMouseCursor_ResizeNS);
       if (ImGui::IsItemActive()) {
         // What one panel gains its neighbour below loses.
         const float moved = ImGui::GetIO().MouseDelta.y / extra * shares;
-        const float above = share_of(panels[i]) + moved, below = share_of(panels[i + 1]) - moved;
+        const float above = share_of(*panels[i]) + moved, below = share_of(*panels[i + 1]) - moved;
         if (above > 0.01F && below > 0.01F) {
-          app_.share[static_cast<std::size_t>(panels[i])] = above;
-          app_.share[static_cast<std::size_t>(panels[i + 1])] = below;
+          app_.share[*panels[i]] = above;
+          app_.share[*panels[i + 1]] = below;
         }
       }
+      ImGui::PopID();
       ImGui::PopID();
     }
     top = bottom + gap;
@@ -312,20 +305,21 @@ float Screen::ruler_above(Box box, std::size_t trace) {
 }
 
 void Screen::columns(Box box) {
-  if (app_.alone) {
-    const bool of_trace = info_of(*app_.alone).timeline || *app_.alone == Panel::blocks;
+  if (app_.alone != nullptr) {
+    const bool timeline = app_.alone->where == Panel::Where::timeline;
+    const bool of_trace = timeline || app_.alone->where == Panel::Where::moment;
     const std::size_t count = of_trace ? app_.sides.size() : 1;
     const float gap = std::round(6 * app_.scale);
     const float wide = (box.width() - gap * static_cast<float>(count - 1)) / static_cast<float>(count);
     for (std::size_t i = 0; i < count; ++i) {
       const float left = box.x0 + std::round((wide + gap) * static_cast<float>(i));
       Box own = {left, box.y0, std::round(left + wide), box.y1};
-      if (info_of(*app_.alone).timeline) own.y0 = ruler_above(own, i);
+      if (timeline) own.y0 = ruler_above(own, i);
       panel(*app_.alone, of_trace ? i : app_.active, own);
     }
     return;
   }
-  const std::vector<Panel> in_column = shown_of(true), beside = shown_of(false);
+  const std::vector<const Panel*> in_column = shown_of(true), beside = shown_of(false);
   const float gap = std::round(6 * app_.scale);
   const std::size_t count = in_column.empty() ? 0 : app_.sides.size();
   const float usual = app_.sides.size() == 1 ? 0.42F : app_.sides.size() == 2 ? 0.3F : 0.28F;
@@ -405,12 +399,14 @@ std::vector<const TraceModel*> Screen::models() const {
   return out;
 }
 
-// For the status line: of the lanes, and of panels whose title has no room for theirs.
-std::vector<Meaning> Screen::meanings() const {
-  Meanings all = meanings_of(models());
-  std::vector<Meaning> out = std::move(all.lanes);
-  for (const auto& [panel, more] : {std::pair{Panel::steps, &all.steps}, {Panel::blocks, &all.blocks}}) {
-    if (explained_below_.contains(panel)) out.insert(out.end(), more->begin(), more->end());
+// For the status line: what always stands there, and with them what has no room in its panel's title.
+std::vector<Meaning> Screen::meanings(bool with_titles) const {
+  std::vector<Meaning> out;
+  for (const Panel* panel : all_panels()) {
+    const bool homeless = panel->legend == Panel::Legend::title_or_below && explained_below_.contains(panel);
+    if (panel->meanings == nullptr || !(panel->legend == Panel::Legend::below || (with_titles && homeless))) continue;
+    const std::vector<Meaning> more = panel->meanings(models());
+    out.insert(out.end(), more.begin(), more.end());
   }
   return out;
 }
@@ -440,7 +436,7 @@ void Screen::status(Box box) {
   }
   ImDrawList& list = *ImGui::GetWindowDrawList();
   if (text.empty()) {
-    paint(list, legend(style_, inner, meanings()), app_.theme, style_);
+    paint(list, legend(style_, inner, meanings(true)), app_.theme, style_);
     return;
   }
   if (box.height() < 2.4F * style_.em) text = style_.fit(text, inner.width());
@@ -461,7 +457,7 @@ void Screen::on_key(const KeyPress& press) {
     close_popup_ = true;
     return;
   }
-  const std::optional<Command> command = command_for(press, app_.lesson.has_value());
+  const std::optional<Action> command = command_for(press, app_.lesson.has_value());
   explain_ = false;
   if (!command) return;
   app_.message.clear();  // of what came before
@@ -469,15 +465,18 @@ void Screen::on_key(const KeyPress& press) {
 }
 
 // The commands that need to know where the pointer is or have a clipboard; the others are the application's.
-void Screen::carry_out(Command command) {
+void Screen::carry_out(const Action& action) {
+  const Command command = action.command;
   switch (command) {
-    case Command::maximize: app_.alone = app_.alone ? std::nullopt : app_.chosen ? app_.chosen : under_pointer_; return;
+    case Command::maximize:
+      app_.alone = app_.alone != nullptr ? nullptr : app_.chosen != nullptr ? app_.chosen : under_pointer_;
+      return;
     case Command::next_panel: choose_panel(1); return;
     case Command::previous_panel: choose_panel(-1); return;
     case Command::panel_taller:
     case Command::panel_shorter:
-      if (app_.chosen) {
-        float& share = app_.share[static_cast<std::size_t>(*app_.chosen)];
+      if (app_.chosen != nullptr) {
+        float& share = app_.share[*app_.chosen];
         share = std::clamp(share_of(*app_.chosen) * (command == Command::panel_taller ? 1.5F : 2 / 3.0F), 0.02F, 50.0F);
       } else {
         app_.message = "choose a panel first: R";
@@ -490,8 +489,7 @@ void Screen::carry_out(Command command) {
     default: break;
   }
   if (command == Command::copy_text) {
-    const Side& side = app_.side();
-    ImGui::SetClipboardText(describe(*side.model, side.moment(), side.selected, app_.slo).c_str());
+    ImGui::SetClipboardText(describe(scene_of(app_.active)).c_str());
     app_.message = "copied";
     return;
   }
@@ -505,7 +503,7 @@ void Screen::carry_out(Command command) {
     app_.axis.zoom(ImGui::GetIO().MousePos.x, factor, app_.extent.begin, app_.extent.end);
     return;
   }
-  apply(app_, command);
+  apply(app_, action);
 }
 
 void Screen::draw(float width, float height) {
@@ -521,7 +519,7 @@ void Screen::draw(float width, float height) {
   controls_.clear();
   explained_below_ = std::exchange(unexplained_, {});
   pointed_.reset();
-  under_pointer_.reset();
+  under_pointer_ = nullptr;
   if (drag_ && !ImGui::GetIO().MouseDown[drag_->button] && !ImGui::IsMouseReleased(drag_->button)) drag_.reset();
 
   ImGui::SetNextWindowPos({0, 0});
@@ -535,7 +533,7 @@ void Screen::draw(float width, float height) {
   close_popup_ = false;
   float top = ImGui::GetFrameHeight() + 2 * ImGui::GetStyle().WindowPadding.y;
   top = overview_strip(std::round(top));
-  const float bar = status_height(meanings());
+  const float bar = status_height(meanings(true));
   float bottom = height - bar;
   status({0, bottom, width, height});
   if (app_.lesson) {
@@ -545,7 +543,7 @@ void Screen::draw(float width, float height) {
   }
   const float margin = std::round(4 * app_.scale);
   // Which panels there are must not depend on how many of them the line at the bottom explains, or both would change in turns.
-  const float explained = bar - status_height(meanings_of(models()).lanes);
+  const float explained = bar - status_height(meanings(false));
   decide_panels(bottom + explained - margin - top - style_.em * 1.5F);
   columns({margin, top, width - margin, bottom - margin});
   ImGui::End();

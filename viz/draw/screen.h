@@ -14,7 +14,7 @@ namespace tokenyard::viz {
 
 // What was drawn and where: what a pointer hits, in tests too.
 struct Drawn {
-  Panel panel;
+  const Panel* panel;
   std::size_t trace;
   Picture picture;
 };
@@ -26,10 +26,10 @@ class Screen {
   // Between ImGui::NewFrame and Render.
   void draw(float width, float height);
   void on_key(const KeyPress& press);
-  void carry_out(Command command);
+  void carry_out(const Action& action);
 
   const std::vector<Drawn>& drawn() const { return drawn_; }
-  const Drawn* find(Panel panel, std::size_t trace = 0) const;
+  const Drawn* find(const Panel& panel, std::size_t trace = 0) const;
   // Buttons and sliders by their names.
   const std::map<std::string, Box>& controls() const { return controls_; }
   const Picture& overview_of(std::size_t trace) const { return overviews_[trace]; }
@@ -44,17 +44,19 @@ class Screen {
   void in_popup();
   float overview_strip(float top);
   void columns(Box box);
-  void column(Box box, const std::vector<Panel>& panels, std::size_t trace);
-  void panel(Panel panel, std::size_t trace, Box box);
+  void column(Box box, const std::vector<const Panel*>& panels, std::size_t trace);
+  void panel(const Panel& panel, std::size_t trace, Box box);
   void choose_panel(int by);
-  void explain(const PanelInfo& info, Box box) const;
-  Picture picture_of(Panel panel, std::size_t trace, Box box);
-  void timeline_mouse(Panel panel, std::size_t trace, Box box);
-  void list_mouse(Panel panel, std::size_t trace, Box box);
-  void scrollbar(Panel panel, std::size_t trace, Box box, float content);
+  void explain(const Panel& panel, Box box) const;
+  void title(const Panel& panel, std::size_t trace, Box box);
+  void content(const Panel& panel, std::size_t trace, Box box);
+  void picture(const Panel& panel, std::size_t trace, Box box);
+  void timeline_mouse(const Panel& panel, std::size_t trace, Box box);
+  void list_mouse(const Panel& panel, std::size_t trace, Box box);
+  void scrollbar(const Panel& panel, std::size_t trace, Box box, float content);
   void overlay(std::size_t trace, Box box);
-  void what_if(Box box);
-  void details(Box box);
+  void sliders(Box box);
+  void words(const Panel& panel, Box box);
   void lesson(Box box);
   float lesson_height() const;
   float ruler_above(Box box, std::size_t trace);
@@ -69,13 +71,15 @@ class Screen {
   void remember(const char* name);
   void act_on(const Ref& ref, std::size_t trace);
   void show_tip(const Ref& ref, std::size_t trace) const;
-  Frame frame_of(std::size_t trace) const;
-  bool is_highlighted(Panel panel) const;
+  Frame frame_of(std::size_t trace) const { return viz::frame_of(app_, trace, &style_); }
+  Scene scene_of(std::size_t trace);
+  bool is_highlighted(const Panel& panel) const;
   std::vector<const TraceModel*> models() const;
-  std::vector<Meaning> meanings() const;
-  std::vector<Panel> shown_of(bool in_trace_column) const;
-  float least_height(Panel panel) const;
-  float share_of(Panel panel) const;
+  std::vector<Meaning> meanings(bool with_titles) const;
+  std::vector<const Panel*> column_of(bool of_trace) const;
+  std::vector<const Panel*> shown_of(bool of_trace) const;
+  float least_height(const Panel& panel) const;
+  float share_of(const Panel& panel) const;
 
   App& app_;
   Style style_;
@@ -86,14 +90,15 @@ class Screen {
   std::vector<Picture> overviews_;
   std::map<std::string, Box> controls_;
   std::optional<Axis> pointed_;  // the axis under the pointer in this frame
-  std::optional<Panel> under_pointer_;
-  std::vector<Panel> panels_;  // drawn in this frame, each once
-  float right_share_ = 0;      // of the columns' width, in it
-  bool explain_ = false;       // the panel that was just chosen
-  bool popup_open_ = false;    // the menu or a list, in the latest frame,
-  bool close_popup_ = false;   // and a key has closed it
-  float details_scroll_ = 0;
-  std::set<Panel> unexplained_, explained_below_;  // panels without room for their legend, in this frame and the one before
+  const Panel* under_pointer_ = nullptr;
+  std::vector<const Panel*> panels_;  // drawn in this frame, each once
+  float right_share_ = 0;             // of the columns' width, in it
+  bool explain_ = false;              // the panel that was just chosen
+  bool popup_open_ = false;           // the menu or a list, in the latest frame,
+  bool close_popup_ = false;          // and a key has closed it
+  PerPanel<float> words_scroll_;      // as panels of words were drawn latest
+  std::set<const Panel*> unexplained_,
+      explained_below_;  // panels without room for their legend, in this frame and the one before
 
   struct RangeKey {
     const TraceModel* model = nullptr;
@@ -106,7 +111,7 @@ class Screen {
 
   // A mouse button held down.
   struct Drag {
-    Panel panel;
+    const Panel* panel;
     std::size_t trace = 0;
     int button = 0;
     bool pan = false;

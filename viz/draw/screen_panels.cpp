@@ -5,214 +5,39 @@
 #include <cmath>
 #include <utility>
 
+#include "viz/app/knobs.h"
 #include "viz/draw/paint.h"
 #include "viz/draw/screen.h"
+#include "viz/view/layout.h"
+#include "viz/view/tip.h"
 
 namespace tokenyard::viz {
 namespace {
 
 constexpr float kClick = 4;  // a press that moves less than this is no drag; pixels at scale 1
 
-std::string at_right_of(const App& app, const Side& side, Panel panel) {
-  if (side.step < 0) return "";
-  const Step& step = side.model->step(side.step);
-  const auto text = [](auto number) { return std::to_string(number); };
-  switch (panel) {
-    case Panel::requests:
-      return std::string(name_of(app.lanes)) +
-             (app.lanes == LaneView::requests ? std::string(", by ") + name_of(app.order) : "");
-    case Panel::steps: return "step " + text(step.number) + ": " + short_time(static_cast<double>(step.duration));
-    case Panel::batch:
-      return text(step.rows()) + (step.rows() == 1 ? " row, " : " rows, ") + text(step.tokens()) +
-             (step.tokens() == 1 ? " token" : " tokens");
-    case Panel::blocks: return text(step.used_blocks) + " of " + text(side.model->usable_blocks()) + " in use";
-    case Panel::table: return app.selected.empty() ? "" : app.selected;
-    case Panel::latency: return name_of(app.statistic);
-    case Panel::why: return "step " + text(step.number);
-    default: return "";
-  }
-}
-
-// What the colours of a panel mean, where they are its own.
-std::vector<Meaning> of_panel(Meanings&& all, Panel panel) {
-  switch (panel) {
-    case Panel::steps: return std::move(all.steps);
-    case Panel::batch: return std::move(all.batch);
-    case Panel::blocks: return std::move(all.blocks);
-    default: return {};
-  }
-}
-
 }  // namespace
 
-Frame Screen::frame_of(std::size_t trace) const {
-  const Side& side = *app_.sides[trace];
-  Frame frame;
-  frame.model = side.model;
-  frame.clock = &*side.clock;
-  frame.axis = app_.axis;
-  frame.cursor = side.clock->time(app_.cursor);
-  frame.request = side.selected;
-  frame.step = side.step;
-  frame.trace = static_cast<std::uint8_t>(trace);
-  frame.style = &style_;
-  frame.bars = &side.bars;
-  frame.budget = kBudget / static_cast<std::int32_t>(app_.sides.size());
-  return frame;
+Scene Screen::scene_of(std::size_t trace) {
+  return viz::scene_of(app_, trace, &style_, has_range(app_) ? std::string_view(range_words()) : std::string_view());
 }
 
-Picture Screen::picture_of(Panel panel, std::size_t trace, Box box) {
-  Side& side = *app_.sides[trace];
-  const Frame frame = frame_of(trace);
-  float& scroll = side.scroll[static_cast<std::size_t>(panel)];
-  switch (panel) {
-    case Panel::requests: {
-      LaneOptions options;
-      options.view = app_.lanes;
-      options.order = side.order;
-      options.scroll = scroll;
-      const std::vector<Moment::Seated>& seated = side.moment().seated;
-      const std::int32_t wanted = side.selected >= 0 || seated.empty() ? side.selected : seated.front().request;
-      if (app_.reveal && wanted >= 0) {
-        const float top = lane_top(frame, options, wanted);
-        // The selected one in the middle, else the first of all that run at the top.
-        const float above = side.selected >= 0 ? box.height() / 2 : 0;
-        if (top >= 0 && (top < scroll || top + 2 * style_.em > scroll + box.height())) scroll = std::max(0.0F, top - above);
-        options.scroll = scroll;
-      }
-      return lanes(frame, box, options);
-    }
-    case Panel::steps: {
-      TimeNs longest = 0;
-      for (std::size_t i = 0; i < app_.sides.size(); ++i) longest = std::max(longest, longest_step(frame_of(i)));
-      return batch_latency(frame, box, longest);
-    }
-    case Panel::batch: {
-      std::int64_t most = 0;
-      for (std::size_t i = 0; i < app_.sides.size(); ++i) most = std::max(most, most_tokens(frame_of(i)));
-      return batch_composition(frame, box, most);
-    }
-    case Panel::counters: return counters(frame, box);
-    case Panel::blocks: return block_map(frame, box, side.moment());
-    case Panel::table: return block_table(frame, box, side.moment(), scroll);
-    case Panel::prefix: return prefix_cache(frame, box, side.moment(), side.tree, scroll);
-    case Panel::latency: {
-      std::vector<const Latency*> all;
-      for (const auto& each : app_.sides) all.push_back(&each->latency);
-      return latency_cdf(style_, box, all, app_.statistic, app_.slo);
-    }
-    case Panel::why: return why(frame, box, side.sentences, scroll);
-    case Panel::compare: {
-      std::vector<std::string> names;
-      std::vector<Verdict> each;
-      for (const auto& one : app_.sides) {
-        names.push_back(one->name);
-        each.push_back(one->verdict);
-      }
-      // Drawn as tall as it is, and moved.
-      const std::vector<VerdictRow> rows = compare(each);
-      Picture picture = verdicts(style_, box, names, rows);
-      const float content = picture.content_height;
-      if (content > box.height()) {
-        picture = verdicts(style_, {box.x0, box.y0 - scroll, box.x1, box.y0 - scroll + content}, names, rows);
-        picture.box = box;
-        picture.content_height = content;
-      }
-      return picture;
-    }
-    case Panel::details:
-    case Panel::what_if: break;  // Dear ImGui's own widgets
-  }
-  Picture none;
-  none.box = box;
-  return none;
-}
-
-bool Screen::is_highlighted(Panel panel) const {
+bool Screen::is_highlighted(const Panel& panel) const {
   if (!app_.lesson) return false;
   const auto& marked = app_.lesson->pages[app_.page].highlight;
-  return std::find(marked.begin(), marked.end(), panel) != marked.end();
+  return std::find(marked.begin(), marked.end(), &panel) != marked.end();
 }
 
-void Screen::panel(Panel panel, std::size_t trace, Box box) {
+void Screen::panel(const Panel& panel, std::size_t trace, Box box) {
   ImDrawList& list = *ImGui::GetWindowDrawList();
-  const PanelInfo& info = info_of(panel);
   const float header = std::round(style_.em * 1.35F), pad = std::round(4 * app_.scale);
-  ImGui::PushID(static_cast<int>(panel) * static_cast<int>(kMostTraces) + static_cast<int>(trace));
-
-  list.AddRectFilled({box.x0, box.y0}, {box.x1, box.y0 + header},
-                     packed(faded(app_.theme, rgb_of(app_.theme, Tone::grid), 150)));
-  const bool several = app_.sides.size() > 1;
-  const bool of_trace = panel != Panel::latency && panel != Panel::compare;
-  std::string title = info.title;
-  if (several && of_trace) title += (title.back() == '?' ? " " : ": ") + app_.sides[trace]->name;
-  const std::string right = at_right_of(app_, *app_.sides[trace], panel);
-  const float right_width = right.empty() ? 0 : style_.width(right) + 2 * pad;
-  const float text_y = std::round(box.y0 + (header - style_.em) / 2);
-  title = style_.fit(title, box.width() - 2 * pad);
-  list.AddText({box.x0 + pad, text_y}, packed(rgb_of(app_.theme, Tone::text)), title.c_str());
-  if (style_.width(title) + right_width + 3 * pad <= box.width()) {
-    list.AddText({box.x1 - right_width + pad, text_y}, packed(rgb_of(app_.theme, Tone::dim)), right.c_str());
-  }
-  // The legend, where there is room for all of it; else it stands in the status line.
-  const float swatch = std::round(style_.em * 0.7F);
-  float legend_x = box.x0 + 3 * pad + style_.width(title) + style_.em;
-  Picture meanings;
-  meanings.box = {box.x0, box.y0, box.x1 - right_width - pad, box.y0 + header};
-  for (const Meaning& meaning : of_panel(meanings_of(models()), panel)) {
-    Rect sample;
-    const float top = std::round(box.y0 + (header - swatch) / 2);
-    sample.box = {legend_x, top, legend_x + swatch, top + swatch};
-    sample.tone = meaning.tone;
-    sample.pattern = meaning.pattern;
-    sample.strength = meaning.strength;
-    meanings.rects.push_back(sample);
-    meanings.labels.push_back({legend_x + swatch + pad, text_y, meaning.text, Tone::dim});
-    legend_x += swatch + pad + style_.width(meaning.text) + style_.em * 0.8F;
-  }
-  if (legend_x <= meanings.box.x1) {
-    paint(list, meanings, app_.theme, style_);
-  } else if (!meanings.rects.empty()) {
-    unexplained_.insert(panel);
-  }
-  const bool chosen = app_.chosen == panel && (trace == app_.active || !of_trace);
-  if (std::find(panels_.begin(), panels_.end(), panel) == panels_.end()) panels_.push_back(panel);
-  ImGui::SetCursorScreenPos({box.x0, box.y0});
-  ImGui::InvisibleButton("title", {box.width(), header});
-  if (ImGui::IsItemHovered()) {
-    ImGui::SetTooltip("%s", info.explains);
-    under_pointer_ = panel;
-    if (ImGui::IsMouseDoubleClicked(0)) app_.alone = app_.alone ? std::nullopt : std::optional<Panel>(panel);
-  }
-
-  const Box inner = {box.x0 + pad, box.y0 + header + pad, box.x1 - pad, box.y1 - pad};
-  if (inner.width() > 4 && inner.height() > 4) {
-    if (panel == Panel::what_if) {
-      what_if(inner);
-    } else if (panel == Panel::details) {
-      details(inner);
-    } else {
-      // Lists leave room for their scrollbar; beside a time axis it may cover the end of a lane.
-      Box content_box = inner;
-      const bool list_panel = panel == Panel::why || panel == Panel::table || panel == Panel::compare;
-      if (list_panel) content_box.x1 -= std::round(10 * app_.scale);
-      Picture picture = picture_of(panel, trace, content_box);
-      // Scrolled too far: by a key, or because what is shown has become less.
-      float& scroll = app_.sides[trace]->scroll[static_cast<std::size_t>(panel)];
-      const float most = std::max(0.0F, picture.content_height - content_box.height());
-      if (scroll < 0 || scroll > most) {
-        scroll = std::clamp(scroll, 0.0F, most);
-        picture = picture_of(panel, trace, content_box);
-      }
-      paint(list, picture, app_.theme, style_);
-      const float content = picture.content_height;
-      drawn_.push_back({panel, trace, std::move(picture)});
-      if (content > inner.height() + 1) scrollbar(panel, trace, inner, content);
-      info.timeline ? timeline_mouse(panel, trace, inner) : list_mouse(panel, trace, inner);
-      if (info.timeline) overlay(trace, inner);
-    }
-  }
-  if (chosen && explain_) explain(info, {box.x0, box.y0 + header, box.x1, box.y1});
+  ImGui::PushID(panel.name);
+  ImGui::PushID(static_cast<int>(trace));
+  if (std::find(panels_.begin(), panels_.end(), &panel) == panels_.end()) panels_.push_back(&panel);
+  title(panel, trace, {box.x0, box.y0, box.x1, box.y0 + header});
+  content(panel, trace, {box.x0 + pad, box.y0 + header + pad, box.x1 - pad, box.y1 - pad});
+  const bool chosen = app_.chosen == &panel && (trace == app_.active || panel.shared);
+  if (chosen && explain_) explain(panel, {box.x0, box.y0 + header, box.x1, box.y1});
   if (is_highlighted(panel) || chosen) {
     const float thick = (chosen ? 1.0F : 2.0F) * std::round(app_.scale);
     const std::uint32_t color = packed(rgb_of(app_.theme, Tone::highlight));
@@ -222,23 +47,112 @@ void Screen::panel(Panel panel, std::size_t trace, Box box) {
     list.AddRectFilled({box.x1 - thick, box.y0}, {box.x1, box.y1}, color);
   }
   ImGui::PopID();
+  ImGui::PopID();
+}
+
+// Its name, a few words at the right, and between them what its colours mean.
+void Screen::title(const Panel& panel, std::size_t trace, Box box) {
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  const float pad = std::round(4 * app_.scale);
+  list.AddRectFilled({box.x0, box.y0}, {box.x1, box.y1}, packed(faded(app_.theme, rgb_of(app_.theme, Tone::grid), 150)));
+  std::string name = panel.title;
+  if (app_.sides.size() > 1 && !panel.shared) name += (name.back() == '?' ? " " : ": ") + app_.sides[trace]->name;
+  const bool has_words = panel.at_right != nullptr && app_.sides[trace]->step >= 0;
+  const std::string right = has_words ? panel.at_right(scene_of(trace)) : "";
+  const float right_width = right.empty() ? 0 : style_.width(right) + 2 * pad;
+  const float text_y = std::round(box.y0 + (box.height() - style_.em) / 2);
+  name = style_.fit(name, box.width() - 2 * pad);
+  list.AddText({box.x0 + pad, text_y}, packed(rgb_of(app_.theme, Tone::text)), name.c_str());
+  if (style_.width(name) + right_width + 3 * pad <= box.width()) {
+    list.AddText({box.x1 - right_width + pad, text_y}, packed(rgb_of(app_.theme, Tone::dim)), right.c_str());
+  }
+  if (panel.meanings != nullptr && panel.legend != Panel::Legend::below) {
+    // Where there is room for all of it; else it stands in the status line.
+    const float swatch = std::round(style_.em * 0.7F);
+    float x = box.x0 + 3 * pad + style_.width(name) + style_.em;
+    Picture samples;
+    samples.box = {box.x0, box.y0, box.x1 - right_width - pad, box.y1};
+    for (const Meaning& meaning : panel.meanings(models())) {
+      Rect sample;
+      const float top = std::round(box.y0 + (box.height() - swatch) / 2);
+      sample.box = {x, top, x + swatch, top + swatch};
+      sample.tone = meaning.tone;
+      sample.pattern = meaning.pattern;
+      sample.strength = meaning.strength;
+      samples.rects.push_back(sample);
+      samples.labels.push_back({x + swatch + pad, text_y, meaning.text, Tone::dim});
+      x += swatch + pad + style_.width(meaning.text) + style_.em * 0.8F;
+    }
+    if (x <= samples.box.x1) {
+      paint(list, samples, app_.theme, style_);
+    } else if (!samples.rects.empty()) {
+      unexplained_.insert(&panel);
+    }
+  }
+  ImGui::SetCursorScreenPos({box.x0, box.y0});
+  ImGui::InvisibleButton("title", {box.width(), box.height()});
+  if (!ImGui::IsItemHovered()) return;
+  ImGui::SetTooltip("%s", panel.explains);
+  under_pointer_ = &panel;
+  if (ImGui::IsMouseDoubleClicked(0)) app_.alone = app_.alone != nullptr ? nullptr : &panel;
+}
+
+void Screen::content(const Panel& panel, std::size_t trace, Box box) {
+  if (box.width() <= 4 || box.height() <= 4) return;
+  if (panel.sliders) {
+    sliders(box);
+  } else if (panel.words != nullptr) {
+    words(panel, box);
+  } else {
+    picture(panel, trace, box);
+  }
+}
+
+void Screen::picture(const Panel& panel, std::size_t trace, Box box) {
+  // Lists leave room for their scrollbar; beside a time axis it may cover the end of a lane.
+  Box inner = box;
+  if (panel.list) inner.x1 -= std::round(10 * app_.scale);
+  float& scroll = app_.sides[trace]->scroll[panel];
+  const auto lay_out = [&] {
+    Scene scene = scene_of(trace);
+    scene.scroll = scroll;
+    if (app_.reveal && panel.reveal != nullptr) scene.scroll = scroll = panel.reveal(scene, inner);
+    return panel.layout(scene, inner);
+  };
+  Picture picture = lay_out();
+  // Scrolled too far: by a key, or because what is shown has become less.
+  const float most = std::max(0.0F, picture.content_height - inner.height());
+  if (scroll < 0 || scroll > most) {
+    scroll = std::clamp(scroll, 0.0F, most);
+    picture = lay_out();
+  }
+  paint(*ImGui::GetWindowDrawList(), picture, app_.theme, style_);
+  const float content = picture.content_height;
+  drawn_.push_back({&panel, trace, std::move(picture)});
+  if (content > box.height() + 1) scrollbar(panel, trace, box, content);
+  if (panel.where == Panel::Where::timeline) {
+    timeline_mouse(panel, trace, box);
+    overlay(trace, box);
+  } else {
+    list_mouse(panel, trace, box);
+  }
 }
 
 void Screen::choose_panel(int by) {
   if (panels_.empty()) return;
   const auto count = std::ssize(panels_);
-  const auto found = app_.chosen ? std::find(panels_.begin(), panels_.end(), *app_.chosen) : panels_.end();
+  const auto found = std::find(panels_.begin(), panels_.end(), app_.chosen);
   const auto at = found == panels_.end() ? (by > 0 ? 0 : count - 1) : (found - panels_.begin() + by + count) % count;
   app_.chosen = panels_[static_cast<std::size_t>(at)];
   explain_ = true;
 }
 
 // What its tip says, for those without a mouse.
-void Screen::explain(const PanelInfo& info, Box box) const {
+void Screen::explain(const Panel& panel, Box box) const {
   ImGui::SetNextWindowPos({box.x0 + style_.em, box.y0 + style_.em * 0.5F});
   ImGui::BeginTooltip();
   ImGui::PushTextWrapPos(std::max(style_.em * 16, width_ - box.x0 - 3 * style_.em));
-  ImGui::TextUnformatted(info.explains);
+  ImGui::TextUnformatted(panel.explains);
   ImGui::PopTextWrapPos();
   ImGui::EndTooltip();
 }
@@ -259,8 +173,8 @@ void Screen::overlay(std::size_t trace, Box box) {
   list.AddRectFilled({right - 1, box.y0}, {right, box.y1}, packed(rgb, 200));
 }
 
-void Screen::scrollbar(Panel panel, std::size_t trace, Box box, float content) {
-  float& scroll = app_.sides[trace]->scroll[static_cast<std::size_t>(panel)];
+void Screen::scrollbar(const Panel& panel, std::size_t trace, Box box, float content) {
+  float& scroll = app_.sides[trace]->scroll[panel];
   const float wide = std::round(8 * app_.scale);
   const float height = std::max(2 * wide, box.height() * box.height() / content);
   const float most = content - box.height();
@@ -309,7 +223,7 @@ void Screen::show_tip(const Ref& ref, std::size_t trace) const {
   ImGui::EndTooltip();
 }
 
-void Screen::timeline_mouse(Panel panel, std::size_t trace, Box box) {
+void Screen::timeline_mouse(const Panel& panel, std::size_t trace, Box box) {
   const Axis axis = panel_axis(frame_of(trace), box);
   app_.axis.x0 = axis.x0;
   app_.axis.x1 = axis.x1;
@@ -324,7 +238,7 @@ void Screen::timeline_mouse(Panel panel, std::size_t trace, Box box) {
   Side& side = *app_.sides[trace];
   if (hovered) {
     pointed_ = axis;
-    under_pointer_ = panel;
+    under_pointer_ = &panel;
     if (io.MouseWheel != 0) {
       const double per_notch = io.KeyCtrl ? 0.93 : io.KeyShift ? 0.5 : 0.8;
       app_.axis.zoom(mouse.x, std::pow(per_notch, static_cast<double>(io.MouseWheel)), app_.extent.begin, app_.extent.end);
@@ -333,17 +247,17 @@ void Screen::timeline_mouse(Panel panel, std::size_t trace, Box box) {
     for (int button = 0; button < 3; ++button) {
       if (!ImGui::IsMouseClicked(button)) continue;
       app_.active = trace;
-      drag_ =
-          Drag{panel, trace, button, button == 1 || (button == 0 && io.KeyShift), false, axis.place(mouse.x), mouse.x, mouse.y};
+      drag_ = Drag{&panel,  trace,  button, button == 1 || (button == 0 && io.KeyShift), false, axis.place(mouse.x),
+                   mouse.x, mouse.y};
     }
   }
-  if (!drag_ || drag_->panel != panel || drag_->trace != trace) return;
+  if (!drag_ || drag_->panel != &panel || drag_->trace != trace) return;
   const ImVec2 pressed = io.MouseClickedPos[drag_->button];
   const float far = std::max(std::abs(mouse.x - pressed.x), std::abs(mouse.y - pressed.y));
   drag_->moved = drag_->moved || far >= kClick * app_.scale;
   if (drag_->moved && drag_->pan) {
     app_.axis.pan(static_cast<double>(drag_->x - mouse.x), app_.extent.begin, app_.extent.end);
-    side.scroll[static_cast<std::size_t>(panel)] += drag_->y - mouse.y;
+    side.scroll[panel] += drag_->y - mouse.y;
   } else if (drag_->moved) {
     const Place now = axis.place(std::clamp(mouse.x, axis.x0, axis.x1));
     app_.range_from = std::min(drag_->from, now);
@@ -357,7 +271,7 @@ void Screen::timeline_mouse(Panel panel, std::size_t trace, Box box) {
     const Rect* rect = picture.hit(mouse.x, mouse.y);
     if (mouse.x >= axis.x0) move_cursor(app_, axis.place(mouse.x));
     if (rect != nullptr) act_on(rect->ref, trace);
-    if (rect == nullptr && panel == Panel::requests) select(app_, "");
+    if (rect == nullptr && panel.click == Panel::Click::unselect) select(app_, "");
     app_.reveal = false;
     app_.playing = false;
   } else if (drag_->moved && drag_->button == 2 && has_range(app_)) {
@@ -368,18 +282,18 @@ void Screen::timeline_mouse(Panel panel, std::size_t trace, Box box) {
   drag_.reset();
 }
 
-void Screen::list_mouse(Panel panel, std::size_t trace, Box box) {
+void Screen::list_mouse(const Panel& panel, std::size_t trace, Box box) {
   ImGui::SetCursorScreenPos({box.x0, box.y0});
   const bool clicked = ImGui::InvisibleButton("things", {box.width(), box.height()});
   if (!ImGui::IsItemHovered()) return;
-  under_pointer_ = panel;
+  under_pointer_ = &panel;
   const ImGuiIO& io = ImGui::GetIO();
   const Picture& picture = drawn_.back().picture;
   if (io.MouseWheel != 0 && picture.content_height > box.height()) {
-    float& scroll = app_.sides[trace]->scroll[static_cast<std::size_t>(panel)];
+    float& scroll = app_.sides[trace]->scroll[panel];
     scroll = std::clamp(scroll - io.MouseWheel * 3 * style_.em, 0.0F, picture.content_height - box.height());
   }
-  if (clicked && panel == Panel::latency) apply(app_, Command::next_statistic);
+  if (clicked && panel.click == Panel::Click::next_statistic) apply(app_, Command::next_statistic);
   const Rect* rect = picture.hit(io.MousePos.x, io.MousePos.y);
   if (rect == nullptr) return;
   show_tip(rect->ref, trace);
@@ -389,32 +303,26 @@ void Screen::list_mouse(Panel panel, std::size_t trace, Box box) {
   }
 }
 
-void Screen::details(Box box) {
-  const Side& side = app_.side();
-  std::string text;
-  if (side.selected >= 0) text = request_in_words(*side.model, side.selected);
-  if (has_range(app_)) {
-    text += (text.empty() ? "" : "\n\n") + range_words();
-  }
-  if (text.empty()) text = "Click a request, or drag over a time.";
+void Screen::words(const Panel& panel, Box box) {
+  const std::string text = panel.words(scene_of(app_.active));
   ImGui::SetCursorScreenPos({box.x0, box.y0});
-  ImGui::BeginChild("details", {box.width(), box.height()});
+  ImGui::BeginChild(panel.name, {box.width(), box.height()});
   // By keys through the application, by the wheel through Dear ImGui.
-  float& scroll = app_.side().scroll[static_cast<std::size_t>(Panel::details)];
-  if (scroll != details_scroll_) {
+  float& scroll = app_.side().scroll[panel];
+  if (scroll != words_scroll_[panel]) {
     scroll = std::clamp(scroll, 0.0F, ImGui::GetScrollMaxY());
     ImGui::SetScrollY(scroll);
   } else {
     scroll = ImGui::GetScrollY();
   }
-  details_scroll_ = scroll;
+  words_scroll_[panel] = scroll;
   ImGui::PushTextWrapPos(0);
   ImGui::TextUnformatted(text.c_str());
   ImGui::PopTextWrapPos();
   ImGui::EndChild();
 }
 
-void Screen::what_if(Box box) {
+void Screen::sliders(Box box) {
   Side& side = app_.side();
   ImGui::SetCursorScreenPos({box.x0, box.y0});
   ImGui::BeginChild("what if", {box.width(), box.height()});

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "viz/model/trace_model.h"
+#include "viz/model/model_builder.h"
 
 namespace tokenyard::viz {
 

@@ -1,6 +1,6 @@
 // A trace as a viewer needs it: steps, requests with their spans, marks, refusals, seats, and what happened to blocks.
 //
-//   TraceReader or an engine -> ModelBuilder (a TraceSink) -> TraceModel -> Seeker (moment.h) -> the state at any step
+//   TraceReader or an engine -> ModelBuilder (model_builder.h) -> TraceModel -> Seeker (moment.h) -> the state at any step
 #pragma once
 
 #include <array>
@@ -16,7 +16,6 @@
 #include "core/metrics.h"
 #include "core/policy.h"
 #include "core/trace/trace.h"
-#include "core/trace/state.h"
 #include "viz/model/lane.h"
 #include "viz/model/pyramid.h"
 
@@ -234,29 +233,6 @@ class TraceModel {
 
   std::vector<std::int32_t> log_;  // what happened to blocks; moment.cpp has its words
   std::vector<std::shared_ptr<const Keyframe>> keyframes_;
-};
-
-// Takes a trace's records, from a file or from a running engine. What it has built so far can be shown at any time between two
-// records. Throws InputError when a record does not fit; the model then holds everything before it.
-class ModelBuilder final : public TraceSink {
- public:
-  explicit ModelBuilder(std::string name);
-  ~ModelBuilder() override;
-  // The records to come are a file of about so many bytes: room is made at once, as many traces need it.
-  void expect(std::uint64_t bytes);
-  void on_header(const TraceHeader&) override;
-  void on_join(const JoinRecord&) override;
-  void on_step(const StepRecord&) override;
-  void on_cancel(const CancelRecord&) override;
-  void on_end(std::int64_t steps, TimeNs at) override;
-
-  const TraceModel& model() const;
-  // Hands the model out; the builder is of no further use.
-  std::shared_ptr<const TraceModel> take();
-
- private:
-  struct Work;
-  std::unique_ptr<Work> work_;
 };
 
 }  // namespace tokenyard::viz

@@ -192,54 +192,6 @@ std::string range_in_words(const RangeSum& s) {
   return out + "\nlongest step " + short_time(static_cast<double>(s.longest_step));
 }
 
-std::string describe(const TraceModel& model, const Moment& moment, std::int32_t request, const Slo& slo) {
-  const EngineConfig& config = model.header().engine;
-  const Latency latency = latency_of(model, slo);
-  const Verdict verdict = verdict_of(model, latency);
-  std::string out =
-      fmt::format("{}: {}, {}, {} of {} tokens\n", model.name(), tokenyard::name_of(config.policy),
-                  count(model.num_requests(), "request"), count(model.usable_blocks(), "block"), config.block_size);
-  out += fmt::format("{}, {} long{}\n", count(model.num_steps(), "step"),
-                     short_time(static_cast<double>(model.end() - model.begin())),
-                     model.complete() ? "" : ", cut off or still running");
-  for (const VerdictRow& row : compare({&verdict, 1})) out += fmt::format("  {:<16} {}\n", row.name, row.values.front());
-  if (moment.step < 0) {
-    out += "\nbefore the first step\n";
-  } else {
-    out += "\n" + step_in_words(model, moment.step) + "\n\nwhy:\n";
-    for (const Sentence& sentence : explain(model, moment)) out += "  " + sentence.text + "\n";
-    out += "\nrows:\n";
-    for (const MomentRow& row : rows_of(model, moment)) {
-      out += fmt::format("  {} {}", model.request(row.request).id, name_of(row.phase));
-      if (row.tokens > 0) out += fmt::format(" {} from {}", row.tokens, row.first);
-      out += "\n";
-    }
-  }
-  if (request < 0) return out;
-  out += "\n" + request_in_words(model, request) + "\n";
-  const std::int32_t block_size = config.block_size;
-  if (const std::vector<BlockId>* table = moment.table_of(request)) {
-    const std::vector<Fill> fills = fills_of(model, moment);
-    out += "block table:\n";
-    for (std::size_t i = 0; i < table->size(); ++i) {
-      const auto id = static_cast<std::size_t>((*table)[i]);
-      out += fmt::format("  {} -> {}  {}/{}", i, (*table)[i], fills[id].used, block_size);
-      if (moment.blocks[id].references > 1) out += fmt::format("  shared by {}", moment.blocks[id].references);
-      out += "\n";
-    }
-  }
-  const Request& r = model.request(request);
-  out += "spans:\n";
-  for (std::int32_t i = 0; i < std::ssize(r.spans); ++i) {
-    const Span& span = r.spans[static_cast<std::size_t>(i)];
-    out +=
-        fmt::format("  {} {} to {}", name_of(span.phase()), time_in_words(span.begin), time_in_words(model.end_of(request, i)));
-    if (const std::int32_t tokens = model.tokens_of(request, i); tokens > 0) out += ", " + count(tokens, "token");
-    out += "\n";
-  }
-  return out;
-}
-
 std::string requests_csv(const TraceModel& model, TimeNs from, TimeNs to) {
   std::string out =
       "request,id,arrival_ns,joined_ns,end_ns,reason,prompt_tokens,output_tokens,cached_tokens,preemptions,ttft_ns,tpot_ns,"

@@ -1,4 +1,4 @@
-// Everything a viewer says in words: why a step was as it was, what a thing is, the whole as text, tables as CSV.
+// What a viewer says in words: why a step was as it was, what a thing is, tables as CSV.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,6 @@ std::string step_in_words(const TraceModel& model, std::int32_t step);        //
 std::string block_in_words(const TraceModel& model, const Moment& moment, BlockId block);
 std::string range_in_words(const RangeSum& sum);
 std::string short_time(double ns);  // "12.3 ms": three digits, for axes and tables
-
-// `tokenyard view --describe`: what a picture of this moment would show. `request` -1: none is selected.
-std::string describe(const TraceModel& model, const Moment& moment, std::int32_t request, const Slo& slo);
 
 // A header and one line a request, or a step, that touches [from, to).
 std::string requests_csv(const TraceModel& model, TimeNs from, TimeNs to);

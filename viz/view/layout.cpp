@@ -1,124 +1,9 @@
 #include "viz/view/layout.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace tokenyard::viz {
-
-Projector::Projector(const Frame& frame, const Axis& axis)
-    : x0_(axis.x0),
-      x1_(axis.x1),
-      from_(axis.begin),
-      to_(axis.end),
-      end_x_(static_cast<float>(
-          std::clamp(axis.x(frame.clock->end()), static_cast<double>(axis.x0), static_cast<double>(axis.x1)))),
-      begin_(frame.clock->time(axis.begin)),
-      end_(frame.clock->time(axis.end)) {
-  if (frame.clock->linear()) {
-    pixels_per_ns_ = 1 / axis.places_per_pixel();
-    return;
-  }
-  for (float at = x0_; at <= x1_; at += 1) times_.push_back(frame.clock->time(axis.place(static_cast<double>(at))));
-  // As many slots of equal time as there are pixels.
-  slots_per_ns_ = static_cast<double>(times_.size()) / (static_cast<double>(std::max<TimeNs>(1, end_ - begin_)) + 1);
-  slots_.resize(slot(std::max(begin_, end_)) + 2, static_cast<std::int32_t>(times_.size()));
-  for (std::size_t i = times_.size(); i-- > 0;)
-    slots_[slot(std::clamp(times_[i], begin_, end_))] = static_cast<std::int32_t>(i);
-  for (std::size_t i = slots_.size() - 1; i-- > 0;) slots_[i] = std::min(slots_[i], slots_[i + 1]);
-}
-
-float Projector::x(TimeNs time) const {
-  if (time < begin_) return x0_ - 1;
-  if (time > end_) return x1_ + 1;
-  if (times_.empty()) return x0_ + static_cast<float>(static_cast<double>(time - begin_) * pixels_per_ns_);
-  if (time != last_time_) last_x_ = std::min(tabled(time), end_x_);
-  last_time_ = time;
-  return last_x_;
-}
-
-std::size_t Projector::slot(TimeNs time) const {
-  return static_cast<std::size_t>(static_cast<double>(time - begin_) * slots_per_ns_);
-}
-
-float Projector::tabled(TimeNs time) const {
-  // The first one after `time`: its slot says where about.
-  const std::size_t at = slot(time);
-  const auto from = times_.begin() + slots_[at], to = times_.begin() + slots_[at + 1];
-  const auto after = std::upper_bound(from, to, time);
-  if (after == times_.begin()) return x0_;
-  if (after == times_.end()) return x1_;
-  const auto before = static_cast<double>(*std::prev(after));
-  const double share = (static_cast<double>(time) - before) / (static_cast<double>(*after) - before);
-  return x0_ + static_cast<float>(static_cast<double>(after - times_.begin() - 1) + share);
-}
-
-TimeNs Projector::time(float at) const {
-  const double from = static_cast<double>(at - x0_);
-  if (times_.empty()) return begin_ + std::llround(from / pixels_per_ns_);
-  return times_[std::min(times_.size() - 1, static_cast<std::size_t>(std::max(0.0, from)))];
-}
-
-std::pair<std::int32_t, std::int32_t> visible_steps(const TraceModel& model, TimeNs begin, TimeNs end) {
-  const auto starts = model.starts();
-  auto first = static_cast<std::int32_t>(std::lower_bound(starts.begin(), starts.end(), begin) - starts.begin());
-  if (first > 0 && model.step(first - 1).end > begin) --first;
-  return {first, static_cast<std::int32_t>(std::upper_bound(starts.begin(), starts.end(), end) - starts.begin())};
-}
-
-namespace {
-
-std::vector<Bar> make_bars(const Frame& frame, const Projector& projector, float fold) {
-  std::vector<Bar> out;
-  const TraceModel& model = *frame.model;
-  const auto starts = model.starts();
-  const auto from = [&](TimeNs at) {
-    return static_cast<std::int32_t>(std::lower_bound(starts.begin(), starts.end(), at) - starts.begin());
-  };
-  auto [first, end] = visible_steps(model, projector.begin(), projector.end());
-  const float width = projector.x1() - projector.x0();
-  const auto columns = static_cast<std::int32_t>(width / fold);
-  if (end - first <= columns) {
-    for (std::int32_t s = first; s < end; ++s) {
-      const float x0 = std::clamp(projector.x(model.step(s).start), projector.x0(), projector.x1() - 1);
-      const float x1 = std::min(std::max(projector.x(model.step(s).end), x0 + 1), projector.x1());
-      out.push_back({x0, x1, s, s + 1, sum_of(model.step(s), s)});
-    }
-    return out;
-  }
-  // Steps that begin in a column. Their begins are sorted, so are the columns.
-  for (std::int32_t column = 0; first < end; ++column) {
-    const float x0 = projector.x0() + static_cast<float>(column) * fold;
-    if (x0 >= projector.x1()) break;
-    std::int32_t next = x0 + fold >= projector.x1() ? end : std::clamp(from(projector.time(x0 + fold)), first, end);
-    // Whole nodes of the pyramid are summed without looking at steps; the border moves by a small part of a column.
-    constexpr std::int32_t fan = Pyramid<StepSum>::kFan;
-    if (next < end && next - first >= 4 * fan) next -= next % fan;
-    if (next == first) continue;
-    // The last of them may go on beyond its column, until the next one begins.
-    if (!out.empty()) out.back().x1 = std::min(out.back().x1, x0);
-    const float x1 = std::max(x0 + fold, projector.x(model.step(next - 1).end));
-    out.push_back({x0, std::min(x1, projector.x1()), first, next, model.sum_steps(first, next)});
-    first = next;
-  }
-  return out;
-}
-
-}  // namespace
-
-std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
-  // A bar has up to seven rectangles.
-  const float most = static_cast<float>(std::max(frame.budget, 100)) / 7;
-  const float fold = std::max(frame.style->fold, (projector.x1() - projector.x0()) / most);
-  if (frame.bars == nullptr) return make_bars(frame, projector, fold);
-  const BarCache::Key key = {
-      frame.model,      frame.model->num_steps(), frame.clock->align(), projector.begin(), projector.end(),
-      projector.from(), projector.to(),           projector.x0(),       projector.x1(),    fold};
-  if (const std::vector<Bar>* known = frame.bars->find(key)) return *known;
-  std::vector<Bar> out = make_bars(frame, projector, fold);
-  frame.bars->keep(key, out);
-  return out;
-}
 
 void mark_strip(const Frame& frame, const Projector& projector, float y, float height, Picture& out) {
   // Half a budget for all kinds together.
@@ -200,6 +85,11 @@ void side_label(const Frame& frame, Box box, const std::string& name, const std:
       add_text(style, box.x0 + pad, y, room, line, Tone::dim, out);
     }
   }
+}
+
+std::uint8_t hue_of(const TraceModel& model, std::int32_t request) {
+  constexpr std::uint8_t kHues = 8;
+  return request < 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(model.request(request).hue % kHues);
 }
 
 Picture panel(Box box) {

@@ -97,7 +97,7 @@ struct Rect {
   std::uint8_t hue = 0;         // for Tone::owner: 0 .. 7
   std::uint8_t strength = 255;  // brightness or opacity: 0 faint .. 255 full
   char letter = 0;              // in it, where it has room: Q P D X ...
-  Ref ref;
+  Ref ref = {};
 };
 
 struct Label {

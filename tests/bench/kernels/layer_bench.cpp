@@ -8,11 +8,11 @@
 #include "kernels/embedding.h"
 #include "kernels/heads.h"
 #include "kernels/norm.h"
+#include "kernels/simple/simple.h"
 #include "kernels/small_gemm.h"
 #include "kernels/swiglu.h"
 #include "tests/bench/kernels/bench.h"
 #include "tests/kernels/gpu/support/device.h"
-#include "kernels/simple/simple.h"
 
 namespace tokenyard {
 namespace {
@@ -53,7 +53,7 @@ const bool norms = bench::add("norm", [] {
     const DeviceArray<Bf16> out(size_of(tokens, kHidden));
     const kernels::Norm args{residual.data(), branch.data(), weight.data(), 1e-6f, kHidden, out.data()};
     bench_line("norm, with residual, simple", tokens, 12.0 * tokens * kHidden,
-               [&](Stream stream) { gpu::simple::add_and_norm(args, tokens, stream); });
+               [&](Stream stream) { kernels::simple::add_and_norm(args, tokens, stream); });
     bench_line("norm, with residual", tokens, 12.0 * tokens * kHidden,
                [&](Stream stream) { kernels::add_and_norm(args, tokens, stream); });
     // As many requests' last tokens among 2,048.
@@ -64,7 +64,7 @@ const bool norms = bench::add("norm", [] {
     const DeviceArray<std::int32_t> tokens_of(last);
     const kernels::Norm gather{all.data(), all_branches.data(), weight.data(), 1e-6f, kHidden, out.data()};
     bench_line("norm, last tokens, simple", tokens, 8.0 * tokens * kHidden,
-               [&](Stream stream) { gpu::simple::gather_and_norm(gather, tokens_of.data(), tokens, stream); });
+               [&](Stream stream) { kernels::simple::gather_and_norm(gather, tokens_of.data(), tokens, stream); });
     bench_line("norm, last tokens", tokens, 8.0 * tokens * kHidden,
                [&](Stream stream) { kernels::gather_and_norm(gather, tokens_of.data(), tokens, stream); });
   }
@@ -118,7 +118,7 @@ const bool heads = bench::add("heads", [] {
                               16};
     const double bytes = 4.0 * tokens * all * kHeadDim;
     bench_line("heads: norm, rotation, K/V write, simple", tokens, bytes,
-               [&](Stream stream) { gpu::simple::prepare_heads(args, tokens, stream); });
+               [&](Stream stream) { kernels::simple::prepare_heads(args, tokens, stream); });
     bench_line("heads: norm, rotation, K/V write", tokens, bytes,
                [&](Stream stream) { kernels::prepare_heads(args, tokens, stream); });
   }
@@ -129,7 +129,7 @@ const bool swiglus = bench::add("swiglu", [] {
     const auto gate_up = random_array(size_of(tokens, 2 * kIntermediate));
     const DeviceArray<Bf16> out(size_of(tokens, kIntermediate));
     bench_line("swiglu, simple", tokens, 6.0 * tokens * kIntermediate,
-               [&](Stream stream) { gpu::simple::swiglu(gate_up.data(), tokens, kIntermediate, out.data(), stream); });
+               [&](Stream stream) { kernels::simple::swiglu(gate_up.data(), tokens, kIntermediate, out.data(), stream); });
     bench_line("swiglu", tokens, 6.0 * tokens * kIntermediate,
                [&](Stream stream) { kernels::swiglu(gate_up.data(), tokens, kIntermediate, out.data(), stream); });
   }
@@ -154,7 +154,7 @@ const bool small_gemms = bench::add("small_gemm", [] {
     std::int32_t n, k;
   };
   for (const bool simply : {true, false}) {
-    const auto multiply = simply ? gpu::simple::small_gemm : kernels::small_gemm;
+    const auto multiply = simply ? kernels::simple::small_gemm : kernels::small_gemm;
     const char* const suffix = simply ? ", simple" : "";
     for (const std::int32_t tokens : {1, 8}) {
       double sum = 0;

@@ -2,9 +2,9 @@
 #include <fmt/core.h>
 
 #include "kernels/sample.h"
+#include "kernels/simple/simple.h"
 #include "tests/bench/kernels/bench.h"
 #include "tests/kernels/gpu/support/device.h"
-#include "kernels/simple/simple.h"
 
 namespace tokenyard {
 namespace {
@@ -70,7 +70,7 @@ const bool added = bench::add("sample", [] {
           bench::report(fmt::format("sample, {} rows, sd {}, {}{}", rows, spread, c.name, suffix), us,
                         2.0 * static_cast<double>(size));
         };
-        if (spread == 1.0f && c.logprobs < 0) bench_line(", simple", 2, gpu::simple::sample);
+        if (spread == 1.0f && c.logprobs < 0) bench_line(", simple", 2, kernels::simple::sample);
         bench_line("", 10, kernels::sample);
       }
     }

@@ -115,7 +115,7 @@ inline EngineConfig random_engine_config(Policy policy, Dice& dice, bool async =
   if (policy == Policy::orca) {  // a context that fits, or `max` refuses everybody
     config.max_model_len = std::max(4, config.num_blocks * config.block_size / dice.roll(1, 4));
   }
-  config.strict_peer = policy == Policy::vllm_v1 && config.enable_chunked_prefill && dice.chance(30) && !async;
+  config.strict_peer = policy == Policy::vllm_v1 && config.enable_chunked_prefill && dice.chance(30);
   config.async_scheduling = async;
   return config;
 }

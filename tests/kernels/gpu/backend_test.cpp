@@ -58,7 +58,7 @@ TEST_CASE("cuda backend: no schedule changes a token or a logit") {
   test::Subject subject;
   int graphs = 0;
   subject.make = [&](const EngineConfig& config, test::OnLogits on_logits, test::Dice& dice) {
-    CudaOptions options;
+    GpuOptions options;
     options.on_logits = std::move(on_logits);
     options.graphs = dice.chance(70);
     options.time_parts = dice.chance(50);
@@ -89,7 +89,7 @@ TEST_CASE("cuda backend: planning a step ahead changes nothing that is said") {
     const bool graphs = dice.chance(50);
     const auto run = [&](bool async) {
       config.async_scheduling = async;
-      CudaOptions options;
+      GpuOptions options;
       options.graphs = graphs;
       options.gpu_memory_utilization = 0.5;
       CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config, std::move(options));
@@ -135,7 +135,7 @@ TEST_CASE("cuda backend: alone or with 255 companions a request says the same") 
     config.max_num_batched_tokens = 2048;
     config.num_blocks = 6000;
     config.max_model_len = 700;
-    CudaOptions options;
+    GpuOptions options;
     options.on_logits = [&](const Request& request, std::int32_t, std::span<const float> row) {
       logits[request.spec.id].push_back(XXH3_64bits(row.data(), row.size_bytes()));
     };
@@ -190,7 +190,7 @@ TEST_CASE("cuda backend: logits are the CPU's but for the rounding to bf16") {
       };
       CpuBackend on_cpu(*model.weights, config, cpu);
       all_logits(on_cpu, config, prompt);
-      CudaOptions cuda;
+      GpuOptions cuda;
       cuda.every_position = true;
       cuda.on_logits = [&](const Request&, std::int32_t, std::span<const float> row) {
         cuda_logits.insert(cuda_logits.end(), row.begin(), row.end());
@@ -295,7 +295,7 @@ TEST_CASE("cuda backend: what does not fit or cannot be computed is refused in o
   config.block_size = 24;
   CHECK_THROWS_AS(CudaBackend(weights(), config), std::invalid_argument);
   config = small_config();
-  CudaOptions options;
+  GpuOptions options;
   options.gpu_memory_utilization = 1e-6;
   CHECK_THROWS_AS(CudaBackend(weights(), config, options), BackendError);
   const Model odd(tiny_model(ModelFamily::llama, 4, 2, 32));
@@ -320,7 +320,7 @@ TEST_CASE("cuda backend: what does not fit or cannot be computed is refused in o
 // From weights to graphs: whichever stage finds the card full says so, and gives back what it had.
 TEST_CASE("cuda backend: a card that is full at any stage") {
   const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
-  CudaOptions options;
+  GpuOptions options;
   options.gpu_memory_utilization = 1;
   const auto make = [&] { CudaBackend(cuda::DeviceWeights::upload(*model.weights), small_config(), options); };
   make();  // what the runtime keeps for itself

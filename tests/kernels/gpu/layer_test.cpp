@@ -9,9 +9,9 @@
 #include "kernels/embedding.h"
 #include "kernels/heads.h"
 #include "kernels/norm.h"
+#include "kernels/simple/simple.h"
 #include "kernels/swiglu.h"
 #include "tests/kernels/gpu/support/device.h"
-#include "kernels/simple/simple.h"
 
 namespace tokenyard {
 namespace {
@@ -154,7 +154,7 @@ void check_norms(decltype(&kernels::add_and_norm) add_and_norm, decltype(&kernel
 TEST_CASE("norms add the branch and are the same bits alone and in a batch") {
   check_norms(kernels::add_and_norm, kernels::gather_and_norm);
 }
-TEST_CASE("the simple norms do the same") { check_norms(gpu::simple::add_and_norm, gpu::simple::gather_and_norm); }
+TEST_CASE("the simple norms do the same") { check_norms(kernels::simple::add_and_norm, kernels::simple::gather_and_norm); }
 
 void check_heads(decltype(&kernels::prepare_heads) prepare_heads) {
   Numbers numbers(3);
@@ -278,7 +278,7 @@ void check_heads(decltype(&kernels::prepare_heads) prepare_heads) {
 }
 
 TEST_CASE("heads are biased, normed, rotated and written to their slots") { check_heads(kernels::prepare_heads); }
-TEST_CASE("the simple kernel does the same to heads") { check_heads(gpu::simple::prepare_heads); }
+TEST_CASE("the simple kernel does the same to heads") { check_heads(kernels::simple::prepare_heads); }
 
 void check_swiglu(decltype(&kernels::swiglu) swiglu) {
   Numbers numbers(4);
@@ -305,7 +305,7 @@ void check_swiglu(decltype(&kernels::swiglu) swiglu) {
 }
 
 TEST_CASE("SwiGLU") { check_swiglu(kernels::swiglu); }
-TEST_CASE("the simple SwiGLU") { check_swiglu(gpu::simple::swiglu); }
+TEST_CASE("the simple SwiGLU") { check_swiglu(kernels::simple::swiglu); }
 
 TEST_CASE("block copies happen as if one after the other") {
   Numbers numbers(5);

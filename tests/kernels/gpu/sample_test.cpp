@@ -8,8 +8,8 @@
 
 #include "backends/model/sampler.h"
 #include "catch.h"
-#include "tests/kernels/gpu/support/device.h"
 #include "kernels/simple/simple.h"
+#include "tests/kernels/gpu/support/device.h"
 
 namespace tokenyard {
 namespace {
@@ -194,7 +194,7 @@ TEST_CASE("the simple sampling equals the CPU's, whatever the parameters") {
     const std::int32_t stride = 8 * uniform(random, 1, round % 4 == 0 ? 2500 : 300);
     Problem problem = random_problem(random, uniform(random, 1, 20), stride, std::max(4, stride - uniform(random, 0, 4)));
     for (Request& request : problem.requests) request.spec.sampling.logprobs = -1;
-    check_against_cpu(problem, on_gpu(problem, 2, gpu::simple::sample));
+    check_against_cpu(problem, on_gpu(problem, 2, kernels::simple::sample));
   }
 }
 

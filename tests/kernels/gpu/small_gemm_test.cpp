@@ -1,5 +1,5 @@
-// The GEMM for few tokens is right, and gives the bits of cuBLASLt's kernels without split-K, so a row says the same whichever
-// computes it.
+// The GEMM for few tokens is right, and gives the bits of cuBLASLt's kernels without split-K, so a row gets the same tokens
+// whichever computes it.
 #include "kernels/small_gemm.h"
 
 #include <cublasLt.h>
@@ -8,8 +8,8 @@
 #include <cstring>
 
 #include "catch.h"
-#include "tests/kernels/gpu/support/device.h"
 #include "kernels/simple/simple.h"
+#include "tests/kernels/gpu/support/device.h"
 
 namespace tokenyard {
 namespace {
@@ -142,7 +142,7 @@ TEST_CASE("both GEMMs for few tokens agree with double precision, but not in all
     const DeviceArray<Bf16> fast(want.size());
     const DeviceArray<Bf16> simple(want.size());
     kernels::small_gemm(w.data(), x.data(), m, n, k, fast.data(), nullptr);
-    gpu::simple::small_gemm(w.data(), x.data(), m, n, k, simple.data(), nullptr);
+    kernels::simple::small_gemm(w.data(), x.data(), m, n, k, simple.data(), nullptr);
     gpu::synchronize();
     const auto fast_host = fast.download();
     const auto simple_host = simple.download();

@@ -8,6 +8,8 @@
 #include <random>
 #include <utility>
 
+#include "kernels/simple/simple.h"
+
 namespace tokenyard::gpu {
 namespace {
 
@@ -192,6 +194,12 @@ void AttentionProblem::launch_decode(std::int32_t layer, kernels::DecodeSplit sp
 
 void AttentionProblem::launch_prefill(std::int32_t layer, kernels::Stream stream) const {
   kernels::prefill_attention(cache_, layer, group_, step(), q_.data(), out_.data(), stream);
+}
+
+void AttentionProblem::launch_simple(std::int32_t layer, kernels::Stream stream) const {
+  kernels::simple::attention({q_.data(), kv_.data(), shape_, layer, group_, tables_.data(), table_stride_,
+                              rows_on_device_.data(), static_cast<std::int32_t>(rows_.size()), out_.data()},
+                             stream);
 }
 
 std::vector<Bf16> AttentionProblem::attend(std::int32_t layer, kernels::DecodeSplit split) {

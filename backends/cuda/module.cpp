@@ -1,0 +1,34 @@
+// What libtokenyard_cuda.so offers the program.
+#include "backends/gpu/module.h"
+
+#include <utility>
+
+#include "backends/cuda/cuda_backend.h"
+#include "backends/cuda/device.h"
+
+namespace tokenyard {
+namespace {
+
+class CudaModule final : public GpuModule {
+ public:
+  const std::string& why_no_device() const override { return cuda::why_no_device(); }
+  std::string why_not(const ModelConfig& model, const EngineConfig& config) const override {
+    return cuda::why_not(model, config);
+  }
+  std::unique_ptr<GpuBackend> make(const Weights& weights, const EngineConfig& config, GpuOptions options) const override {
+    return std::make_unique<CudaBackend>(cuda::DeviceWeights::upload(weights), config, std::move(options));
+  }
+  std::unique_ptr<GpuBackend> make_random(const ModelConfig& shape, std::uint32_t seed, const EngineConfig& config,
+                                          GpuOptions options) const override {
+    return std::make_unique<CudaBackend>(cuda::DeviceWeights::random(shape, seed), config, std::move(options));
+  }
+};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) const GpuModule* tokenyard_gpu_module(std::uint64_t layout) {
+  static const CudaModule module;
+  return layout == kGpuModuleLayout ? &module : nullptr;
+}
+
+}  // namespace tokenyard
