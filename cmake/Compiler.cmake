@@ -61,7 +61,8 @@ function(tokenyard_library folder)
   target_include_directories(${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                                               $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/tokenyard>)
   target_link_libraries(${target} PUBLIC ${arg_DEPENDS} PRIVATE fmt::fmt $<BUILD_INTERFACE:tokenyard_private>)
-  install(TARGETS ${target} EXPORT tokenyard)
+  install(TARGETS ${target} EXPORT tokenyard COMPONENT development)
   list(TRANSFORM arg_HEADERS PREPEND ${PROJECT_SOURCE_DIR}/${folder}/)
-  install(FILES ${arg_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tokenyard/${folder})
+  install(FILES ${arg_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/tokenyard/${folder}
+          COMPONENT development)
 endfunction()

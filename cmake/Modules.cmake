@@ -18,5 +18,5 @@ function(tokenyard_module name)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME tokenyard_${name} CXX_VISIBILITY_PRESET hidden
     LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${tokenyard_module_dir} BUILD_RPATH ""
     INSTALL_RPATH "" INSTALL_RPATH_USE_LINK_PATH ON)
-  install(TARGETS ${target} LIBRARY DESTINATION ${tokenyard_module_dir})
+  install(TARGETS ${target} LIBRARY DESTINATION ${tokenyard_module_dir} COMPONENT ${name})
 endfunction()

@@ -8,6 +8,15 @@ viewer_packages="pkg-config libimgui-dev libstb-dev fonts-dejavu-core libglfw3-d
 check_packages="librsvg2-dev libegl-dev libegl1 libgl1-mesa-dri xvfb xdotool"
 full_packages="clang libclang-rt-dev clang-format clang-tidy"
 
+# Seconds of one core, measured on an AMD EPYC with cold caches (docs/measurements.md).
+program_seconds=200
+check_build_seconds=400
+check_test_seconds=100
+asan_build_seconds=600
+asan_test_seconds=200
+tidy_seconds=250
+compilers_seconds=300
+
 # stage TITLE [SECONDS]: says what begins and, of work that takes SECONDS of one core, about how long it will take here.
 # `stages` is how many there are.
 stage_number=0
@@ -34,21 +43,18 @@ missing_packages() {
 
 # install_packages REQUIRED OPTIONAL: two lists of Debian packages. Fails where one of the first is missing in the end.
 install_packages() {
-  local missing required as_root=()
+  local missing
   missing=$(missing_packages $1 $2)
-  [ -n "$missing" ] || return 0
-  if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
-  if [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; then
-    echo "installing $missing"
-    required=$(missing_packages $1)
-    "${as_root[@]}" apt-get update &&
-      apt_install "${as_root[@]}" $missing || { [ -n "$required" ] && apt_install "${as_root[@]}" $required; } || true
+  if [ -n "$missing" ] && { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; }; then
+    as_root apt-get update || true
+    # One unknown name makes apt install nothing; then what is required goes alone.
+    apt_install $missing || apt_install $1 || true
+    missing=$(missing_packages $1 $2)
   fi
-  missing=$(missing_packages $1 $2)
   [ -n "$missing" ] || return 0
   cat >&2 <<END
 
-$0: not installed: $missing
+Not installed: $missing
 As root, these two lines install them:
   apt-get update
   apt-get install --no-install-recommends $missing
@@ -57,11 +63,12 @@ END
   echo "Going on without." >&2
 }
 
-# apt_install [sudo] NAME...
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
 apt_install() {
-  local as_root=()
-  if [ "$1" = sudo ]; then as_root=(sudo); shift; fi
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
 }
 
 # build PRESET [TARGET...]

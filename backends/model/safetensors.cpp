@@ -95,6 +95,7 @@ std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view hea
   }
   // Tensors one after another, empty ones before full ones at the same place, must cover the data.
   std::vector<std::tuple<std::int64_t, std::int64_t, std::string>> places;
+  places.reserve(out.size());
   for (const auto& [name, entry] : out) places.emplace_back(entry.begin, entry.end, name);
   std::sort(places.begin(), places.end());
   std::int64_t at = data_begin;

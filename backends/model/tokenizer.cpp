@@ -142,7 +142,7 @@ std::string TextStream::push(Token token) {
 }
 
 std::string TextStream::finish() {
-  const std::string out = held_.empty() ? "" : "\uFFFD";
+  std::string out = held_.empty() ? "" : "\uFFFD";
   held_.clear();
   return out;
 }

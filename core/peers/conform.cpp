@@ -178,6 +178,7 @@ Recording read_recording(const JsonValue& root) {
     if (!ids.insert(id).second) recording.unsuitable = "requests: the id \"" + id + "\" stands twice";
   }
   std::vector<double> times;
+  times.reserve(arrivals.size());
   for (const Arrival& arrival : arrivals) times.push_back(arrival.time);
   std::sort(times.begin(), times.end());
   times.erase(std::unique(times.begin(), times.end()), times.end());
