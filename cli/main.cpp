@@ -8,6 +8,7 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "cli/commands.h"
@@ -79,6 +80,8 @@ int main(int argc, char** argv) {
     return fail(error.what());  // says what it is about
   } catch (const std::bad_alloc&) {
     return fail("tokenyard: out of memory");
+  } catch (const std::system_error& error) {
+    return fail(fmt::format("tokenyard: the operating system refuses: {}", error.what()));  // a thread, a write
   } catch (const std::exception& error) {
     return fail(fmt::format("tokenyard: {}", error.what()));
   } catch (...) {

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 #include <sstream>
@@ -367,6 +368,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "usage: docs_runner PROGRAM SOURCES PAGE\n");
     return 2;
   }
+  setenv("CUDA_VISIBLE_DEVICES", "", 1);  // the text that is quoted is the CPU's
   try {
     return Checker(argv[1], fs::absolute(argv[2]), argv[3]).run();
   } catch (const std::exception& error) {
