@@ -94,6 +94,12 @@ LayerWeights read_layer(WeightReader& reader, const ModelShape& shape, std::int3
   return layer;
 }
 
+// REQUIRES: whole tensors of one shape.
+bool same_bytes(const Matrix& a, const Matrix& b) {
+  return a.dtype == b.dtype &&
+         std::memcmp(a.data, b.data, static_cast<std::size_t>(a.rows * a.columns * bytes_of(a.dtype))) == 0;
+}
+
 Vector some_elements(const Vector& vector, std::int64_t first, std::int64_t count) {
   if (!vector) return {};
   return {vector.dtype, vector.data + first * bytes_of(vector.dtype), count};
@@ -108,7 +114,7 @@ Matrix Matrix::some_columns(std::int64_t first, std::int64_t count) const {
 }
 
 Weights::Weights(const std::string& folder) : config_(load_model_config(folder)), folder_(folder) {
-  const ModelShape& shape = config_.shape;
+  ModelShape& shape = config_.shape;
   WeightReader reader(folder_);
   whole_.embedding = reader.matrix("model.embed_tokens.weight", shape.vocabulary, shape.hidden);
   for (std::int32_t i = 0; i < shape.num_layers; ++i) whole_.layers.push_back(read_layer(reader, shape, i));
@@ -118,7 +124,8 @@ Weights::Weights(const std::string& folder) : config_(load_model_config(folder))
   num_bytes_ = reader.bytes;
   if (!shape.tied_head || reader.has("lm_head.weight")) {
     const Matrix head = reader.matrix("lm_head.weight", shape.vocabulary, shape.hidden);
-    if (!shape.tied_head) {
+    if (!shape.tied_head || !same_bytes(head, whole_.embedding)) {
+      shape.tied_head = false;
       whole_.head = head;
       num_parameters_ = reader.parameters;
       num_bytes_ = reader.bytes;

@@ -56,7 +56,8 @@ struct WeightView {
 class Weights {
  public:
   // Maps `folder` and checks that every tensor the configuration calls for is there in the right shape and none besides
-  // (a tied model's own lm_head.weight is passed over, as elsewhere). Throws InputError naming the tensor.
+  // (a tied model's own lm_head.weight is the embedding again; where it differs it is the head, and config() says it is not
+  // tied, as in transformers 5). Throws InputError naming the tensor.
   explicit Weights(const std::string& folder);
 
   const ModelConfig& config() const { return config_; }

@@ -152,7 +152,7 @@ std::optional<RopeScaling> read_rope_scaling(JsonObject& root, JsonObject& objec
   const bool ratio = scaling.kind == RopeScaling::Kind::yarn && original && !find_set(object, "factor");
   scaling.factor = ratio ? trained / scaling.original_context : object.at("factor").number(1, kMostFactor);
   if (scaling.kind == RopeScaling::Kind::llama3) {
-    if (!original) object.at("original_max_position_embeddings");
+    if (!original) object.at("original_max_position_embeddings").expected("an integer");
     scaling.low_freq_factor = object.at("low_freq_factor").number(1e-6, kMostFactor);
     scaling.high_freq_factor = object.at("high_freq_factor").number(1e-6, kMostFactor);
     if (scaling.high_freq_factor <= scaling.low_freq_factor) {

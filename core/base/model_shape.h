@@ -70,7 +70,7 @@ struct ModelShape {
   std::int64_t kv_bytes_per_token(std::int32_t ranks = 1) const;
 };
 
-// What rank r of N computes under tensor parallelism. Each part is N-th of the whole, in the order of the ranks. Where there
+// What rank r of N computes under tensor parallelism. Each part is an N-th of the whole, in the order of the ranks. Where there
 // are fewer K/V heads than ranks, each is held by N / num_kv_heads ranks in a row: those whose query heads share it.
 struct RankShare {
   struct Part {
@@ -80,7 +80,7 @@ struct RankShare {
   Part heads;
   Part kv_heads;
   Part intermediate;  // units of the feed-forward, or of every expert
-  Part vocabulary;    // rows of the LM head
+  Part vocabulary;    // rows of the LM head, and of the embedding where it is cut
 };
 
 // REQUIRES: 0 <= rank < ranks. Throws InputError, one sentence with the numbers, when `ranks` does not divide the query heads,

@@ -82,10 +82,23 @@ TEST_CASE("weights: a truncated file") {
   }
 }
 
-TEST_CASE("weights: a tied model's own head is passed over, but checked") {
+TEST_CASE("weights: a tied model's own head counts where it is not the embedding") {
   const TinyModel tied{.tied = true};
   auto tensors = TinyModel{}.tensors();
-  CHECK(loading_error(tied, tensors) == "accepted");
+  const TempFolder folder;
+  folder.write("config.json", tied.config());
+  folder.write("model.safetensors", test::safetensors(tensors));
+  const Weights different(folder.path());
+  CHECK_FALSE(different.config().shape.tied_head);
+  CHECK(row_of(different.whole().head, 7) != row_of(different.whole().embedding, 7));
+  tensors.back().bytes = tensors.front().bytes;
+  const TempFolder same;
+  same.write("config.json", tied.config());
+  same.write("model.safetensors", test::safetensors(tensors));
+  const Weights equal(same.path());
+  CHECK(equal.config().shape.tied_head);
+  CHECK(equal.whole().head.data == equal.whole().embedding.data);
+  CHECK(equal.num_parameters() == different.num_parameters() - 100 * 32);
   tensors.back().shape = {tensors.back().shape[1], tensors.back().shape[0]};
   CHECK_THAT(loading_error(tied, tensors), has_text("lm_head.weight: expected shape [100, 32], found [32, 100]"));
 }

@@ -157,6 +157,8 @@ TEST_CASE("RoPE scaling makes the context, in every spelling") {
       scaled(R"("llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":8192)");
   CHECK(llama3.max_context == 40960);
   CHECK(llama3.rope_scaling->high_freq_factor == 4);
+  CHECK_THAT(error(R"("llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0)"),
+             has_text("the key \"original_max_position_embeddings\", which is missing"));
   CHECK_FALSE(scaled(R"("default")").rope_scaling);
 
   CHECK_THAT(error(R"("ntk","factor":2)"),
