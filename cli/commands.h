@@ -1,4 +1,5 @@
-// The subcommands of `tokenyard`: each file of commands/ declares one and runs it.
+// The subcommands of `tokenyard`: each file of commands/ declares one and runs it. To add one, write such a file, declare its
+// function here and give it a place in all_commands().
 #pragma once
 
 #include <vector>

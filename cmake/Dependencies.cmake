@@ -57,4 +57,4 @@ endif()
 # What the .cpp files of every part use and no public header shows.
 add_library(tokenyard_private INTERFACE)
 target_include_directories(tokenyard_private SYSTEM INTERFACE ${xxhash_headers})
-target_link_libraries(tokenyard_private INTERFACE tokenyard_warnings fmt::fmt nlohmann_json::nlohmann_json)
+target_link_libraries(tokenyard_private INTERFACE tokenyard_warnings fmt::fmt)

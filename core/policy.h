@@ -29,7 +29,7 @@ struct BlockRules {
 struct PolicyTraits {
   const char* name;  // in files and on the command line
   std::unique_ptr<Scheduler> (*make)(const EngineConfig&);
-  BlockRules (*block_rules)(const EngineConfig&);
+  BlockRules (*block_rules)(const EngineConfig&);  // with enable_prefix_caching off nothing is findable all the same
 
   // What is wrong with a configuration under this policy, as one sentence with the numbers, or nothing.
   std::optional<std::string> (*wrong)(const EngineConfig&) = [](const EngineConfig&) { return std::optional<std::string>(); };
@@ -47,7 +47,11 @@ struct PolicyTraits {
 // Those that come along, in the order of their age.
 std::span<const Policy> all_policies();
 
-inline BlockRules block_rules(const EngineConfig& config) { return config.policy->block_rules(config); }
+inline BlockRules block_rules(const EngineConfig& config) {
+  BlockRules rules = config.policy->block_rules(config);
+  if (!config.enable_prefix_caching) rules.findable = BlockRules::Findable::never;
+  return rules;
+}
 
 // Blocks requests can use: num_blocks less the null block.
 inline std::int32_t usable_blocks(const EngineConfig& config) {

@@ -107,7 +107,6 @@ FinishReason Scheduler::finish_reason(const Request& request, Token token) const
   return asked_for ? FinishReason::length : FinishReason::kv_capacity;
 }
 
-// Those of `plan` that have ended leave, in row order.
 void Scheduler::retire(const StepPlan& plan, std::vector<Request*>& left) {
   const auto ended = [](const Request* r) { return r->finish_reason != FinishReason::none; };
   if (config_.policy->leaves_together && !std::all_of(running_.begin(), running_.end(), ended)) return;

@@ -116,7 +116,7 @@ class Scheduler {
 
  private:
   FinishReason finish_reason(const Request& request, Token token) const;
-  void retire(const StepPlan& plan, std::vector<Request*>& left);
+  void retire(const StepPlan& plan, std::vector<Request*>& left);  // who has ended, in row order
 
   std::int32_t context_limit_;
 };

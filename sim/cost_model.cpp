@@ -25,27 +25,25 @@ CostModel::Gemm CostModel::gemm(double n, double k, const HardwareSpec& hardware
   return {2 * n * k / flops_per_ns, {n * k * bytes_per_element / bytes_per_ns, (n + k) * bytes_per_element / bytes_per_ns}};
 }
 
-CostModel::CostModel(const ModelSpec& model, const HardwareSpec& hardware, const Execution& execution) {
+CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, const Execution& execution) {
+  if (model.experts) throw InputError(model.name + " is a mixture of experts, whose times the cost model does not know");
   const std::int32_t p = execution.tensor_parallel;
-  if (p < 1 || model.heads % p != 0 || (model.kv_heads % p != 0 && p % model.kv_heads != 0)) {
-    throw InputError("tensor_parallel: expected a divisor of the model's " + text(model.heads) + " heads (" +
-                     text(model.kv_heads) + " for K/V), found " + text(p));
-  }
+  const RankShare share = share_of(model, 0, p);
   const double s = model.bytes_per_element;
   const double h = model.hidden;
-  const double q = static_cast<double>(model.heads / p) * model.head_dim;
-  const double kv = static_cast<double>(model.kv_heads_per_gpu(p)) * model.head_dim;
-  const double f = static_cast<double>(model.intermediate) / p;
+  const double q = static_cast<double>(share.heads.count) * model.head_dim;
+  const double kv = static_cast<double>(share.kv_heads.count) * model.head_dim;
+  const double f = share.intermediate.count;
   const double flops_per_ns = hardware.bf16_tflops * 1e3;
   const double bytes_per_ns = hardware.memory_gb_per_s;
 
-  layers_ = model.layers;
+  layers_ = model.num_layers;
   gemm_t0_ = hardware.gemm.t0_us * kNsPerUs;
   qkv_ = gemm(q + 2 * kv, h, hardware, s);
   out_ = gemm(h, q, hardware, s);
   gate_up_ = gemm(2 * f, h, hardware, s);
   down_ = gemm(h, f, hardware, s);
-  lm_head_ = gemm(static_cast<double>(model.vocabulary) / p, h, hardware, s);
+  lm_head_ = gemm(share.vocabulary.count, h, hardware, s);
 
   const auto& decode = hardware.decode_attention;
   decode_t0_ = decode.t0_us * kNsPerUs;
@@ -139,13 +137,14 @@ StepParts CostModel::cost(const StepLoad& load) const {
   return parts;
 }
 
-std::int32_t kv_blocks(const ModelSpec& model, const HardwareSpec& hardware, const Execution& execution, double utilization,
+std::int32_t kv_blocks(const ModelShape& model, const HardwareSpec& hardware, const Execution& execution, double utilization,
                        std::int32_t max_num_batched_tokens, std::int32_t max_num_seqs) {
   const std::int32_t p = execution.tensor_parallel;
   const auto usable = static_cast<std::int64_t>(static_cast<double>(hardware.memory_bytes) * utilization);
   const std::int64_t weights = model.weight_bytes(p);
-  const std::int64_t activations = std::int64_t{max_num_batched_tokens} * model.bytes_per_element *
-                                   (4 * std::int64_t{model.hidden} + (3 * std::int64_t{model.intermediate} + p - 1) / p);
+  const std::int64_t activations =
+      std::int64_t{max_num_batched_tokens} * model.bytes_per_element *
+      (4 * std::int64_t{model.hidden} + 3 * std::int64_t{share_of(model, 0, p).intermediate.count});
   const std::int64_t logits = std::int64_t{max_num_seqs} * model.vocabulary * 12;
   const std::int64_t fixed = 644245094;  // 0.6 GiB
   const std::int64_t block = model.kv_bytes_per_token(p) * execution.block_size;

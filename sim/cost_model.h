@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "core/base/model_shape.h"
 #include "core/step_plan.h"
 #include "sim/hardware_spec.h"
-#include "sim/model_spec.h"
 
 namespace tokenyard {
 
@@ -54,7 +54,7 @@ struct StepLoad {
 class CostModel {
  public:
   // Throws InputError when the model cannot be split over `execution.tensor_parallel` such GPUs.
-  CostModel(const ModelSpec& model, const HardwareSpec& hardware, const Execution& execution);
+  CostModel(const ModelShape& model, const HardwareSpec& hardware, const Execution& execution);
   explicit CostModel(ConstantTime constant) : constant_time_(true), constant_(constant) {}
 
   // O(rows).
@@ -96,7 +96,7 @@ class CostModel {
 //   reserve = 0.6 GiB + max_num_batched_tokens * (4 hidden + 3 intermediate / P) * bytes + max_num_seqs * vocabulary * 12
 // 0.6 GiB for the driver's context, library workspaces and graphs; the activations of the widest layer; logits as fp32 twice
 // more than once, as a sampler needs them. Throws InputError with the numbers when not even one block fits.
-std::int32_t kv_blocks(const ModelSpec& model, const HardwareSpec& hardware, const Execution& execution, double utilization,
+std::int32_t kv_blocks(const ModelShape& model, const HardwareSpec& hardware, const Execution& execution, double utilization,
                        std::int32_t max_num_batched_tokens, std::int32_t max_num_seqs);
 
 }  // namespace tokenyard

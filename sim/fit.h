@@ -61,7 +61,7 @@ struct StepFit : HardwareFit {
 // prefill attention. The times per kernel (t0) and the rest stay `base`'s: every step has the same kernels, so its duration
 // cannot tell them from the host's time. Every second block of steps is held out. Throws InputError when there are fewer than
 // 40 steps.
-StepFit fit_steps(const std::vector<MeasuredStep>& steps, const ModelSpec& model, const HardwareSpec& base,
+StepFit fit_steps(const std::vector<MeasuredStep>& steps, const ModelShape& model, const HardwareSpec& base,
                   const Execution& execution, const std::string& measured_by);
 
 }  // namespace tokenyard

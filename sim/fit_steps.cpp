@@ -86,7 +86,7 @@ RecordedSteps read_recorded_steps(const std::string& path) {
   return out;
 }
 
-StepFit fit_steps(const std::vector<MeasuredStep>& steps, const ModelSpec& model, const HardwareSpec& base,
+StepFit fit_steps(const std::vector<MeasuredStep>& steps, const ModelShape& model, const HardwareSpec& base,
                   const Execution& execution, const std::string& measured_by) {
   if (steps.size() < kFewestSteps) {
     throw InputError(

@@ -1,5 +1,9 @@
 #include "sim/hardware_spec.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "core/base/json_reader.h"
 
 namespace tokenyard {
@@ -231,12 +235,13 @@ HardwareSpec read_hardware(const JsonValue& json) {
 }
 
 std::string to_json(const HardwareSpec& h) {
-  nlohmann::json all_reduce = nlohmann::json::array();
+  using Object = Json::Object;
+  Json::Array all_reduce;
   for (const HardwareSpec::AllReduce& a : h.all_reduce) {
     all_reduce.push_back(
-        {{"tensor_parallel", a.tensor_parallel}, {"latency_us", a.latency_us}, {"link_efficiency", a.link_efficiency}});
+        Object{{"tensor_parallel", a.tensor_parallel}, {"latency_us", a.latency_us}, {"link_efficiency", a.link_efficiency}});
   }
-  return nlohmann::json{
+  const Json json = Object{
       {"name", h.name},
       {"source", h.source},
       {"known_error", h.known_error},
@@ -244,23 +249,20 @@ std::string to_json(const HardwareSpec& h) {
       {"memory_gb_per_s", h.memory_gb_per_s},
       {"memory_bytes", h.memory_bytes},
       {"link_gb_per_s", h.link_gb_per_s},
-      {"gemm",
-       {{"t0_us", h.gemm.t0_us},
-        {"flops_efficiency", h.gemm.flops_efficiency},
-        {"bandwidth_efficiency", h.gemm.bandwidth_efficiency}}},
-      {"decode_attention",
-       {{"t0_us", h.decode_attention.t0_us},
-        {"per_sequence_us", h.decode_attention.per_sequence_us},
-        {"bandwidth_efficiency", h.decode_attention.bandwidth_efficiency}}},
-      {"prefill_attention",
-       {{"t0_us", h.prefill_attention.t0_us},
-        {"io_efficiency", h.prefill_attention.io_efficiency},
-        {"flops_efficiency", h.prefill_attention.flops_efficiency}}},
-      {"elementwise", {{"t0_us", h.elementwise.t0_us}, {"bandwidth_efficiency", h.elementwise.bandwidth_efficiency}}},
-      {"sampler", {{"t0_us", h.sampler.t0_us}, {"per_sequence_us", h.sampler.per_sequence_us}}},
-      {"host", {{"step_us", h.host.step_us}, {"launch_us", h.host.launch_us}}},
-      {"all_reduce", all_reduce}}
-      .dump();
+      {"gemm", Object{{"t0_us", h.gemm.t0_us},
+                      {"flops_efficiency", h.gemm.flops_efficiency},
+                      {"bandwidth_efficiency", h.gemm.bandwidth_efficiency}}},
+      {"decode_attention", Object{{"t0_us", h.decode_attention.t0_us},
+                                  {"per_sequence_us", h.decode_attention.per_sequence_us},
+                                  {"bandwidth_efficiency", h.decode_attention.bandwidth_efficiency}}},
+      {"prefill_attention", Object{{"t0_us", h.prefill_attention.t0_us},
+                                   {"io_efficiency", h.prefill_attention.io_efficiency},
+                                   {"flops_efficiency", h.prefill_attention.flops_efficiency}}},
+      {"elementwise", Object{{"t0_us", h.elementwise.t0_us}, {"bandwidth_efficiency", h.elementwise.bandwidth_efficiency}}},
+      {"sampler", Object{{"t0_us", h.sampler.t0_us}, {"per_sequence_us", h.sampler.per_sequence_us}}},
+      {"host", Object{{"step_us", h.host.step_us}, {"launch_us", h.host.launch_us}}},
+      {"all_reduce", std::move(all_reduce)}};
+  return json.dump();
 }
 
 }  // namespace tokenyard

@@ -16,11 +16,7 @@ constexpr std::size_t kMostText = std::size_t{64} << 20;
 constexpr double kMostCount = 1e12;  // of a shape's numbers
 constexpr double kMostUs = 1e9;
 
-std::string shown_text(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text.substr(0, 60)) out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-  return out + (text.size() > 60 ? "...\"" : "\"");
-}
+std::string shown_text(std::string_view text) { return "\"" + shown(text) + "\""; }
 
 // A CSV file with a header: columns by name. Quotes and escapes do not occur in these tables.
 class Table {
@@ -157,16 +153,16 @@ void read_all_reduce(Table& table, KernelTimes& times) {
   }
 }
 
-const ModelSpec& named(const std::optional<ModelSpec>& model, const Table& table) {
+const ModelShape& named(const std::optional<ModelShape>& model, const Table& table) {
   if (!model) table.fail("expected a model (--model), whose layers these times are of, found none");
   return *model;
 }
 
 // Kernels of one layer by name; times grow with the tokens, or with the sequences sampled.
-void read_layers(Table& table, const std::optional<ModelSpec>& given, const char* count, KernelTimes& times) {
-  const ModelSpec& m = named(given, table);
+void read_layers(Table& table, const std::optional<ModelShape>& given, const char* count, KernelTimes& times) {
+  const ModelShape& m = named(given, table);
   const double h = m.hidden, f = m.intermediate, s = m.bytes_per_element;
-  const double q = static_cast<double>(m.heads) * m.head_dim, kv = static_cast<double>(m.kv_heads) * m.head_dim;
+  const double q = static_cast<double>(m.num_heads) * m.head_dim, kv = static_cast<double>(m.num_kv_heads) * m.head_dim;
   while (table.next()) {
     const std::string_view layer = table.text("layer");
     const double t = table.number(count, 1);
@@ -185,12 +181,12 @@ void read_layers(Table& table, const std::optional<ModelSpec>& given, const char
 }
 
 // One chunk of `prefill_chunk` tokens on top of `kv_prefill`, beside `n_decode` sequences of `kv_decode` tokens.
-void read_mixed_attention(Table& table, const std::optional<ModelSpec>& given, KernelTimes& times) {
-  const ModelSpec& m = named(given, table);
+void read_mixed_attention(Table& table, const std::optional<ModelShape>& given, KernelTimes& times) {
+  const ModelShape& m = named(given, table);
   while (table.next()) {
     KernelTimes::Attention row{};
-    row.heads = m.heads;
-    row.kv_heads = m.kv_heads;
+    row.heads = m.num_heads;
+    row.kv_heads = m.num_kv_heads;
     row.head_dim = m.head_dim;
     row.chunk_tokens = table.number("prefill_chunk", 0);
     row.chunks = row.chunk_tokens > 0 ? 1 : 0;
@@ -205,7 +201,7 @@ void read_mixed_attention(Table& table, const std::optional<ModelSpec>& given, K
 
 }  // namespace
 
-void read_kernel_times(const std::string& path, const std::optional<ModelSpec>& model, KernelTimes& times) {
+void read_kernel_times(const std::string& path, const std::optional<ModelShape>& model, KernelTimes& times) {
   Table table(path);
   if (!table.has("time_us") && !table.has("latency")) {
     table.fail("expected a column time_us or latency (ms), found " + table.header());
@@ -229,10 +225,10 @@ std::vector<std::string> kernel_time_files(const std::string& file_or_directory)
   fs::directory_iterator entries(file_or_directory, error);
   for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().string();
-    if (name.ends_with(".csv") || name.ends_with(".csv.xz")) files.push_back(name);
+    if (name.ends_with(".csv") || name.ends_with(".csv.gz") || name.ends_with(".csv.xz")) files.push_back(name);
   }
   if (error) throw InputError(file_or_directory + ": cannot be read");
-  if (files.empty()) throw InputError(file_or_directory + ": expected .csv or .csv.xz files, found none");
+  if (files.empty()) throw InputError(file_or_directory + ": expected .csv files, packed or not, found none");
   std::sort(files.begin(), files.end());
   return files;
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/model_spec.h"
+#include "core/base/model_shape.h"
 
 namespace tokenyard {
 
@@ -38,13 +38,13 @@ struct KernelTimes {
   std::vector<Sampler> sampler;
 };
 
-// Adds the rows of a .csv file, or a .csv.xz where this program was built with liblzma, to `times`; what kind of table it is
-// shows in its header. Tables that name layers instead of shapes need `model`. Rows of other number formats, of sliding
-// windows and of eager all-reduces are passed over. Throws InputError; files of more than 64 MiB of text are refused.
-void read_kernel_times(const std::string& path, const std::optional<ModelSpec>& model, KernelTimes& times);
+// Adds the rows of a CSV file, packed or not, to `times`; what kind of table it is shows in its header. Tables that name layers
+// instead of shapes need `model`. Rows of other number formats, of sliding windows and of eager all-reduces are passed over.
+// Throws InputError; files of more than 64 MiB of text are refused.
+void read_kernel_times(const std::string& path, const std::optional<ModelShape>& model, KernelTimes& times);
 
-// "FILE" itself, or the .csv and .csv.xz files of a directory in the order of their names. Throws InputError when there is
-// none.
+// "FILE" itself, or the .csv, .csv.gz and .csv.xz files of a directory in the order of their names. Throws InputError when
+// there is none.
 std::vector<std::string> kernel_time_files(const std::string& file_or_directory);
 
 }  // namespace tokenyard

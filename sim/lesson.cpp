@@ -67,7 +67,7 @@ Expectation read_expectation(const JsonValue& json, const std::vector<Variant>& 
 
 Lesson load_lesson(const std::string& path) {
   const JsonValue json = JsonValue::load(path);
-  if (!json.is_object() || !json.raw().contains("tokenyard_scenario")) {
+  if (!json.has("tokenyard_scenario")) {
     json.expected("a scenario, an object with \"tokenyard_scenario\": 1");
   }
   JsonObject top = json.object();

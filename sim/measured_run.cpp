@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/base/json_reader.h"
-#include "core/base/line_reader.h"
+#include "core/base/text_file.h"
 #include "sim/workload.h"
 
 namespace tokenyard {

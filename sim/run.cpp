@@ -5,6 +5,8 @@
 
 #include "core/trace/recorder.h"
 
+#include "core/base/model_json.h"
+
 namespace tokenyard {
 
 RunResult run_scenario(const Scenario& scenario, const RunOptions& options) {

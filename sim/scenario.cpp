@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
+#include <utility>
 
 #include "core/base/json_reader.h"
+#include "core/base/json_text.h"
+#include "core/base/model_json.h"
 #include "core/policy.h"
 #include "core/trace/config_json.h"
 #include "sim/scenario_input.h"
@@ -37,9 +41,9 @@ EngineExtras read_engine(const JsonValue& json, EngineConfig& c) {
   JsonObject object = json.object();
   read_engine_config(object, c);
   EngineExtras extras;
-  extras.has_seats = json.raw().contains("max_num_seqs");
-  extras.has_budget = json.raw().contains("max_num_batched_tokens");
-  extras.has_blocks = json.raw().contains("num_blocks");
+  extras.has_seats = json.has("max_num_seqs");
+  extras.has_budget = json.has("max_num_batched_tokens");
+  extras.has_blocks = json.has("num_blocks");
   if (const auto v = object.find("watermark")) extras.watermark = v->number(0, 1);
   if (const auto v = object.find("batch_timeout_ms")) c.batch_timeout = from_us(v->number(0, 1e12) * 1e3);
   object.done();
@@ -84,6 +88,47 @@ void read_step_time(JsonObject& top, Scenario& s) {
   object.done();
   if (time.per_step == 0 && time.per_token == 0) json->expected("a step that takes time");
   s.step_time = time;
+}
+
+// `input` with nothing left open. Written member by member: a copy of the document would hold every listed request twice.
+std::string resolved(const Scenario& s, const ScenarioInput& input) {
+  std::map<std::string, std::string> members;
+  for (const Json::Member& member : input.json.json().object()) {
+    members[member.key] = member.key == "workload" ? "" : member.value.dump();  // the workload follows below
+  }
+  for (const char* of_lesson : {"variants", "show", "expect"}) members.erase(of_lesson);
+  if (s.model) members["model"] = to_json(*s.model);
+  if (s.hardware) members["hardware"] = to_json(*s.hardware);
+  members["tensor_parallel"] = Json(s.execution.tensor_parallel).dump();
+  members["cuda_graphs"] = Json(s.execution.cuda_graphs).dump();
+  members["gpu_memory_utilization"] = Json(s.gpu_memory_utilization).dump();
+  members["seed"] = Json(s.seed).dump();
+  members["rate_scale"] = Json(s.rate_scale).dump();
+  Json engine = Json::parse(engine_config_json(s.engine), s.name);
+  if (s.engine.policy->has_versions) engine["vllm_version"] = name_of(s.engine.vllm_version);
+  members["engine"] = engine.dump();
+  std::string out;
+  for (const auto& [key, text] : members) {
+    out += out.empty() ? '{' : ',';
+    append_json_string(out, key);
+    out += ':';
+    out += text;
+    if (key != "workload") continue;
+    char separator = '[';
+    for (const Json& entry : input.json.json().find("workload")->array()) {
+      out += std::exchange(separator, ',');
+      if (const Json* path = entry.find("path")) {
+        Json found = entry;
+        found["path"] = file_beside(input.directory, path->string());
+        append_json(out, found);
+      } else {
+        append_json(out, entry);
+      }
+    }
+    out += ']';
+  }
+  out += '}';
+  return out;
 }
 
 Scenario read_scenario(const ScenarioInput& input) {
@@ -131,21 +176,7 @@ Scenario read_scenario(const ScenarioInput& input) {
   for (const JsonValue& entry : list) s.workload.push_back(read_workload(entry, input.directory, texts));
   top.done();
 
-  nlohmann::json resolved = input.json.raw();
-  for (const char* of_lesson : {"variants", "show", "expect"}) resolved.erase(of_lesson);
-  if (s.model) resolved["model"] = nlohmann::json::parse(to_json(*s.model));
-  if (s.hardware) resolved["hardware"] = nlohmann::json::parse(to_json(*s.hardware));
-  resolved["tensor_parallel"] = s.execution.tensor_parallel;
-  resolved["cuda_graphs"] = s.execution.cuda_graphs;
-  resolved["gpu_memory_utilization"] = s.gpu_memory_utilization;
-  resolved["seed"] = s.seed;
-  resolved["rate_scale"] = s.rate_scale;
-  resolved["engine"] = nlohmann::json::parse(engine_config_json(s.engine));
-  if (s.engine.policy->has_versions) resolved["engine"]["vllm_version"] = name_of(s.engine.vllm_version);
-  for (nlohmann::json& entry : resolved["workload"]) {
-    if (entry.contains("path")) entry["path"] = file_beside(input.directory, entry["path"].get<std::string>());
-  }
-  s.json = resolved.dump();
+  s.json = resolved(s, input);
   return s;
 }
 
@@ -157,7 +188,15 @@ Scenario load_scenario(const std::string& path, const std::vector<std::string>& 
 
 Scenario parse_scenario(const std::string& text, const std::string& name, const std::string& directory,
                         const std::vector<std::string>& overrides) {
-  return read_scenario(parse_scenario_input(text, name, directory, overrides));
+  return read_scenario(scenario_input(Json::parse(text, name), name, directory, overrides));
+}
+
+Scenario scenario_of_requests(const std::vector<RequestSpec>& requests, const std::string& name, const std::string& model,
+                              const std::string& hardware, const std::vector<std::string>& overrides) {
+  Json document = Json::Object{
+      {"tokenyard_scenario", kScenarioVersion}, {"name", name}, {"model", model}, {"hardware", hardware}, {"workload", {}}};
+  document["workload"] = Json::Array(1, listed_requests(requests));
+  return read_scenario(scenario_input(std::move(document), name, "", overrides));
 }
 
 CostModel make_cost_model(const Scenario& scenario) {

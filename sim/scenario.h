@@ -22,7 +22,7 @@ struct Scenario {
   std::string name, title, teaches, look_for;
 
   // Both, or neither under a constant step time.
-  std::optional<ModelSpec> model;
+  std::optional<ModelShape> model;
   std::optional<HardwareSpec> hardware;
   std::optional<ConstantTime> step_time;
   Execution execution;
@@ -45,6 +45,10 @@ Scenario load_scenario(const std::string& path, const std::vector<std::string>& 
 // The same from text; `name` stands for the file in messages, `directory` is where its paths start.
 Scenario parse_scenario(const std::string& text, const std::string& name, const std::string& directory,
                         const std::vector<std::string>& overrides = {});
+
+// These requests (their prompts named token by token) on a model and hardware, each a built-in name or a file.
+Scenario scenario_of_requests(const std::vector<RequestSpec>& requests, const std::string& name, const std::string& model,
+                              const std::string& hardware, const std::vector<std::string>& overrides = {});
 
 CostModel make_cost_model(const Scenario& scenario);
 std::unique_ptr<SimBackend> make_backend(const Scenario& scenario);

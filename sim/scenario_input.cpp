@@ -3,35 +3,27 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
 #include <string_view>
 
+#include "core/base/model_json.h"
+#include "core/base/text_file.h"
 #include "sim/hardware_spec.h"
-#include "sim/model_spec.h"
 
 namespace tokenyard {
 namespace {
 
-using Json = nlohmann::json;
-
-Json parse_value(const std::string& text) {
-  try {
-    return JsonValue::parse(text, "--set").raw();
-  } catch (const InputError&) {
-    return text;
-  }
-}
+using Object = Json::Object;
 
 std::string file_stem(const std::string& path) { return std::filesystem::path(path).stem().string(); }
 
 // The scenario around a workload that comes alone.
 Json default_scenario(const std::string& path, Json workload) {
-  return {{"tokenyard_scenario", 1}, {"name", file_stem(path)},  {"model", "llama-3.1-8b"},
-          {"hardware", "a100-80gb"}, {"engine", Json::object()}, {"workload", Json::array({std::move(workload)})}};
+  return Object{{"tokenyard_scenario", 1}, {"name", file_stem(path)}, {"model", "llama-3.1-8b"},
+                {"hardware", "a100-80gb"}, {"engine", Object()},      {"workload", Json::Array{std::move(workload)}}};
 }
 
 Json recorded_scenario(const char* type, const std::string& path) {
-  return default_scenario(path, {{"type", type}, {"path", std::filesystem::path(path).filename().string()}});
+  return default_scenario(path, Object{{"type", type}, {"path", std::filesystem::path(path).filename().string()}});
 }
 
 // A peer's workload: {"config": {...}, "requests": [...]}, with "steps" when it is a recording.
@@ -43,17 +35,17 @@ Json peer_scenario(const JsonValue& json, const std::string& path, const std::ve
   const auto peer = file.find("peer");
   const bool vllm = peer && peer->string() == "vllm";
 
-  Json engine = {{"policy", vllm ? "vllm_v1" : "nano_vllm"}};
+  Json engine = Object{{"policy", vllm ? "vllm_v1" : "nano_vllm"}};
   for (const char* key : {"max_num_seqs", "max_num_batched_tokens", "block_size"}) {
     engine[key] = config.at(key).integer(-most, most);
   }
   Json policy = engine["policy"];
   for (const std::string& each : overrides) {
-    if (each.starts_with("engine.policy=")) policy = parse_value(each.substr(each.find('=') + 1));
+    if (each.starts_with("engine.policy=")) policy = json_or_string(each.substr(each.find('=') + 1));
   }
   // nano-vLLM counts usable blocks, vLLM one more for its null block.
   const std::int64_t num_blocks = config.at("num_blocks").integer(-most, most);
-  engine["num_blocks"] = num_blocks + (policy == "vllm_v1" ? 1 : 0) - (vllm ? 1 : 0);
+  engine["num_blocks"] = num_blocks + (policy == Json("vllm_v1") ? 1 : 0) - (vllm ? 1 : 0);
   if (const auto eos = config.find("eos")) engine["eos_token_id"] = eos->int32(-1, INT32_MAX);
   if (const auto eos = file.find("eos_token_id")) engine["eos_token_id"] = eos->int32(-1, INT32_MAX);
   if (vllm) {
@@ -69,22 +61,22 @@ Json peer_scenario(const JsonValue& json, const std::string& path, const std::ve
     if (file.find("scheduling") && policy != "static") engine["async_scheduling"] = true;
   }
 
-  Json requests = Json::array();
+  Json::Array requests;
   for (const JsonValue& entry : file.at("requests").array()) {
     JsonObject object = entry.object();
-    Json request;
+    Json request = Object();
     for (const char* key :
          {"id", "arrival_step", "prompt", "max_tokens", "min_tokens", "priority", "ignore_eos", "stop_token_ids", "outputs"}) {
       const auto value = object.find(key);
-      if (value && !value->is_null()) request[key] = value->raw();
+      if (value && !value->is_null()) request[key] = value->json();
     }
-    if (const auto step = object.find("abort_step"); step && !step->is_null()) request["cancel_step"] = step->raw();
+    if (const auto step = object.find("abort_step"); step && !step->is_null()) request["cancel_step"] = step->json();
     requests.push_back(std::move(request));
   }
-  Json scenario = default_scenario(path, {{"type", "requests"}, {"requests", std::move(requests)}});
+  Json scenario = default_scenario(path, Object{{"type", "requests"}, {"requests", std::move(requests)}});
   scenario.erase("model");
   scenario.erase("hardware");
-  scenario["step_time"] = {{"per_step_us", 10000}, {"per_token_us", 0}};
+  scenario["step_time"] = Object{{"per_step_us", 10000}, {"per_token_us", 0}};
   scenario["engine"] = std::move(engine);
   return scenario;
 }
@@ -102,8 +94,8 @@ void apply_override(Json& root, const std::string& override) {
     const std::string key(path.substr(0, dot));
     const bool last = dot == std::string_view::npos;
     if (node->is_string() && (at == "/model" || at == "/hardware")) {
-      const std::string name = *node;
-      *node = Json::parse(at == "/model" ? to_json(find_model(name)) : to_json(find_hardware(name)));
+      const std::string name = node->string();
+      *node = Json::parse(at == "/model" ? to_json(find_model(name)) : to_json(find_hardware(name)), name);
     }
     if (node->is_array()) {
       std::size_t index = 0;
@@ -111,14 +103,14 @@ void apply_override(Json& root, const std::string& override) {
       if (error != std::errc{} || end != key.data() + key.size() || index >= node->size()) {
         fail("expected an index below " + std::to_string(node->size()) + " into " + at + ", found \"" + key + "\"");
       }
-      node = &(*node)[index];
+      node = &node->array()[index];
     } else if (node->is_object()) {
       // A last key may be new: the reader refuses those it does not know. So may the two parts with defaults.
-      if (!last && !node->contains(key)) {
+      if (!last && node->find(key) == nullptr) {
         if (!at.empty() || (key != "engine" && key != "step_time")) {
           fail("expected a key that exists, found \"" + key + "\" in " + (at.empty() ? "/" : at));
         }
-        (*node)[key] = Json::object();
+        (*node)[key] = Object();
       }
       node = &(*node)[key];
     } else {
@@ -128,47 +120,38 @@ void apply_override(Json& root, const std::string& override) {
     if (last) break;
     path.remove_prefix(dot + 1);
   }
-  *node = parse_value(override.substr(equals + 1));
+  *node = json_or_string(override.substr(equals + 1));
   // A file named on the command line is meant as seen from there, not from the scenario's folder.
   if (node->is_string() && (at == "/model" || at == "/hardware")) {
-    const std::string name = *node;
+    const std::string name = node->string();
     if (name.ends_with(".json")) *node = std::filesystem::absolute(name).string();
   }
 }
 
 ScenarioInput finish(Json document, const std::string& name, std::string directory, const std::vector<std::string>& overrides) {
   for (const std::string& override : overrides) apply_override(document, override);
-  return {JsonValue::parse(document.dump(), name), std::move(directory)};
-}
-
-ScenarioInput from_json(JsonValue json, const std::string& name, const std::string& directory,
-                        const std::vector<std::string>& overrides) {
-  const Json& raw = json.raw();
-  if (raw.is_object() && raw.contains("config") && raw.contains("requests")) {
-    return finish(peer_scenario(json, name, overrides), name, directory, overrides);
-  }
-  if (!raw.is_object() || !raw.contains("tokenyard_scenario")) {
-    json.expected("a scenario, an object with \"tokenyard_scenario\": 1");
-  }
-  if (overrides.empty()) return {std::move(json), directory};
-  return finish(raw, name, directory, overrides);
+  return {JsonValue(std::move(document), name), std::move(directory)};
 }
 
 }  // namespace
 
-ScenarioInput parse_scenario_input(const std::string& text, const std::string& name, const std::string& directory,
-                                   const std::vector<std::string>& overrides) {
-  return from_json(JsonValue::parse(text, name), name, directory, overrides);
+ScenarioInput scenario_input(Json document, const std::string& name, const std::string& directory,
+                             const std::vector<std::string>& overrides) {
+  if (document.find("config") != nullptr && document.find("requests") != nullptr) {
+    return finish(peer_scenario(JsonValue(std::move(document), name), name, overrides), name, directory, overrides);
+  }
+  if (document.find("tokenyard_scenario") == nullptr) {
+    JsonValue(std::move(document), name).expected("a scenario, an object with \"tokenyard_scenario\": 1");
+  }
+  return finish(std::move(document), name, directory, overrides);
 }
 
 ScenarioInput read_scenario_input(const std::string& path, const std::vector<std::string>& overrides) {
   std::string directory = std::filesystem::path(path).parent_path().string();
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw InputError(path + ": cannot be read; does the file exist?");
+  const auto in = open_text_file(path);
   std::string head(4096, '\0');
-  in.read(head.data(), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<std::size_t>(in.gcount()));
-  if (in.bad()) throw InputError(path + ": cannot be read; is it a regular file?");
+  in->read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(in->gcount()));
   const std::string first_line = head.substr(0, head.find('\n'));
   if (first_line.starts_with("TIMESTAMP,")) return finish(recorded_scenario("azure", path), path, directory, overrides);
   if (first_line.find("\"hash_ids\"") != std::string::npos && first_line.find("\"input_length\"") != std::string::npos) {
@@ -177,7 +160,7 @@ ScenarioInput read_scenario_input(const std::string& path, const std::vector<std
   if (first_line.find("\"queued_ts\"") != std::string::npos && first_line.find("\"first_token_ts\"") != std::string::npos) {
     return finish(recorded_scenario("vllm_run", path), path, directory, overrides);
   }
-  return from_json(JsonValue::load(path), path, directory, overrides);
+  return scenario_input(Json::parse(read_text_file(path, kMostJsonBytes), path), path, directory, overrides);
 }
 
 }  // namespace tokenyard

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/json.h"
 #include "core/base/json_reader.h"
 
 namespace tokenyard {
@@ -14,7 +15,8 @@ struct ScenarioInput {
 };
 
 ScenarioInput read_scenario_input(const std::string& path, const std::vector<std::string>& overrides);
-ScenarioInput parse_scenario_input(const std::string& text, const std::string& name, const std::string& directory,
-                                   const std::vector<std::string>& overrides);
+// `document` is a scenario or a peer's workload; `name` stands for the file in messages.
+ScenarioInput scenario_input(Json document, const std::string& name, const std::string& directory,
+                             const std::vector<std::string>& overrides);
 
 }  // namespace tokenyard

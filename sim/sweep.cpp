@@ -6,7 +6,7 @@
 #include <set>
 
 #include "core/base/input_error.h"
-#include "core/base/json_reader.h"
+#include "core/base/json.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -112,13 +112,13 @@ Shard Shard::parse(const std::string& text) {
 }
 
 std::string RunKeys::key(const Scenario& scenario, const Slo& slo) {
-  nlohmann::json json = nlohmann::json::parse(scenario.json);
-  for (nlohmann::json& workload : json["workload"]) {
-    if (!workload.contains("path")) continue;
-    const std::string path = workload["path"];
-    auto found = contents_.find(path);
-    if (found == contents_.end()) found = contents_.emplace(path, hash_of_file(path)).first;
-    workload["path"] = found->second;
+  Json json = Json::parse(scenario.json, scenario.name);
+  for (Json& workload : json["workload"].array()) {
+    Json* const path = workload.find("path");
+    if (path == nullptr) continue;
+    auto found = contents_.find(path->string());
+    if (found == contents_.end()) found = contents_.emplace(path->string(), hash_of_file(path->string())).first;
+    *path = found->second;
   }
   std::string text = program_ + "\n" + json.dump() + "\n";
   for (const auto& limit : {slo.ttft, slo.tpot, slo.e2el}) text += std::to_string(limit.value_or(-1)) + "\n";

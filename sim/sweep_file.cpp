@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/base/input_error.h"
-#include "core/base/line_reader.h"
+#include "core/base/text_file.h"
 #include "sim/sweep.h"
 
 namespace tokenyard {

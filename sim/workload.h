@@ -14,6 +14,7 @@
 
 namespace tokenyard {
 
+class Json;
 class JsonValue;
 
 // Names texts, so that no two sources name two texts alike: 6 bits of source, 2 of kind, 44 of number; below 2^52, where the
@@ -66,6 +67,8 @@ TimeNs scaled_arrival(TimeNs time, double rate_scale);
 
 // One kind each.
 std::shared_ptr<const Workload> read_requests_workload(const JsonValue& json, TextNames& texts);
+// The same, from values: ids, arrivals, prompts by their token ids, max_tokens and priorities.
+Json listed_requests(const std::vector<RequestSpec>& requests);
 std::shared_ptr<const Workload> read_azure_workload(const JsonValue& json, const std::string& directory);
 std::shared_ptr<const Workload> read_mooncake_workload(const JsonValue& json, const std::string& directory);
 std::shared_ptr<const Workload> read_vllm_run_workload(const JsonValue& json, const std::string& directory);

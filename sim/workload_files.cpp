@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "core/base/json_reader.h"
-#include "core/base/line_reader.h"
+#include "core/base/text_file.h"
 #include "sim/measured_run.h"
 #include "sim/workload.h"
 
@@ -99,7 +99,7 @@ class AzureSource final : public RecordedSource {
   void restart() override {
     std::string_view line;
     if (!reader_.next(line) || line != kAzureHeader) {
-      reader_.fail("expected \"" + std::string(kAzureHeader) + "\", found " + shown(line));
+      reader_.fail("expected \"" + std::string(kAzureHeader) + "\", found \"" + shown(line) + "\"");
     }
   }
 
@@ -162,13 +162,8 @@ class AzureSource final : public RecordedSource {
     ++at_;
   }
 
-  static std::string shown(std::string_view line) {
-    std::string out = "\"";
-    for (const char c : line.substr(0, 60)) out += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-    return out + (line.size() > 60 ? "...\"" : "\"");
-  }
   [[noreturn]] void malformed() const {
-    reader_.fail("expected a time and two counts as in \"2023-11-16 18:15:46.6805900,374,44\", found " + shown(text_));
+    reader_.fail("expected a time and two counts as in \"2023-11-16 18:15:46.6805900,374,44\", found \"" + shown(text_) + "\"");
   }
 
   std::string_view text_;
@@ -191,19 +186,14 @@ class MooncakeSource final : public RecordedSource {
     const std::int32_t prompt = object.at("input_length").int32(0, kMostPromptTokens);
     spec.output_tokens = spec.max_tokens = object.at("output_length").int32(0, kMostPromptTokens);
     const JsonValue ids = object.at("hash_ids");
-    const nlohmann::json& list = ids.raw();
     const std::int32_t blocks = prompt / kMooncakeBlock + (prompt % kMooncakeBlock != 0 ? 1 : 0);
-    if (!list.is_array() || list.size() != static_cast<std::size_t>(blocks)) {
+    if (!ids.is_array() || ids.size() != static_cast<std::size_t>(blocks)) {
       ids.expected("one id for each 512 tokens of the input, " + std::to_string(blocks));
     }
     std::int32_t left = prompt;
-    for (std::size_t i = 0; i < list.size(); ++i) {
-      const auto* id = list[i].get_ptr<const nlohmann::json::number_unsigned_t*>();
-      if (id == nullptr || *id >= static_cast<std::uint64_t>(kMostTexts)) {
-        ids.array()[i].expected("an integer between 0 and " + std::to_string(kMostTexts - 1));
-      }
+    for (const std::int64_t id : ids.integers(0, kMostTexts - 1)) {
       const std::int32_t tokens = std::min(left, kMooncakeBlock);
-      spec.prompt.append(text_name(seat_.index, TextKind::shared, static_cast<std::int64_t>(*id)), 0, tokens);
+      spec.prompt.append(text_name(seat_.index, TextKind::shared, id), 0, tokens);
       left -= tokens;
     }
     return true;

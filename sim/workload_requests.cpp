@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
+#include <string_view>
 #include <tuple>
+#include <unordered_set>
 
 #include "core/base/json_reader.h"
 #include "sim/workload.h"
@@ -111,8 +112,7 @@ class ListedWorkload final : public Workload {
 // {"tokens": n} (this request's own).
 TokenSequence read_prompt(const JsonValue& json, std::int64_t number, TextNames& texts) {
   TokenSequence prompt;
-  const nlohmann::json& raw = json.raw();
-  if (raw.is_array() && (raw.empty() || !raw.front().is_object())) {
+  if (json.is_array() && (json.size() == 0 || !json.json().array().front().is_object())) {
     prompt.append(json.int32s(0, kMostInt));
     return prompt;
   }
@@ -134,6 +134,11 @@ TokenSequence read_prompt(const JsonValue& json, std::int64_t number, TextNames&
     object.done();
   }
   return prompt;
+}
+
+Json arrival_ms(TimeNs time) {
+  constexpr TimeNs ms = 1'000'000;
+  return time % ms == 0 ? Json(time / ms) : Json(static_cast<double>(time) / static_cast<double>(ms));
 }
 
 Listed read_request(const JsonValue& json, std::int64_t number, TextNames& texts) {
@@ -173,12 +178,27 @@ Listed read_request(const JsonValue& json, std::int64_t number, TextNames& texts
 
 }  // namespace
 
+Json listed_requests(const std::vector<RequestSpec>& requests) {
+  Json::Array list;
+  list.reserve(requests.size());
+  for (const RequestSpec& spec : requests) {
+    list.push_back(Json::Object{{"id", spec.id},
+                                {"arrival_ms", arrival_ms(spec.arrival)},
+                                {"prompt", Json::list(spec.prompt.stored())},
+                                {"max_tokens", spec.max_tokens},
+                                {"priority", spec.priority}});
+  }
+  return Json::Object{{"type", "requests"}, {"requests", std::move(list)}};
+}
+
 std::shared_ptr<const Workload> read_requests_workload(const JsonValue& json, TextNames& texts) {
   JsonObject object = json.object();
   object.at("type");
   std::vector<Listed> requests;
-  std::set<std::string> ids;
+  std::unordered_set<std::string_view> ids;  // they stand in `requests`, which does not move
   const JsonValue list = object.at("requests");
+  requests.reserve(list.size());
+  ids.reserve(list.size());
   for (const JsonValue& entry : list.array()) {
     requests.push_back(read_request(entry, static_cast<std::int64_t>(requests.size()), texts));
     if (!ids.insert(requests.back().spec.id).second) {

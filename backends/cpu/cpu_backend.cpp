@@ -16,7 +16,7 @@ class CpuBackend::Steps {
  public:
   Steps(const Weights& weights, const EngineConfig& config, CpuOptions options, std::int32_t num_ids, std::int32_t positions,
         std::int32_t threads)
-      : vocabulary_(weights.config().vocabulary),
+      : vocabulary_(weights.config().shape.vocabulary),
         eos_token_id_(config.eos_token_id),
         options_(std::move(options)),
         forward_(weights, config.num_blocks, config.block_size, positions, threads),
@@ -98,7 +98,7 @@ class CpuBackend::Steps {
 
 CpuBackend::CpuBackend(const Weights& weights, const EngineConfig& config, CpuOptions options) {
   if (const auto wrong = validate(config)) throw std::invalid_argument(*wrong);
-  const ModelConfig& model = weights.config();
+  const ModelShape& model = weights.config().shape;
   if (options.threads < 0 || options.threads > 1024) {
     throw std::invalid_argument("threads is " + std::to_string(options.threads) + "; it must be between 0 and 1024");
   }

@@ -50,7 +50,7 @@ float silu(float x) {
 
 Forward::Forward(const Weights& weights, std::int32_t num_blocks, std::int32_t block_size, std::int32_t positions,
                  std::int32_t threads)
-    : config_(weights.config()),
+    : config_(weights.config().shape),
       weights_(weights.whole()),
       final_norm_(to_floats(weights_.final_norm)),
       rope_(make_rope_table(config_, positions)),

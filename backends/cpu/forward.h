@@ -50,7 +50,7 @@ class Forward {
     std::vector<float> attention_norm, q_bias, k_bias, v_bias, q_norm, k_norm, mlp_norm;
   };
 
-  const ModelConfig& config_;
+  const ModelShape& config_;
   const WeightView& weights_;
   std::vector<LayerVectors> vectors_;
   std::vector<float> final_norm_;

@@ -8,7 +8,7 @@
 
 namespace tokenyard {
 
-KvCache::KvCache(const ModelConfig& model, std::int32_t num_blocks, std::int32_t block_size)
+KvCache::KvCache(const ModelShape& model, std::int32_t num_blocks, std::int32_t block_size)
     : layers_(model.num_layers),
       kv_heads_(model.num_kv_heads),
       head_dim_(model.head_dim),

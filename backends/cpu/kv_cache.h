@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "backends/model/model_config.h"
+#include "core/base/model_shape.h"
 #include "core/base/types.h"
 
 namespace tokenyard {
@@ -11,7 +11,7 @@ namespace tokenyard {
 class KvCache {
  public:
   // Memory is taken as blocks are written. Throws std::invalid_argument, one sentence, when there is not enough.
-  KvCache(const ModelConfig& model, std::int32_t num_blocks, std::int32_t block_size);
+  KvCache(const ModelShape& model, std::int32_t num_blocks, std::int32_t block_size);
 
   KvCache(const KvCache&) = delete;
   KvCache& operator=(const KvCache&) = delete;

@@ -46,7 +46,7 @@ std::vector<std::int32_t> with(const std::vector<std::int32_t>& a, const std::ve
   return both;
 }
 
-void check_config(const ModelConfig& model, const EngineConfig& config, const GpuOptions& options) {
+void check_config(const ModelShape& model, const EngineConfig& config, const GpuOptions& options) {
   EngineConfig checked = config;
   if (checked.num_blocks == 0) checked.num_blocks = 1 << 20;
   if (const auto wrong = validate(checked)) throw std::invalid_argument(*wrong);
@@ -59,7 +59,7 @@ void check_config(const ModelConfig& model, const EngineConfig& config, const Gp
 
 }  // namespace
 
-std::string cuda::why_not(const ModelConfig& model, const EngineConfig& config) {
+std::string cuda::why_not(const ModelShape& model, const EngineConfig& config) {
   if (model.head_dim != 64 && model.head_dim != 128) {
     return fmt::format("head_dim is {}; the CUDA backend computes 64 and 128, --backend cpu any", model.head_dim);
   }
@@ -389,7 +389,7 @@ class CudaBackend::Impl {
   GpuOptions options_;
   Device device_;
   DeviceWeights weights_;
-  const ModelConfig& model_;
+  const ModelShape& model_;
   std::int32_t max_context_;
   std::vector<std::int32_t> row_sizes_;    // of heads, and of steps of one token a request
   std::vector<std::int32_t> token_sizes_;  // of steps

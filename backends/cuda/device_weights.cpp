@@ -53,7 +53,7 @@ class Uploader {
 
 }  // namespace
 
-DeviceWeights::DeviceWeights(const ModelConfig& config) : config_(config) {
+DeviceWeights::DeviceWeights(const ModelShape& config) : config_(config) {
   Layout measure;
   place(measure);
   memory_ = DeviceMemory(measure.used(), "the weights");
@@ -87,7 +87,7 @@ void DeviceWeights::place(Layout& layout) {
 }
 
 DeviceWeights DeviceWeights::upload(const Weights& weights) {
-  DeviceWeights out(weights.config());
+  DeviceWeights out(weights.config().shape);
   const WeightView& whole = weights.whole();
   // The rows beyond the vocabulary.
   check(cudaMemset(out.memory_.data(), 0, static_cast<std::size_t>(out.memory_.bytes())), "clearing the weights");
@@ -111,7 +111,7 @@ DeviceWeights DeviceWeights::upload(const Weights& weights) {
   return out;
 }
 
-DeviceWeights DeviceWeights::random(const ModelConfig& config, std::uint32_t seed) {
+DeviceWeights DeviceWeights::random(const ModelShape& config, std::uint32_t seed) {
   DeviceWeights out(config);
   const Stream stream;
   const auto fill = [&](const Bf16* to, std::int64_t count, float mean) {

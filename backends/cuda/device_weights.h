@@ -30,9 +30,9 @@ class DeviceWeights {
   // Copies them from the mapped files; fp16 and fp32 are rounded to bf16, to nearest even. Throws BackendError.
   static DeviceWeights upload(const Weights& weights);
   // Random ones of a model's shape: matrices of deviation 0.02, norms of mean 1.
-  static DeviceWeights random(const ModelConfig& config, std::uint32_t seed);
+  static DeviceWeights random(const ModelShape& config, std::uint32_t seed);
 
-  const ModelConfig& config() const { return config_; }
+  const ModelShape& config() const { return config_; }
   const std::vector<DeviceLayer>& layers() const { return layers_; }
   const Bf16* embedding() const { return embedding_; }    // [head_rows, hidden]
   const Bf16* final_norm() const { return final_norm_; }  // [hidden]
@@ -42,10 +42,10 @@ class DeviceWeights {
   std::int64_t num_bytes() const { return memory_.bytes(); }
 
  private:
-  explicit DeviceWeights(const ModelConfig& config);  // takes the memory
+  explicit DeviceWeights(const ModelShape& config);  // takes the memory
   void place(Layout& layout);
 
-  ModelConfig config_;
+  ModelShape config_;
   DeviceMemory memory_;
   std::vector<DeviceLayer> layers_;
   const Bf16* embedding_ = nullptr;

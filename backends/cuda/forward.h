@@ -67,7 +67,7 @@ class Forward {
               bool capturing) const;
 
   const DeviceWeights& weights_;
-  const ModelConfig& config_;
+  const ModelShape& config_;
   const StepInputs& inputs_;
   std::int32_t num_ids_;
   std::int32_t top_capacity_;

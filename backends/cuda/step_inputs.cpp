@@ -21,7 +21,7 @@ void copy_to_device(void* to, const void* from, std::size_t bytes, cudaStream_t 
 
 }  // namespace
 
-StepInputs::StepInputs(const ModelConfig& model, const EngineConfig& config, const Sizes& sizes)
+StepInputs::StepInputs(const ModelShape& model, const EngineConfig& config, const Sizes& sizes)
     : model_(model),
       block_size_(config.block_size),
       eos_token_id_(config.eos_token_id),

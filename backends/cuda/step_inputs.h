@@ -7,7 +7,7 @@
 #include "backends/cuda/block_tables.h"
 #include "backends/cuda/device.h"
 #include "backends/cuda/step_shape.h"
-#include "backends/model/model_config.h"
+#include "core/base/model_shape.h"
 #include "core/config.h"
 #include "core/step_plan.h"
 #include "kernels/attention.h"
@@ -35,7 +35,7 @@ class StepInputs {
     std::int32_t top_capacity;  // log probabilities a row at most
   };
   // Takes all memory it will ever need. Throws BackendError.
-  StepInputs(const ModelConfig& model, const EngineConfig& config, const Sizes& sizes);
+  StepInputs(const ModelShape& model, const EngineConfig& config, const Sizes& sizes);
 
   // Where a step of this shape finds its arrays; depends on the shape alone.
   StepArrays arrays(const StepShape& shape) const { return place(shape, device_.data()); }
@@ -55,7 +55,7 @@ class StepInputs {
   kernels::SampleRow sample_row(const Request& request, std::int32_t table_row, cudaStream_t stream);
   void upload_seen(const Request& request, std::int32_t table_row, cudaStream_t stream);
 
-  ModelConfig model_;
+  ModelShape model_;
   std::int32_t block_size_;
   Token eos_token_id_;
   Sizes sizes_;

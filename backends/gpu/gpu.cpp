@@ -50,7 +50,7 @@ LoadedModule load_gpu_module(const std::string& library, const std::string& driv
 
 const std::string& why_no_gpu() { return loaded().module == nullptr ? loaded().why : loaded().module->why_no_device(); }
 
-std::string why_not_on_gpu(const ModelConfig& model, const EngineConfig& config) {
+std::string why_not_on_gpu(const ModelShape& model, const EngineConfig& config) {
   if (const std::string& why = why_no_gpu(); !why.empty()) return why;
   return loaded().module->why_not(model, config);
 }
@@ -59,7 +59,7 @@ std::unique_ptr<GpuBackend> make_gpu_backend(const Weights& weights, const Engin
   return module_or_throw().make(weights, config, std::move(options));
 }
 
-std::unique_ptr<GpuBackend> make_gpu_backend(const ModelConfig& shape, std::uint32_t seed, const EngineConfig& config,
+std::unique_ptr<GpuBackend> make_gpu_backend(const ModelShape& shape, std::uint32_t seed, const EngineConfig& config,
                                              GpuOptions options) {
   return module_or_throw().make_random(shape, seed, config, std::move(options));
 }

@@ -11,6 +11,7 @@
 
 #include "backends/model/weights.h"
 #include "core/backend.h"
+#include "core/base/model_shape.h"
 #include "core/config.h"
 
 namespace tokenyard {
@@ -50,12 +51,12 @@ class GpuBackend : public Backend {
 const std::string& why_no_gpu();
 
 // Why the GPU cannot serve this model under this configuration, one sentence; empty: it can.
-std::string why_not_on_gpu(const ModelConfig& model, const EngineConfig& config);
+std::string why_not_on_gpu(const ModelShape& model, const EngineConfig& config);
 
 // A backend with a model's weights, copied from the mapped files, or with random ones of a model's shape. Its rules are
 // CudaBackend's (backends/cuda/cuda_backend.h). Throws BackendError or std::invalid_argument, one sentence.
 std::unique_ptr<GpuBackend> make_gpu_backend(const Weights& weights, const EngineConfig& config, GpuOptions options = {});
-std::unique_ptr<GpuBackend> make_gpu_backend(const ModelConfig& shape, std::uint32_t seed, const EngineConfig& config,
+std::unique_ptr<GpuBackend> make_gpu_backend(const ModelShape& shape, std::uint32_t seed, const EngineConfig& config,
                                              GpuOptions options = {});
 
 }  // namespace tokenyard

@@ -19,9 +19,9 @@ namespace tokenyard {
 class GpuModule {
  public:
   virtual const std::string& why_no_device() const = 0;
-  virtual std::string why_not(const ModelConfig& model, const EngineConfig& config) const = 0;
+  virtual std::string why_not(const ModelShape& model, const EngineConfig& config) const = 0;
   virtual std::unique_ptr<GpuBackend> make(const Weights& weights, const EngineConfig& config, GpuOptions options) const = 0;
-  virtual std::unique_ptr<GpuBackend> make_random(const ModelConfig& shape, std::uint32_t seed, const EngineConfig& config,
+  virtual std::unique_ptr<GpuBackend> make_random(const ModelShape& shape, std::uint32_t seed, const EngineConfig& config,
                                                   GpuOptions options) const = 0;
 
  protected:
@@ -34,7 +34,7 @@ inline constexpr std::uint64_t kGpuModuleLayout = [] {
   std::uint64_t hash = kVersion;
   for (const std::size_t size :
        {sizeof(Request), sizeof(Row), sizeof(StepPlan), sizeof(StepResult), sizeof(BackendLimits), sizeof(EngineConfig),
-        sizeof(ModelConfig), sizeof(Weights), sizeof(GpuOptions), sizeof(GpuFacts)}) {
+        sizeof(ModelShape), sizeof(Weights), sizeof(GpuOptions), sizeof(GpuFacts)}) {
     hash = hash * 1'000'003 + size;
   }
   return hash;

@@ -90,8 +90,8 @@ std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view hea
   const auto data_bytes = static_cast<std::int64_t>(file_bytes) - data_begin;
   JsonObject root = JsonValue::parse(head.substr(8, length), file).object();
   std::map<std::string, TensorEntry> out;
-  for (const auto& [name, value] : root.value().raw().items()) {
-    if (name != "__metadata__") out.emplace(name, read_entry(root.at(name), data_begin, data_bytes));
+  for (const auto& [name, value] : root.members()) {
+    if (name != "__metadata__") out.emplace(name, read_entry(value, data_begin, data_bytes));
   }
   // Tensors one after another, empty ones before full ones at the same place, must cover the data.
   std::vector<std::tuple<std::int64_t, std::int64_t, std::string>> places;
@@ -153,10 +153,9 @@ TensorFolder::TensorFolder(const std::string& folder) {
     index_file_ = single.string();
   } else if (fs::exists(index)) {
     index_file_ = index.string();
-    JsonObject root = JsonValue::load(index_file_, std::int64_t{64} << 20).object();
+    JsonObject root = JsonValue::load(index_file_, std::size_t{64} << 20).object();
     JsonObject map = root.at("weight_map").object();
-    for (const auto& [name, ignored] : map.value().raw().items()) {
-      const JsonValue value = map.at(name);
+    for (const auto& [name, value] : map.members()) {
       const std::string file = value.string();
       if (file.empty() || file.find('/') != std::string::npos || file.find('\0') != std::string::npos || file == "..") {
         value.expected("the name of a file beside this one");

@@ -121,13 +121,13 @@ class Reader {
   // Vocabulary and merges are read by hand: JsonValues for 300,000 items would double the time to load.
   void read_vocab(const JsonValue& vocab) {
     JsonObject object = vocab.object();
-    const auto& tokens = vocab.raw().get_ref<const nlohmann::json::object_t&>();
+    const Json::Object& tokens = vocab.json().object();
     by_content_ = TokenTable(tokens.size());
     vocab_size_ = static_cast<Token>(tokens.size());
     for (const auto& [content, value] : tokens) {
-      const bool fine = value.is_number_unsigned() && value.get<std::uint64_t>() < static_cast<std::uint64_t>(kMaxTokenIds);
+      const bool fine = value.type() == Json::Type::integer && value.integer() >= 0 && value.integer() < kMaxTokenIds;
       if (!fine) object.at(content).integer(0, kMaxTokenIds - 1);
-      const auto id = value.get<Token>();
+      const auto id = static_cast<Token>(value.integer());
       const auto index = static_cast<std::size_t>(id);
       if (index < used_.size() && used_[index]) take_id(id, object.at(content));
       take_id(id, vocab);
@@ -145,7 +145,7 @@ class Reader {
 
   void read_merges(const JsonValue& merges) {
     if (!merges.is_array()) merges.expected("an array");
-    const auto& pairs = merges.raw().get_ref<const nlohmann::json::array_t&>();
+    const Json::Array& pairs = merges.json().array();
     file_.merges.reserve(pairs.size());
     std::string merged;
     for (std::size_t i = 0; i < pairs.size(); ++i) {
@@ -153,17 +153,17 @@ class Reader {
       std::string_view left;
       std::string_view right;
       if (pairs[i].is_string()) {
-        const std::string_view both = pairs[i].get_ref<const std::string&>();
+        const std::string_view both = pairs[i].string();
         const std::size_t space = both.find(' ');
         if (space == both.npos || both.find(' ', space + 1) != both.npos) place().expected("two tokens with one space between");
         left = both.substr(0, space);
         right = both.substr(space + 1);
       } else {
-        if (!pairs[i].is_array() || pairs[i].size() != 2 || !pairs[i][0].is_string() || !pairs[i][1].is_string()) {
-          place().expected("\"LEFT RIGHT\" or [\"LEFT\", \"RIGHT\"]");
-        }
-        left = pairs[i][0].get_ref<const std::string&>();
-        right = pairs[i][1].get_ref<const std::string&>();
+        const bool fine =
+            pairs[i].is_array() && pairs[i].size() == 2 && pairs[i].array()[0].is_string() && pairs[i].array()[1].is_string();
+        if (!fine) place().expected("\"LEFT RIGHT\" or [\"LEFT\", \"RIGHT\"]");
+        left = pairs[i].array()[0].string();
+        right = pairs[i].array()[1].string();
       }
       // An empty part would join a token to itself without end.
       merged.assign(left).append(right);

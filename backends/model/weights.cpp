@@ -3,7 +3,6 @@
 #include <bit>
 #include <cstring>
 #include <set>
-#include <stdexcept>
 
 #include "core/base/input_error.h"
 
@@ -65,33 +64,33 @@ class WeightReader {
   std::set<std::string> taken_;
 };
 
-LayerWeights read_layer(WeightReader& reader, const ModelConfig& config, std::int32_t index) {
+LayerWeights read_layer(WeightReader& reader, const ModelShape& shape, std::int32_t index) {
   const std::string prefix = "model.layers." + std::to_string(index) + ".";
   const std::string attention = prefix + "self_attn.";
   const std::string mlp = prefix + "mlp.";
-  const std::int64_t h = config.hidden;
-  const std::int64_t d = config.head_dim;
-  const std::int64_t q = config.num_heads * d;
-  const std::int64_t kv = config.num_kv_heads * d;
+  const std::int64_t h = shape.hidden;
+  const std::int64_t d = shape.head_dim;
+  const std::int64_t q = shape.num_heads * d;
+  const std::int64_t kv = shape.num_kv_heads * d;
   LayerWeights layer;
   layer.attention_norm = reader.vector(prefix + "input_layernorm.weight", h);
   layer.q = reader.matrix(attention + "q_proj.weight", q, h);
   layer.k = reader.matrix(attention + "k_proj.weight", kv, h);
   layer.v = reader.matrix(attention + "v_proj.weight", kv, h);
-  if (config.qkv_bias()) {
+  if (shape.qkv_bias()) {
     layer.q_bias = reader.vector(attention + "q_proj.bias", q);
     layer.k_bias = reader.vector(attention + "k_proj.bias", kv);
     layer.v_bias = reader.vector(attention + "v_proj.bias", kv);
   }
-  if (config.qk_norm()) {
+  if (shape.qk_norm()) {
     layer.q_norm = reader.vector(attention + "q_norm.weight", d);
     layer.k_norm = reader.vector(attention + "k_norm.weight", d);
   }
   layer.o = reader.matrix(attention + "o_proj.weight", h, q);
   layer.mlp_norm = reader.vector(prefix + "post_attention_layernorm.weight", h);
-  layer.gate = reader.matrix(mlp + "gate_proj.weight", config.intermediate, h);
-  layer.up = reader.matrix(mlp + "up_proj.weight", config.intermediate, h);
-  layer.down = reader.matrix(mlp + "down_proj.weight", h, config.intermediate);
+  layer.gate = reader.matrix(mlp + "gate_proj.weight", shape.intermediate, h);
+  layer.up = reader.matrix(mlp + "up_proj.weight", shape.intermediate, h);
+  layer.down = reader.matrix(mlp + "down_proj.weight", h, shape.intermediate);
   return layer;
 }
 
@@ -109,16 +108,17 @@ Matrix Matrix::some_columns(std::int64_t first, std::int64_t count) const {
 }
 
 Weights::Weights(const std::string& folder) : config_(load_model_config(folder)), folder_(folder) {
+  const ModelShape& shape = config_.shape;
   WeightReader reader(folder_);
-  whole_.embedding = reader.matrix("model.embed_tokens.weight", config_.vocabulary, config_.hidden);
-  for (std::int32_t i = 0; i < config_.num_layers; ++i) whole_.layers.push_back(read_layer(reader, config_, i));
-  whole_.final_norm = reader.vector("model.norm.weight", config_.hidden);
+  whole_.embedding = reader.matrix("model.embed_tokens.weight", shape.vocabulary, shape.hidden);
+  for (std::int32_t i = 0; i < shape.num_layers; ++i) whole_.layers.push_back(read_layer(reader, shape, i));
+  whole_.final_norm = reader.vector("model.norm.weight", shape.hidden);
   whole_.head = whole_.embedding;
   num_parameters_ = reader.parameters;
   num_bytes_ = reader.bytes;
-  if (!config_.tied_head || reader.has("lm_head.weight")) {
-    const Matrix head = reader.matrix("lm_head.weight", config_.vocabulary, config_.hidden);
-    if (!config_.tied_head) {
+  if (!shape.tied_head || reader.has("lm_head.weight")) {
+    const Matrix head = reader.matrix("lm_head.weight", shape.vocabulary, shape.hidden);
+    if (!shape.tied_head) {
       whole_.head = head;
       num_parameters_ = reader.parameters;
       num_bytes_ = reader.bytes;
@@ -128,30 +128,32 @@ Weights::Weights(const std::string& folder) : config_(load_model_config(folder))
 }
 
 WeightView Weights::slice(std::int32_t rank, std::int32_t ranks) const {
-  if (config_.num_kv_heads % ranks != 0 || config_.intermediate % ranks != 0 || config_.vocabulary % ranks != 0) {
-    throw std::invalid_argument(std::to_string(ranks) + " ranks do not divide the model's " +
-                                std::to_string(config_.num_kv_heads) + " K/V heads, intermediate size " +
-                                std::to_string(config_.intermediate) + " and vocabulary of " +
-                                std::to_string(config_.vocabulary));
-  }
-  const auto rows = [&](const Matrix& m) { return m.some_rows(m.rows / ranks * rank, m.rows / ranks); };
-  const auto columns = [&](const Matrix& m) { return m.some_columns(m.columns / ranks * rank, m.columns / ranks); };
-  const auto elements = [&](const Vector& v) { return some_elements(v, v.size / ranks * rank, v.size / ranks); };
+  const RankShare share = share_of(config_.shape, rank, ranks);
+  const std::int64_t d = config_.shape.head_dim;
+  const auto rows = [](Matrix& m, RankShare::Part part, std::int64_t each) {
+    m = m.some_rows(part.first * each, part.count * each);
+  };
+  const auto columns = [](Matrix& m, RankShare::Part part, std::int64_t each) {
+    m = m.some_columns(part.first * each, part.count * each);
+  };
+  const auto elements = [](Vector& v, RankShare::Part part, std::int64_t each) {
+    v = some_elements(v, part.first * each, part.count * each);
+  };
   WeightView view = whole_;
   for (LayerWeights& layer : view.layers) {
-    layer.q = rows(layer.q);
-    layer.k = rows(layer.k);
-    layer.v = rows(layer.v);
-    layer.q_bias = elements(layer.q_bias);
-    layer.k_bias = elements(layer.k_bias);
-    layer.v_bias = elements(layer.v_bias);
-    layer.o = columns(layer.o);
-    layer.gate = rows(layer.gate);
-    layer.up = rows(layer.up);
-    layer.down = columns(layer.down);
+    rows(layer.q, share.heads, d);
+    rows(layer.k, share.kv_heads, d);
+    rows(layer.v, share.kv_heads, d);
+    elements(layer.q_bias, share.heads, d);
+    elements(layer.k_bias, share.kv_heads, d);
+    elements(layer.v_bias, share.kv_heads, d);
+    columns(layer.o, share.heads, d);
+    rows(layer.gate, share.intermediate, 1);
+    rows(layer.up, share.intermediate, 1);
+    columns(layer.down, share.intermediate, 1);
   }
-  view.head = rows(view.head);
-  view.first_head_row = config_.vocabulary / ranks * rank;
+  rows(view.head, share.vocabulary, 1);
+  view.first_head_row = share.vocabulary.first;
   return view;
 }
 

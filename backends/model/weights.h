@@ -42,13 +42,14 @@ struct LayerWeights {
   Matrix down;                    // [h, i]
 };
 
-// All of the model, or what one of several ranks needs: its share of the heads, of the intermediate units and of the head's
-// vocabulary. The sums over ranks of the outputs of o and down are the whole model's. The embedding is whole everywhere.
+// All of the model, or what one of several ranks needs: its share of the heads, of the intermediate units and of the LM head's
+// rows. The sums over ranks of the outputs of o and down are the whole model's. The embedding is whole everywhere, as a view
+// costs nothing.
 struct WeightView {
   Matrix embedding;  // [vocabulary, h]
   std::vector<LayerWeights> layers;
   Vector final_norm;  // [h]
-  Matrix head;        // [vocabulary / ranks, h]; the embedding's rows if tied
+  Matrix head;        // [vocabulary of this rank, h]; the embedding's rows if tied
   std::int32_t first_head_row = 0;
 };
 
@@ -60,8 +61,7 @@ class Weights {
 
   const ModelConfig& config() const { return config_; }
   const WeightView& whole() const { return whole_; }
-  // REQUIRES: 0 <= rank < ranks. Throws std::invalid_argument, one sentence, when `ranks` does not divide the K/V heads, the
-  // intermediate size and the vocabulary.
+  // As share_of() cuts the model, which says what is required and what is thrown.
   WeightView slice(std::int32_t rank, std::int32_t ranks) const;
 
   std::int64_t num_parameters() const { return num_parameters_; }  // a tied head counts once

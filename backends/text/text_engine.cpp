@@ -19,19 +19,21 @@ namespace {
 
 constexpr std::int64_t kKvBytes = std::int64_t{1} << 30;
 
-bool takes_cuda(TextBackend wanted, const ModelConfig& model, const EngineConfig& config) {
+bool takes_cuda(TextBackend wanted, const ModelShape& model, const EngineConfig& config) {
   if (wanted == TextBackend::cpu) return false;
   const std::string why = why_not_on_gpu(model, config);
   if (wanted == TextBackend::cuda && !why.empty()) throw BackendError(why);
   return why.empty();
 }
 
-EngineConfig resolve(EngineConfig config, const ModelConfig& model, bool cuda) {
+EngineConfig resolve(EngineConfig config, const ModelConfig& folder, bool cuda) {
+  const ModelShape& model = folder.shape;
   if (config.max_model_len == 0) config.max_model_len = model.max_context;
   config.async_scheduling = config.async_scheduling && cuda && config.policy->plans_ahead;
-  if (!model.eos_token_ids.empty()) config.eos_token_id = model.eos_token_ids.front();
-  if (config.policy->whole_prompts(config))
+  if (!folder.eos_token_ids.empty()) config.eos_token_id = folder.eos_token_ids.front();
+  if (config.policy->whole_prompts(config)) {
     config.max_num_batched_tokens = std::max(config.max_num_batched_tokens, config.max_model_len);
+  }
   if (config.num_blocks == 0 && config.block_size > 0 && !cuda) {
     const std::int64_t token_bytes = std::int64_t{8} * model.num_layers * model.num_kv_heads * model.head_dim;
     const std::int64_t context_blocks = (config.max_model_len + config.block_size - 1) / config.block_size;
@@ -67,7 +69,7 @@ struct TextEngine::State {
   State(const std::string& folder, const TextOptions& options)
       : weights(folder),
         tokenizer(Tokenizer::load(folder + "/tokenizer.json")),
-        name(takes_cuda(options.backend, weights.config(), options.engine) ? "cuda" : "cpu"),
+        name(takes_cuda(options.backend, weights.config().shape, options.engine) ? "cuda" : "cpu"),
         config(resolve(options.engine, weights.config(), name == "cuda")),
         backend(make_backend(name == "cuda", weights, config, options.threads, tokenizer.num_ids())),
         trace(options.trace),
@@ -175,7 +177,7 @@ Answer TextEngine::submit(std::string_view prompt, const Sampling& sampling, OnT
 }
 
 Answer TextEngine::chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text) {
-  const ChatFormat format = chat_format(name_of(model().family), state_->tokenizer);
+  const ChatFormat format = chat_format(name_of(model().shape.family), state_->tokenizer);
   return submit_tokens(state_->tokenizer.encode(chat_prompt(format, messages), /*with_template=*/false), sampling,
                        std::move(on_text));
 }

@@ -14,6 +14,7 @@
 #include "cli/scenario_files.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
+#include "core/base/model_json.h"
 #include "core/policy.h"
 #include "core/trace/recorder.h"
 #include "core/trace/writer.h"
@@ -22,7 +23,7 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct BenchOptions {
   std::string scenario = "nano-vllm-bench";
   std::string shape, model, policy, trace, json;
   std::vector<std::string> set, goodput;
@@ -106,23 +107,6 @@ class Watch final : public Backend {
   std::deque<bool> decodes_;  // of the steps in flight
 };
 
-ModelConfig shape_of(const ModelSpec& spec) {
-  ModelConfig config;
-  config.family = spec.name.starts_with("qwen3") ? ModelFamily::qwen3 : ModelFamily::llama;
-  config.hidden = spec.hidden;
-  config.intermediate = spec.intermediate;
-  config.num_layers = spec.layers;
-  config.num_heads = spec.heads;
-  config.num_kv_heads = spec.kv_heads;
-  config.head_dim = spec.head_dim;
-  config.vocabulary = spec.vocabulary;
-  config.max_context = spec.max_context;
-  config.norm_epsilon = 1e-6f;
-  config.rope_theta = 1e6;
-  config.tied_head = spec.tied_head;
-  return config;
-}
-
 double seconds(TimeNs ns) { return static_cast<double>(ns) / 1e9; }
 
 std::string card_table(const Work& work, const GpuFacts& facts, double bandwidth, TimeNs duration) {
@@ -157,7 +141,7 @@ std::string card_table(const Work& work, const GpuFacts& facts, double bandwidth
   return out;
 }
 
-int bench(const Options& options) {
+int bench(const BenchOptions& options) {
   if (!options.shape.empty() && !options.model.empty()) throw InputError("--shape and --model: give one of them");
   std::vector<std::string> overrides = options.set;
   if (!options.policy.empty()) overrides.push_back("engine.policy=" + options.policy);
@@ -177,7 +161,7 @@ int bench(const Options& options) {
   config.strict_peer = false;
   config.async_scheduling = !options.no_async && config.policy->plans_ahead;
   const std::unique_ptr<GpuBackend> backend = options.model.empty()
-                                                  ? make_gpu_backend(shape_of(*scenario.model), 1, config, gpu)
+                                                  ? make_gpu_backend(*scenario.model, 1, config, gpu)
                                                   : make_gpu_backend(Weights(options.model), config, gpu);
   const GpuFacts facts = backend->facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
@@ -226,7 +210,7 @@ int bench(const Options& options) {
 
 Command bench_command() {
   Command command("bench", "Run a scenario on this machine's GPU and hold it against what the card can do");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   command
       .positional("SCENARIO", &options->scenario,
                   "nano-vLLM's benchmark if none; any scenario, Azure 2023 trace (.csv) or Mooncake trace (.jsonl)")

@@ -10,12 +10,13 @@
 #include "cli/output/report.h"
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
+#include "core/base/model_json.h"
 #include "sim/fit.h"
 
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct CalibrateOptions {
   std::vector<std::string> kernels;
   std::string trace, model, hardware, name, out, residuals;
 };
@@ -43,11 +44,11 @@ void write_residuals(const std::string& path, const StepFit& fit) {
   write_file(path, text);
 }
 
-int calibrate(const Options& options) {
+int calibrate(const CalibrateOptions& options) {
   if (options.kernels.empty() && options.trace.empty())
     throw InputError("tokenyard calibrate: expected --kernels or --trace, found neither");
   const HardwareSpec base = find_hardware(options.hardware);
-  std::optional<ModelSpec> model;
+  std::optional<ModelShape> model;
   if (!options.model.empty()) model = find_model(options.model);
 
   HardwareSpec hardware = base;
@@ -76,7 +77,7 @@ int calibrate(const Options& options) {
     hardware = fit.hardware;
   }
   hardware.name = options.name.empty() ? base.name + "-calibrated" : options.name;
-  write_file(options.out, JsonValue::parse(to_json(hardware), "hardware").raw().dump(2) + "\n");
+  write_file(options.out, Json::parse(to_json(hardware), "hardware").dump(2) + "\n");
   fmt::print("{}: {}; use it with --set hardware={}\n", options.out, hardware.known_error, options.out);
   return 0;
 }
@@ -85,8 +86,8 @@ int calibrate(const Options& options) {
 
 Command calibrate_command() {
   Command command("calibrate", "Fit a GPU's constants to measured kernel times or to a recorded run");
-  auto options = std::make_shared<Options>();
-  command.option("--kernels", &options->kernels, "FILE.csv", "Tables of kernel times (.csv, .csv.xz) or folders of them");
+  auto options = std::make_shared<CalibrateOptions>();
+  command.option("--kernels", &options->kernels, "FILE.csv", "Tables of kernel times (.csv, packed or not) or folders of them");
   command.option("--trace", &options->trace, "FILE.trace", "A trace recorded on the real GPU");
   command.option("--hardware", &options->hardware, "GPU", "Datasheet and first guesses: a built-in name or a .json file")
       .required();

@@ -17,7 +17,7 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct CapacityOptions {
   std::string scenario, slo, plot;
   std::vector<std::string> set;
   double precision = 0.02;
@@ -49,7 +49,7 @@ std::string draw_capacity(const Scenario& scenario, const std::vector<Goal>& goa
   return draw("Capacity of " + scenario.name, subtitle + ", policy " + name_of(scenario.engine.policy), panels);
 }
 
-int capacity(const Options& options) {
+int capacity(const CapacityOptions& options) {
   if (!options.plot.empty()) require_plot_format(options.plot);
   const std::vector<Goal> goals = parse_goals(options.slo);
   Scenario scenario = load_scenario(find_scenario(options.scenario), options.set);
@@ -101,7 +101,7 @@ int capacity(const Options& options) {
 
 Command capacity_command() {
   Command command("capacity", "Find the highest arrival rate that meets a latency goal");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CapacityOptions>();
   command.positional("SCENARIO", &options->scenario, "A scenario's name or file, or recorded traffic, as simulate takes it")
       .required();
   command.option("--slo", &options->slo, "METRIC=TIME,...", "The goal, all of it at once: ttft_p99=500ms,tpot_p99=50ms")

@@ -16,13 +16,13 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct ChatOptions {
   std::string system;
 };
 
 std::atomic<bool> interrupted{false};
 
-int chat(const Options& options, const GenerationArguments& arguments) {
+int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   TextOptions text_options = arguments.text_options();
   std::unique_ptr<TraceWriter> trace;
   if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
@@ -85,7 +85,7 @@ int chat(const Options& options, const GenerationArguments& arguments) {
 
 Command chat_command() {
   Command command("chat", "Talk with a model");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ChatOptions>();
   command.option("--system", &options->system, "TEXT", "A system message");
   auto arguments = std::make_shared<GenerationArguments>(command);
   command.notes("Each turn finds the conversation so far in the prefix cache.");

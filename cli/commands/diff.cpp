@@ -10,11 +10,11 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct DiffOptions {
   std::string a, b, ignore;
 };
 
-int diff(const Options& options) {
+int diff(const DiffOptions& options) {
   TraceReader a(options.a);
   TraceReader b(options.b);
   const TraceDifference difference = diff_traces(a, b, {.ignore_time = options.ignore == "time"});
@@ -31,7 +31,7 @@ int diff(const Options& options) {
 
 Command diff_command() {
   Command command("diff", "Name the first step at which two traces part, and each side's reasons");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DiffOptions>();
   command.positional("TRACE_A", &options->a, "A trace").required();
   command.positional("TRACE_B", &options->b, "The one to compare it with").required();
   command.option("--ignore", &options->ignore, "time", "Compare decisions, not when they fell nor how long steps took")

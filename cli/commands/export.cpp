@@ -11,12 +11,12 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct ExportOptions {
   std::vector<std::string> traces;
   std::string perfetto;
 };
 
-int run_export(const Options& options) {
+int run_export(const ExportOptions& options) {
   std::vector<std::unique_ptr<TraceReader>> readers;
   std::vector<TraceSource*> borrowed;
   for (const std::string& trace : options.traces) {
@@ -32,7 +32,7 @@ int run_export(const Options& options) {
 
 Command export_command() {
   Command command("export", "Convert traces for other viewers");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExportOptions>();
   command.positional("TRACE", &options->traces, "Traces; each becomes a process of its own").required();
   command.option("--perfetto", &options->perfetto, "FILE.json", "Write Chrome/Perfetto JSON").required();
   command.examples({{"tokenyard simulate head-of-line --trace run.trace", ""},

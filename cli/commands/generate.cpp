@@ -15,7 +15,7 @@
 #include "cli/output/report.h"
 #include "cli/version.h"
 #include "core/base/json_reader.h"
-#include "core/base/line_reader.h"
+#include "core/base/text_file.h"
 #include "core/trace/writer.h"
 #include "sim/run.h"
 
@@ -24,7 +24,7 @@ namespace {
 
 constexpr const char* kStory = "Once upon a time";
 
-struct Options {
+struct GenerateOptions {
   std::string prompt, prompts, backend = "auto", hardware = "h100-sxm", json;
   std::int32_t logprobs = -1;
   bool chat = false;
@@ -77,33 +77,34 @@ std::vector<Question> read_questions(const std::string& path, bool chat, const S
 const char* finish_name(FinishReason reason) { return reason == FinishReason::kv_capacity ? "length" : name_of(reason); }
 
 std::string answer_json(std::size_t index, const Completion& c, const Tokenizer& tokenizer) {
-  nlohmann::ordered_json out;
+  Json out = Json::Object();
   out["index"] = index;
   out["text"] = c.text;
   out["finish_reason"] = finish_name(c.finish_reason);
   if (!c.why.empty()) out["error"] = c.why;
   out["prompt_tokens"] = c.prompt_tokens;
   out["cached_tokens"] = c.cached_tokens;
-  out["tokens"] = c.tokens;
+  out["tokens"] = Json::list(c.tokens);
   if (!c.logprobs.empty()) {
     const auto candidate = [&](const TokenLogprobs::Candidate& of) {
-      nlohmann::ordered_json json;
-      json["token"] = of.token;
-      json["text"] = tokenizer.decode(std::span(&of.token, 1), /*skip_special=*/false);
-      json["logprob"] = of.logprob;
-      return json;
+      return Json::Object{{"token", of.token},
+                          {"text", tokenizer.decode(std::span(&of.token, 1), /*skip_special=*/false)},
+                          {"logprob", of.logprob}};
     };
+    Json::Array logprobs;
     for (const TokenLogprobs& l : c.logprobs) {
-      nlohmann::ordered_json json = candidate(l.chosen);
+      Json::Array top;
+      for (const TokenLogprobs::Candidate& of : l.top) top.push_back(candidate(of));
+      Json json = candidate(l.chosen);
       json["rank"] = l.rank;
-      json["top"] = nlohmann::ordered_json::array();
-      for (const TokenLogprobs::Candidate& of : l.top) json["top"].push_back(candidate(of));
-      out["logprobs"].push_back(std::move(json));
+      json["top"] = std::move(top);
+      logprobs.push_back(std::move(json));
     }
+    out["logprobs"] = std::move(logprobs);
   }
   out["ttft_ms"] = static_cast<double>(c.ttft) / 1e6;
   out["e2el_ms"] = static_cast<double>(c.e2el) / 1e6;
-  return out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return out.dump(-1, /*sort_keys=*/false);
 }
 
 std::string speed_line(const Completion& c) {
@@ -143,42 +144,40 @@ bool well(const Completion& c, std::size_t number) {
 }
 
 // The same requests on a simulated GPU: times, no text.
-int simulate(const Options& options, const GenerationArguments& arguments, const std::vector<Question>& questions) {
+int simulate(const GenerateOptions& options, const GenerationArguments& arguments, const std::vector<Question>& questions) {
   const std::string folder = arguments.model_folder();
   const ModelConfig model = load_model_config(folder);
   const Tokenizer tokenizer = Tokenizer::load(folder + "/tokenizer.json");
-  nlohmann::json requests = nlohmann::json::array();
+  std::vector<RequestSpec> requests;
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const Question& q = questions[i];
     const std::vector<Token> prompt =
-        q.messages.empty() ? tokenizer.encode(q.prompt)
-                           : tokenizer.encode(chat_prompt(chat_format(name_of(model.family), tokenizer), q.messages), false);
-    requests.push_back({{"id", "r" + std::to_string(i)},
-                        {"arrival_ms", 0},
-                        {"prompt", prompt},
-                        {"max_tokens", q.sampling.max_tokens},
-                        {"priority", q.sampling.priority}});
+        q.messages.empty()
+            ? tokenizer.encode(q.prompt)
+            : tokenizer.encode(chat_prompt(chat_format(name_of(model.shape.family), tokenizer), q.messages), false);
+    RequestSpec& request = requests.emplace_back();
+    request.id = "r" + std::to_string(i);
+    request.prompt.append(prompt);
+    request.max_tokens = q.sampling.max_tokens;
+    request.priority = q.sampling.priority;
   }
-  nlohmann::json scenario = {{"tokenyard_scenario", 1},
-                             {"name", "generate"},
-                             {"model", std::filesystem::absolute(folder + "/config.json").string()},
-                             {"hardware", options.hardware},
-                             {"workload", {{{"type", "requests"}, {"requests", requests}}}}};
-  const Scenario parsed = parse_scenario(scenario.dump(), "generate", ".", arguments.scenario_overrides());
+  const Scenario scenario =
+      scenario_of_requests(requests, "generate", std::filesystem::absolute(folder + "/config.json").string(), options.hardware,
+                           arguments.scenario_overrides());
   std::unique_ptr<TraceWriter> trace;
   if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
-  const RunResult result = run_scenario(parsed, {{}, trace.get(), kProgram, {}});
+  const RunResult result = run_scenario(scenario, {{}, trace.get(), kProgram, {}});
   if (trace) trace->flush();
   ReportContext context = context_of(arguments, result.engine, "sim");
   context.hardware = options.hardware;
   context.timing = context.model + " on a simulated " + options.hardware + ", which knows times and no text";
-  context.error_note = error_note(parsed);
+  context.error_note = error_note(scenario);
   if (!options.json.empty()) write_file(options.json, result_json(result.metrics, context));
   fmt::print("{}", result_table(result.metrics, context));
   return 0;
 }
 
-int generate(const Options& options, const GenerationArguments& arguments) {
+int generate(const GenerateOptions& options, const GenerationArguments& arguments) {
   Sampling sampling = arguments.sampling(default_sampling(load_model_config(arguments.model_folder())));
   sampling.params.logprobs = options.logprobs;
 
@@ -241,7 +240,7 @@ int generate(const Options& options, const GenerationArguments& arguments) {
 
 Command generate_command() {
   Command command("generate", "Generate text with a real model");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateOptions>();
   command.positional("PROMPT", &options->prompt, "What to go on from; else standard input, else the beginning of a story");
   command
       .option("--prompts", &options->prompts, "FILE.jsonl",

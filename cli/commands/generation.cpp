@@ -19,10 +19,7 @@ void apply_setting(const std::string& setting, EngineConfig& config) {
   }
   const std::string key = setting.substr(7, equals - 7);
   const std::string value = setting.substr(equals + 1);
-  nlohmann::json json = nlohmann::json::object();
-  const nlohmann::json parsed = nlohmann::json::parse(value, nullptr, /*allow_exceptions=*/false);
-  json[key] = parsed.is_discarded() ? nlohmann::json(value) : parsed;
-  JsonObject object = JsonValue::parse(json.dump(), option).object();
+  JsonObject object = JsonValue(Json::Object{{key, json_or_string(value)}}, option).object();
   read_engine_config(object, config);
   object.done();
 }

@@ -10,12 +10,12 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct HelpOptions {
   std::string command;
   bool man = false;
 };
 
-int show_help(const Options& options) {
+int show_help(const HelpOptions& options) {
   if (options.man) {
     fmt::print("{}", manual(all_commands()));
   } else if (options.command.empty()) {
@@ -30,7 +30,7 @@ int show_help(const Options& options) {
 
 Command help_command() {
   Command command("help", "Explain a command, with examples");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<HelpOptions>();
   command.positional("COMMAND", &options->command, "The command; all in a line each if none");
   command.flag("--man", options->man, "Print the manual page, in roff").excludes("COMMAND");
   command.examples({{"tokenyard help simulate", ""}, {"tokenyard help --man > tokenyard.1", "then: man ./tokenyard.1"}});

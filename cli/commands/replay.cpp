@@ -14,12 +14,12 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct ReplayOptions {
   std::string trace, copy, json;
   std::vector<std::string> goodput;
 };
 
-int run_replay(const Options& options) {
+int run_replay(const ReplayOptions& options) {
   const Slo slo = parse_slo(options.goodput);
   TraceReader reader(options.trace);
   std::unique_ptr<TraceWriter> copy;
@@ -46,7 +46,7 @@ int run_replay(const Options& options) {
 
 Command replay_command() {
   Command command("replay", "Schedule a recorded run again and compare every decision");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReplayOptions>();
   command.positional("TRACE", &options->trace, "A trace of any backend").required();
   command.option("--trace", &options->copy, "FILE.trace", "Write the replayed run as a trace of its own");
   command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`");

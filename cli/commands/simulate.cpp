@@ -17,12 +17,12 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct SimulateOptions {
   std::string scenario, variant, policy, trace, json, plot;
   std::vector<std::string> set, goodput;
 };
 
-int simulate(const Options& options) {
+int simulate(const SimulateOptions& options) {
   if (!options.plot.empty()) require_plot_format(options.plot);
   std::vector<std::string> overrides = options.set;
   if (!options.policy.empty()) overrides.push_back("engine.policy=" + options.policy);
@@ -72,7 +72,7 @@ int simulate(const Options& options) {
 
 Command simulate_command() {
   Command command("simulate", "Run a scenario, or recorded traffic, on a simulated GPU");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SimulateOptions>();
   command
       .positional("SCENARIO", &options->scenario,
                   "A scenario's name or file, an Azure 2023 trace (.csv), a Mooncake trace (.jsonl) or a peer's workload")

@@ -29,7 +29,7 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct SweepOptions {
   std::string scenario, csv, shard = "1/1", plot;
   std::vector<std::string> vary, set, show, goodput;
   int jobs = 0;
@@ -75,7 +75,7 @@ struct Plan {
 };
 
 // Reads every combination once, so that mistakes show before the first run.
-Plan plan_runs(const std::string& path, const Grid& grid, const Shard& shard, const Options& options, const Slo& slo) {
+Plan plan_runs(const std::string& path, const Grid& grid, const Shard& shard, const SweepOptions& options, const Slo& slo) {
   Plan plan;
   RunKeys keys(kProgram);
   for (std::int64_t i = shard.index - 1; i < grid.size(); i += shard.count) {
@@ -102,7 +102,7 @@ double number_of(const std::string& cell) {
   return value;
 }
 
-int sweep(const Options& options) {
+int sweep(const SweepOptions& options) {
   if (!options.plot.empty()) require_plot_format(options.plot);
   const Slo slo = parse_slo(options.goodput);
   const Shard shard = Shard::parse(options.shard);
@@ -198,7 +198,7 @@ int sweep(const Options& options) {
 
 Command sweep_command() {
   Command command("sweep", "Run all combinations of some values on all cores and compare the results");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SweepOptions>();
   command.positional("SCENARIO", &options->scenario, "A scenario's name or file, or recorded traffic, as simulate takes it")
       .required();
   command.option("--vary", &options->vary, "PATH=V,V,...", "Values to try: engine.max_num_seqs=64,256 hardware=h200,l40s")

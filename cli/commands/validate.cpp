@@ -17,7 +17,7 @@
 namespace tokenyard::cli {
 namespace {
 
-struct Options {
+struct ValidateOptions {
   std::string run;
   std::vector<std::string> set, within;
 };
@@ -41,7 +41,7 @@ std::map<std::string, double> parse_limits(const std::vector<std::string>& words
   return limits;
 }
 
-int validate(const Options& options) {
+int validate(const ValidateOptions& options) {
   const std::map<std::string, double> limits = parse_limits(options.within);
   const Scenario scenario = load_scenario(options.run, options.set);
   const MeasuredRun measured = read_measured_run(options.run);
@@ -91,7 +91,7 @@ int validate(const Options& options) {
 
 Command validate_command() {
   Command command("validate", "Simulate what a real vLLM served, and compare with what was measured");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ValidateOptions>();
   command.positional("REQUESTS", &options->run, "Its requests with their times (.jsonl), as docs/calibration.md describes")
       .required();
   command.option("--set", &options->set, "PATH=VALUE", "Say what ran: model=... hardware=... engine.num_blocks=...");

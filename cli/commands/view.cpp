@@ -1,7 +1,6 @@
 #include <fmt/core.h>
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
+#include "core/base/text_file.h"
 #include "sim/lesson.h"
 #include "viz/app/app.h"
 #include "viz/app/when.h"
@@ -26,7 +26,7 @@ namespace {
 
 using namespace viz;
 
-struct Options {
+struct ViewOptions {
   std::vector<std::string> inputs, set, goodput, range;
   std::string lesson, shot, size, at, select, panels, theme, align, sort, lanes, latency, csv;
   double scale = 0;
@@ -78,9 +78,10 @@ std::vector<const Panel*> parse_panels(const std::string& text) {
 // A trace by its name or its first bytes; anything else is a scenario.
 bool is_trace(const std::string& input) {
   if (input.ends_with(".trace")) return true;
-  std::ifstream file(input, std::ios::binary);
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(input, ignored)) return false;
   std::string first(64, '\0');
-  file.read(first.data(), static_cast<std::streamsize>(first.size()));
+  open_text_file(input)->read(first.data(), static_cast<std::streamsize>(first.size()));
   return first.find("\"tokenyard_trace\"") != std::string::npos;
 }
 
@@ -138,7 +139,7 @@ std::string troubles(const App& app) {
   return out;
 }
 
-void set_up(App& app, const Options& options) {
+void set_up(App& app, const ViewOptions& options) {
   app.slo = parse_slo(options.goodput);
   if (!options.lesson.empty()) {
     if (!options.inputs.empty()) throw InputError("--lesson brings its own runs; it stands alone");
@@ -193,7 +194,7 @@ void set_up(App& app, const Options& options) {
   }
 }
 
-int view(const Options& options) {
+int view(const ViewOptions& options) {
   if (options.lessons) return list_lessons();
   [[maybe_unused]] const Size size = parse_size(options.size);  // of a picture or a window
   const bool silent = options.describe || !options.csv.empty() || !options.shot.empty();
@@ -261,7 +262,7 @@ int view(const Options& options) {
 
 Command view_command() {
   Command command("view", "Look at traces, or vary a scenario, in a window, as a picture or as text");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ViewOptions>();
   command.positional("SCENARIO|TRACE", &options->inputs, "One to four traces, or scenarios: NAME or NAME:VARIANT");
   command.option("--set", &options->set, "PATH=VALUE", "Change a scenario's value").one_value_each();
   command.option("--lesson", &options->lesson, "NAME", "A lesson's name or file; the arrow keys turn its pages");

@@ -20,9 +20,10 @@ using Target = std::variant<bool*, int*, std::uint64_t*, float*, double*, std::o
                             std::string*, std::vector<int>*, std::vector<std::string>*>;
 
 struct Argument {
-  std::string name;   // "--trace"; the name of a positional one has no dashes: "SCENARIO"
-  std::string value;  // what stands for the value in help, and tells shells what to offer: files for FILE, FOLDER and TRACE,
-                      // files and names of scenarios for SCENARIO; empty where no value is taken
+  std::string name;  // "--trace", or of a positional argument "SCENARIO"
+  // Stands for the value in help; empty: the option takes none. Shells complete what begins with FILE, FOLDER or TRACE with
+  // files, SCENARIO also with names of scenarios, COMMAND with names of commands.
+  std::string value;
   std::string help;   // one sentence
   std::string group;  // its heading in help; empty: "Options"
   Target target;
@@ -32,8 +33,9 @@ struct Argument {
   int count = 0;          // of a vector: exactly so many values; 0: any number
   char delimiter = 0;     // of a vector: splits a value into several
   std::vector<std::string> choices;
-  std::optional<std::pair<double, double>> limits;  // of a number, both included
-  std::string excluded, needed;                     // names of other arguments
+  std::optional<std::pair<double, double>> limits;  // of a number: least and most
+  std::string excluded;                             // name of an argument that cannot be given together with this one
+  std::string needed;                               // name of an argument that must be given too
   std::string default_value;                        // as help shows it
 
   bool is_positional() const { return !name.starts_with('-'); }
@@ -62,15 +64,16 @@ class Command {
 
   Command(std::string name, std::string summary) : name_(std::move(name)), summary_(std::move(summary)) {}
 
-  // The reference is good as long as the command is; values after a positional's name are told apart by their order.
+  // Positional arguments are filled in the order of their declaration. The returned reference is for the words that follow the
+  // call, such as .required(), and is good until the command moves.
   Argument& positional(std::string name, Target target, std::string help);
   Argument& option(std::string name, Target target, std::string value, std::string help);
   Argument& flag(std::string name, bool& target, std::string help);
   // Heading of the options declared from here on.
   void group(std::string title) { group_ = std::move(title); }
-  // What help says after the options: paragraphs, separated by an empty line.
+  // What help says below the options: paragraphs with an empty line between them.
   void notes(std::string text) { notes_ = std::move(text); }
-  // Each can be pasted into a shell, in their order.
+  // A user can paste one after the other into a shell. The tests run them in this order.
   void examples(std::initializer_list<Example> examples) { examples_ = examples; }
   void run(Run run) { run_ = std::move(run); }
 

@@ -9,12 +9,12 @@
 namespace tokenyard::cli {
 namespace {
 
-constexpr std::size_t kWidth = 100;
+constexpr std::size_t kLineWidth = 100;
 constexpr std::size_t kColumn = 30;  // where the descriptions begin
 
 // `left` and its description beside it, or below where `left` is too long.
 std::string entry(const std::string& left, const std::string& text) {
-  std::string lines = wrapped(text, kWidth, kColumn);
+  std::string lines = wrapped(text, kLineWidth, kColumn);
   const std::string begin = "  " + left;
   if (begin.size() + 2 > kColumn) return begin + "\n" + lines;
   return lines.replace(0, begin.size(), begin);
@@ -91,7 +91,7 @@ std::string help(const Command& command) {
   }
   for (std::size_t begin = 0; begin < command.notes().size();) {
     const std::size_t end = std::min(command.notes().find("\n\n", begin), command.notes().size());
-    out += "\n" + wrapped(command.notes().substr(begin, end - begin), kWidth, 0);
+    out += "\n" + wrapped(command.notes().substr(begin, end - begin), kLineWidth, 0);
     begin = end + 2;
   }
   return out + "\nExamples:\n" + examples_of(command.examples());

@@ -1,7 +1,6 @@
 // Reads a command line into the targets a command declares.
 #pragma once
 
-#include <stdexcept>
 #include <string>
 #include <vector>
 

@@ -14,7 +14,7 @@
 namespace tokenyard::cli {
 namespace {
 
-constexpr double kWidth = 1280, kHeight = 720;
+constexpr double kPlotWidth = 1280, kHeight = 720;
 constexpr double kMargin = 24, kTop = 84, kGap = 28;
 constexpr double kFont = 15;
 // Widths of letters differ between fonts; this is a wide one's mean.
@@ -287,10 +287,10 @@ std::string draw(const std::string& title, const std::string& subtitle, const st
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0}\" height=\"{1}\" viewBox=\"0 0 {0} {1}\" "
       "font-family=\"Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif\" fill=\"#222\">\n"
       "<rect width=\"{0}\" height=\"{1}\" fill=\"#fff\"/>\n",
-      kWidth, kHeight);
+      kPlotWidth, kHeight);
   out += text_at(kMargin, 36, "start", 24, title, " font-weight=\"600\"");
   out += text_at(kMargin, 60, "start", kFont, subtitle, " fill=\"#555\"");
-  const double width = kWidth - 2 * kMargin, height = kHeight - kTop - 8;
+  const double width = kPlotWidth - 2 * kMargin, height = kHeight - kTop - 8;
   const double half_width = (width - kGap) / 2, half_height = (height - kGap / 2) / 2;
   for (std::size_t i = 0; i < panels.size(); ++i) {
     Box box{kMargin, kTop, width, height};

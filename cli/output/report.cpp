@@ -9,9 +9,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "core/base/input_error.h"
+#include "core/base/json.h"
 #include "sim/result_values.h"
 
 namespace tokenyard::cli {
@@ -105,15 +105,15 @@ std::string result_table(const Metrics& m, const ReportContext& context) {
       "Used (%):", "Reserved, will be used (%):", "Internal, never used (%):", "External, holes too small (%):", "Free (%):"};
   for (std::size_t i = 0; i < shares.size(); ++i) line(meanings[i], 100 * shares[i]);
   out += std::string(50, '=') + "\n";
-  out += fmt::format("{}: policy {}, {} blocks of {} tokens, {}\n", context.scenario, name_of(context.engine.policy),
+  out += fmt::format("{}: policy {}, {} blocks of {} tokens, {}\n", printable(context.scenario), name_of(context.engine.policy),
                      context.engine.num_blocks, context.engine.block_size, context.timing);
   if (!context.error_note.empty()) out += context.error_note + "\n";
-  for (const std::string& refusal : m.first_refusals) out += "refused " + refusal + "\n";
+  for (const std::string& refusal : m.first_refusals) out += "refused " + printable(refusal) + "\n";
   return out;
 }
 
 std::string result_json(const Metrics& m, const ReportContext& context) {
-  nlohmann::ordered_json j;
+  Json j = Json::Object();
   j["backend"] = context.backend;
   j["model_id"] = context.model;
   j["hardware"] = context.hardware;
@@ -124,19 +124,22 @@ std::string result_json(const Metrics& m, const ReportContext& context) {
   j["block_size"] = context.engine.block_size;
   for (const ResultValue& value : result_values(m)) {
     const std::size_t dot = value.name.find('.');
-    nlohmann::ordered_json& field =
-        dot == std::string::npos ? j[value.name] : j[value.name.substr(0, dot)][value.name.substr(dot + 1)];
+    Json* field = &j[value.name.substr(0, dot)];
+    if (dot != std::string::npos) {
+      if (field->is_null()) *field = Json::Object();
+      field = &(*field)[value.name.substr(dot + 1)];
+    }
     if (std::isnan(value.value)) {
-      field = nullptr;
+      *field = Json();
     } else if (value.integer) {
-      field = static_cast<std::int64_t>(value.value);
+      *field = static_cast<std::int64_t>(value.value);
     } else {
-      field = value.value;
+      *field = value.value;
     }
   }
   j["percentiles_exact"] = m.itl.exact() && m.ttft.exact();
-  j["first_refusals"] = m.first_refusals;
-  return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  j["first_refusals"] = Json::list(m.first_refusals);
+  return j.dump(2, /*sort_keys=*/false) + "\n";
 }
 
 void write_file(const std::string& path, const std::string& text) {

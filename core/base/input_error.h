@@ -1,12 +1,21 @@
 // What is wrong with something read from outside: one line, "FILE: PLACE: what was expected and what was found".
 #pragma once
 
+#include <cstddef>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 
 namespace tokenyard {
 
+// `text` as a terminal may have it: control characters and bytes that are no UTF-8 become \xNN.
+std::string printable(std::string_view text);
+
+// The first `most` bytes of what a file says, for a message; "..." follows when something is left out. Cut between characters.
+std::string shown(std::string_view text, std::size_t most = 60);
+
 struct InputError : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  explicit InputError(std::string_view message) : std::runtime_error(printable(message)) {}
 };
 
 }  // namespace tokenyard

@@ -1,31 +1,35 @@
-// Checked access to JSON from outside. For .cpp files only: it brings in nlohmann_json.
+// Checked access to JSON from outside.
 //
 // Every accessor throws InputError "FILE: PLACE: expected ..., found ..." where PLACE is a JSON pointer, or line and column for
 // text that is no JSON. Objects are read field by field; done() refuses the fields nobody asked for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/input_error.h"
+#include "core/base/json.h"
 
 namespace tokenyard {
 
+inline constexpr std::size_t kMostJsonBytes = std::size_t{256} << 20;  // of a file, where nothing else is said
+
 class JsonObject;
 
+// One value of a document. Copies are cheap: all share the document and keep it alive.
 class JsonValue {
  public:
-  // `file` names the source in messages. Refuses duplicate keys.
+  // `file` names the source in messages.
+  JsonValue(Json document, std::string file);
   static JsonValue parse(std::string_view text, std::string file);
-  // Refuses files of more than `max_bytes`.
-  static JsonValue load(const std::string& path, std::int64_t max_bytes = std::int64_t{256} << 20);
+  // Refuses files of more than `max_bytes`, after unpacking (text_file.h).
+  static JsonValue load(const std::string& path, std::size_t max_bytes = kMostJsonBytes);
 
   std::int64_t integer(std::int64_t least, std::int64_t most) const;
   std::int32_t int32(std::int32_t least, std::int32_t most) const { return static_cast<std::int32_t>(integer(least, most)); }
@@ -33,6 +37,7 @@ class JsonValue {
   bool boolean() const;
   std::string string() const;
   std::vector<JsonValue> array() const;
+  std::vector<std::int64_t> integers(std::int64_t least, std::int64_t most) const;
   std::vector<std::int32_t> int32s(std::int32_t least, std::int32_t most) const;
   std::vector<std::string> strings() const;
   // One of `names`.
@@ -42,36 +47,42 @@ class JsonValue {
   bool is_object() const { return value_->is_object(); }
   bool is_array() const { return value_->is_array(); }
   bool is_string() const { return value_->is_string(); }
-  bool is_integer() const { return value_->is_number_integer(); }
-  const nlohmann::json& raw() const { return *value_; }
+  bool is_integer() const { return value_->is_integer(); }
+  bool has(std::string_view key) const { return value_->find(key) != nullptr; }  // false where this is no object
+  std::size_t size() const { return value_->size(); }                            // of an array or an object, else 0
+  const Json& json() const { return *value_; }
 
   [[noreturn]] void expected(const std::string& what) const;  // "expected `what`, found `this`"
   [[noreturn]] void fail(const std::string& sentence) const;
 
  private:
   friend class JsonObject;
-  JsonValue(std::shared_ptr<const nlohmann::json> root, const nlohmann::json* value, std::shared_ptr<const std::string> file,
-            std::string pointer)
-      : root_(std::move(root)), value_(value), file_(std::move(file)), pointer_(std::move(pointer)) {}
+  struct Document {
+    Json root;
+    std::string file;
+  };
+  JsonValue(std::shared_ptr<const Document> document, const Json* value) : document_(std::move(document)), value_(value) {}
+  JsonValue at(const Json& inside) const { return {document_, &inside}; }
+  std::string pointer() const;
   std::string found() const;
 
-  std::shared_ptr<const nlohmann::json> root_;  // keeps the document alive
-  const nlohmann::json* value_;
-  std::shared_ptr<const std::string> file_;
-  std::string pointer_;
+  std::shared_ptr<const Document> document_;
+  const Json* value_;  // in the document
 };
 
 class JsonObject {
  public:
   explicit JsonObject(JsonValue value) : value_(std::move(value)) {}
-  JsonValue at(const std::string& key);  // required
-  std::optional<JsonValue> find(const std::string& key);
+  JsonValue at(std::string_view key);  // required
+  std::optional<JsonValue> find(std::string_view key);
+  // All members, each of which counts as asked for.
+  std::vector<std::pair<std::string, JsonValue>> members();
   void done() const;
   const JsonValue& value() const { return value_; }
 
  private:
   JsonValue value_;
-  std::set<std::string> asked_;
+  std::vector<std::string> asked_;
 };
 
 }  // namespace tokenyard

@@ -1,13 +1,49 @@
-// A whole text file, unpacked where it is packed.
+// Text files: as a stream, whole, or line by line. Files packed with gzip or xz are known by their first bytes, whatever their
+// names, and are unpacked on the way.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <istream>
+#include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace tokenyard {
 
-// Unpacks names ending in .xz, where this program was built with liblzma. Throws InputError when the file cannot be read or
-// unpacked, or holds more than `most_bytes` of text.
+// From the beginning; seekg(0) goes back there. What a plain file gains after its end has been met can be read after clear().
+// Throws InputError when the file cannot be read, or is packed and this program was built without zlib or liblzma; reading a
+// damaged packed file throws it too.
+std::unique_ptr<std::istream> open_text_file(const std::string& path);
+
+// Throws InputError also when the file holds more than `most_bytes` of text.
 std::string read_text_file(const std::string& path, std::size_t most_bytes);
+
+// Reads in 64 KiB pieces.
+class LineReader {
+ public:
+  explicit LineReader(const std::string& path, std::size_t longest_line = std::size_t{1} << 20);
+
+  // The next line without its end, valid until the next call; false at the end of the file. Throws InputError at a line
+  // that is too long.
+  bool next(std::string_view& line);
+  void rewind();
+
+  std::int64_t line() const { return line_; }  // number of the line last returned, from 1
+  const std::string& path() const { return path_; }
+  // "FILE: line N: `what`"
+  [[noreturn]] void fail(const std::string& what) const;
+
+ private:
+  [[noreturn]] void too_long();
+
+  std::string path_;
+  std::size_t longest_line_;
+  std::unique_ptr<std::istream> in_;
+  std::vector<char> buffer_;
+  std::size_t begin_ = 0, end_ = 0;  // what of the buffer has been read and not returned
+  std::int64_t line_ = 0;
+};
 
 }  // namespace tokenyard

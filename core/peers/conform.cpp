@@ -54,8 +54,8 @@ void read_config(JsonObject config, bool vllm, Recording& recording) {
     // Options of later versions: their defaults change nothing.
     for (const char* name : {"max_num_active_seqs", "long_prefill_token_threshold_adaptive", "prefill_schedule_interval"}) {
       const auto value = config.find(name);
-      if (value && !value->is_null() && value->raw() != false && value->raw() != 0) {
-        recording.unsuitable = std::string("config: ") + name + " is " + value->raw().dump() + "; this option is not modelled";
+      if (value && !value->is_null() && value->json() != Json(false) && value->json() != Json(0)) {
+        recording.unsuitable = std::string("config: ") + name + " is " + value->json().dump() + "; this option is not modelled";
       }
     }
   }
@@ -108,7 +108,7 @@ Step read_step(const JsonValue& value, const EngineConfig& config) {
     step.aborted = object.at("aborted").strings();
   } else {
     step.phase = object.at("phase").string();
-    if (object.value().raw().size() == 3) return step;  // idle: nothing is waiting or running
+    if (object.value().size() == 3) return step;  // idle: nothing is waiting or running
   }
   for (const JsonValue& row : object.at("scheduled").array()) {
     const std::vector<JsonValue> parts = row.array();
@@ -122,7 +122,7 @@ Step read_step(const JsonValue& value, const EngineConfig& config) {
   }
   step.preempted = object.at("preempted").strings();
   JsonObject blocks = object.at("new_blocks").object();
-  for (const auto& [id, ids] : blocks.value().raw().items()) step.new_blocks[id] = any_integers(blocks.at(id));
+  for (const auto& [id, ids] : blocks.members()) step.new_blocks[id] = any_integers(ids);
   step.free_blocks = any_integer(object.at("free_blocks"));
   step.sampled = object.at("sampled").strings();
   step.finished = object.at("finished").strings();
@@ -132,7 +132,7 @@ Step read_step(const JsonValue& value, const EngineConfig& config) {
     step.resumed = object.at("resumed").strings();
     step.free_queue_head = any_integers(object.at("free_queue_head"));
     JsonObject reasons = object.at("finish_reasons").object();
-    for (const auto& [id, reason] : reasons.value().raw().items()) step.finish_reasons[id] = reasons.at(id).string();
+    for (const auto& [id, reason] : reasons.members()) step.finish_reasons[id] = reason.string();
   }
   if (config.async_scheduling) {
     step.ahead = object.at("ahead").boolean();

@@ -6,6 +6,10 @@
 #include <map>
 #include <memory>
 #include <sstream>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "core/base/input_error.h"
@@ -15,7 +19,7 @@
 namespace tokenyard {
 namespace {
 
-constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+constexpr std::size_t kMostScriptBytes = std::size_t{16} << 20;
 
 using Words = std::vector<std::string>;
 
@@ -362,6 +366,6 @@ class Script {
 
 ScriptOutcome run_script(std::string_view text, const std::string& name) { return Script(name).run(text); }
 
-ScriptOutcome run_script_file(const std::string& path) { return run_script(read_text_file(path, kMostBytes), path); }
+ScriptOutcome run_script_file(const std::string& path) { return run_script(read_text_file(path, kMostScriptBytes), path); }
 
 }  // namespace tokenyard

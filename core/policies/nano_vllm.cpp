@@ -82,11 +82,8 @@ const PolicyTraits nano_vllm = {
     .name = "nano_vllm",
     .make = [](const EngineConfig& c) -> std::unique_ptr<Scheduler> { return std::make_unique<NanoVllm>(c); },
     .block_rules =
-        [](const EngineConfig& c) {
-          using Findable = BlockRules::Findable;
-          return BlockRules{.findable = c.enable_prefix_caching ? Findable::after_step : Findable::never,
-                            .duplicate = BlockRules::Duplicate::newest_wins,
-                            .free_order = FreeOrder::lru_all};
+        [](const EngineConfig&) {
+          return BlockRules{.findable = BlockRules::Findable::after_step, .duplicate = BlockRules::Duplicate::newest_wins};
         },
 };
 

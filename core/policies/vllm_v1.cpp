@@ -43,10 +43,9 @@ class VllmV1 final : public Scheduler {
         budget += unschedule(plan, victim);
         preempt(plan, victim, request, {Cause::blocks, needed, blocks_.num_free()});
       }
-      if (request.state == RequestState::preempted) {
-        if (config_.vllm_version < VllmVersion::v0_33) return;
-        continue;  // those behind it are more important, and may fit
-      }
+      const bool gave_way = request.state == RequestState::preempted;
+      if (gave_way && config_.vllm_version < VllmVersion::v0_33) return;
+      if (gave_way) continue;  // those behind it are more important, and may fit
       if (needed > 0) {
         plan.new_blocks.push_back({&request, static_cast<std::int32_t>(request.blocks.size())});
         blocks_.extend(request, needed);
@@ -160,9 +159,7 @@ const PolicyTraits vllm_v1 = {
     .make = [](const EngineConfig& c) -> std::unique_ptr<Scheduler> { return std::make_unique<VllmV1>(c); },
     .block_rules =
         [](const EngineConfig& c) {
-          using Findable = BlockRules::Findable;
-          return BlockRules{.findable = c.enable_prefix_caching ? Findable::when_scheduled : Findable::never,
-                            .duplicate = BlockRules::Duplicate::oldest_wins,
+          return BlockRules{.findable = BlockRules::Findable::when_scheduled,
                             .publish_on_return = c.vllm_version != VllmVersion::v0_28 || c.strict_peer,
                             .free_order = c.free_order,
                             .null_block = true};

@@ -50,7 +50,7 @@ void read_engine_config(JsonObject& object, EngineConfig& config) {
     if (!value) return;
     if constexpr (kNamed<Field>) {
       // A version looks like a number, and --set takes it for one.
-      const auto number = value->raw().is_number() ? parse_name<Field>(value->raw().dump()) : std::nullopt;
+      const auto number = value->json().is_number() ? parse_name<Field>(value->json().dump()) : std::nullopt;
       field = number ? *number : *parse_name<Field>(value->choice(all_names<Field>()));
     } else if constexpr (std::is_same_v<Field, bool>) {
       field = value->boolean();

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
+#include "core/base/json.h"
 #include "core/trace/config_json.h"
 #include "core/trace/reason_words.h"
 #include "core/trace/state.h"
@@ -200,18 +201,20 @@ std::vector<std::string> only_in(const std::vector<std::string>& all, std::vecto
 }
 
 std::string header_differences(const TraceHeader& a, const TraceHeader& b) {
-  auto left = nlohmann::json::parse(engine_config_json(a.engine));
-  auto right = nlohmann::json::parse(engine_config_json(b.engine));
-  for (auto [config, engine] : {std::pair{&left, &a.engine}, std::pair{&right, &b.engine}}) {  // what may be left out
-    config->emplace("async_scheduling", false);
-    config->emplace("vllm_version", name_of(engine->vllm_version));
-  }
+  const auto facts = [](const TraceHeader& header) {
+    const auto in_words = [](const Json& value) { return value.is_string() ? value.string() : value.dump(); };
+    // These two may be left out.
+    std::map<std::string, std::string> out = {{"async_scheduling", "false"},
+                                              {"vllm_version", name_of(header.engine.vllm_version)}};
+    const Json config = Json::parse(engine_config_json(header.engine), "");
+    for (const Json::Member& field : config.object()) out[field.key] = in_words(field.value);
+    return out;
+  };
+  const std::map<std::string, std::string> left = facts(a), right = facts(b);
   std::string out;
-  for (const auto& [key, value] : left.items()) {
-    const auto& other = right.at(key);
-    if (value == other) continue;
-    const auto shown = [](const nlohmann::json& v) { return v.is_string() ? v.get<std::string>() : v.dump(); };
-    out += (out.empty() ? "" : "\n") + key + ": " + shown(value) + ", " + shown(other);
+  for (const auto& [key, value] : left) {
+    const std::string& other = right.at(key);
+    if (value != other) out += (out.empty() ? "" : "\n") + key + ": " + value + ", " + other;
   }
   return out;
 }

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
 #include <istream>
 
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
 #include "core/base/json_text.h"
 #include "core/policy.h"
+#include "core/base/text_file.h"
 #include "core/trace/config_json.h"
 #include "core/trace/reader.h"
 
@@ -17,8 +17,7 @@ namespace tokenyard {
 namespace {
 
 constexpr std::size_t kChunk = 256 << 10;
-constexpr std::size_t kMostLine = 256 << 20;
-constexpr std::size_t kMostHeader = 64 << 20;
+constexpr std::size_t kMostLine = 256 << 20;   // of a header that lists some million requests, too
 constexpr TimeNs kMostTime = TimeNs{1} << 60;  // sums of a few stay within 64 bits
 constexpr std::int64_t kMostContent = (std::int64_t{1} << 53) - 1;
 
@@ -473,7 +472,7 @@ TraceHeader read_header(std::string_view text, const std::string& name) {
   const auto json = [&](const char* key) {
     const auto value = object.find(key);
     if (value && !value->is_object()) value->expected("an object");
-    return value ? value->raw().dump() : std::string();
+    return value ? value->json().dump() : std::string();
   };
   header.scenario = json("scenario");
   header.model = json("model");
@@ -514,9 +513,9 @@ struct TraceReader::In {
       buffer.erase(0, used);
       used = 0;
       searched = buffer.size();
-      if (searched > (line == 0 ? kMostHeader : kMostLine)) {
-        throw InputError(name + ": line " + std::to_string(line + 1) + ": expected at most " +
-                         std::to_string(line == 0 ? kMostHeader : kMostLine) + " bytes in a line, found more");
+      if (searched > kMostLine) {
+        throw InputError(name + ": line " + std::to_string(line + 1) + ": expected at most " + std::to_string(kMostLine) +
+                         " bytes in a line, found more");
       }
       buffer.resize(searched + kChunk);
       stream->clear();  // a file that has grown can be read on
@@ -532,8 +531,7 @@ struct TraceReader::In {
   }
 };
 
-TraceReader::TraceReader(const std::string& path)
-    : TraceReader(std::make_unique<std::ifstream>(path, std::ios::binary), path) {}
+TraceReader::TraceReader(const std::string& path) : TraceReader(open_text_file(path), path) {}
 
 TraceReader::TraceReader(std::unique_ptr<std::istream> in, std::string name) : in_(std::make_unique<In>()) {
   in_->stream = std::move(in);

@@ -94,7 +94,7 @@ void measure(const Weights& weights, std::int32_t batch, std::int32_t threads, s
     spec.max_tokens = tokens;
     spec.ignore_eos = true;
     for (std::int32_t p = 0; p < kPrompt; ++p) {
-      spec.prompt.append(static_cast<Token>(random() % static_cast<std::uint64_t>(weights.config().vocabulary)));
+      spec.prompt.append(static_cast<Token>(random() % static_cast<std::uint64_t>(weights.config().shape.vocabulary)));
     }
     engine.submit(std::move(spec), std::make_shared<Nobody>());
   }

@@ -104,7 +104,7 @@ TEST_CASE("cpu backend: configurations it cannot serve") {
   options = {};
   options.threads = -1;
   CHECK_THAT(error(small_config(), options), has_text("threads is -1"));
-  ModelConfig giant = model.weights->config();
+  ModelShape giant = model.weights->config().shape;
   giant.num_layers = giant.head_dim = giant.num_kv_heads = 4096;
   CHECK_THROWS_WITH(KvCache(giant, 1 << 30, 1),
                     has_text("a KV pool of 1073741824 blocks of 1 tokens needs 9223372036854775807 bytes"));

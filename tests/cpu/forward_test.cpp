@@ -54,6 +54,7 @@ std::vector<std::vector<float>> backend_logits(const Weights& weights, const std
 TEST_CASE("forward: every family agrees with a naive decoder in double") {
   const std::string llama3 =
       R"({"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":64})";
+  const std::string yarn = R"({"rope_type":"yarn","factor":4,"original_max_position_embeddings":256})";
   const auto [name, tiny] = GENERATE_COPY(table<std::string, TinyModel>({
       {"qwen3", {}},
       {"qwen3, tied, bf16, group 8, width no multiple of 8",
@@ -62,6 +63,8 @@ TEST_CASE("forward: every family agrees with a naive decoder in double") {
       {"llama, group 3", {.family = ModelFamily::llama, .heads = 6, .kv_heads = 2, .head_dim = 10}},
       {"llama, group 1", {.family = ModelFamily::llama, .dtype = DType::bf16, .kv_heads = 4}},
       {"llama, scaled rotation", {.family = ModelFamily::llama, .rope_scaling = llama3}},
+      {"llama, linear rotation", {.family = ModelFamily::llama, .rope_scaling = R"({"type":"linear","factor":4})"}},
+      {"qwen3, yarn", {.head_dim = 32, .rope_scaling = yarn}},
   }));
   INFO(name);
   const TempFolder folder;
@@ -114,7 +117,7 @@ TEST_CASE("forward: a dot product has its documented order") {
 
 TEST_CASE("forward: scores of any size do not overflow") {
   TinyModel tiny;
-  ModelConfig config = parse_model_config(tiny.config(), "config.json");
+  ModelShape config = parse_model_config(tiny.config(), "config.json").shape;
   config.num_layers = 1;
   KvCache cache(config, 64, 8);
   std::vector<BlockId> blocks;

@@ -12,7 +12,7 @@ using Doubles = std::vector<double>;
 
 class NaiveModel {
  public:
-  explicit NaiveModel(const Weights& weights) : config_(weights.config()), w_(weights.whole()) {}
+  explicit NaiveModel(const Weights& weights) : config_(weights.config().shape), w_(weights.whole()) {}
 
   // The logits after each of `ids`.
   std::vector<Doubles> logits(const std::vector<Token>& ids) const {
@@ -86,10 +86,22 @@ class NaiveModel {
         double frequency = std::pow(config_.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(d));
         if (config_.rope_scaling) {
           const RopeScaling& s = *config_.rope_scaling;
-          const double wavelength = 2 * 3.14159265358979323846 / frequency;
-          const double smooth =
-              (s.original_context / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
-          const double kept = std::fmin(1, std::fmax(0, smooth));
+          const double turns = s.original_context * frequency / (2 * 3.14159265358979323846);
+          double kept = 0;
+          if (s.kind == RopeScaling::Kind::llama3)
+            kept = (turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+          if (s.kind == RopeScaling::Kind::yarn) {  // along the pairs, that is, along the logarithm of the turns
+            const auto pair_of = [&](double n) {
+              return static_cast<double>(d) / 2 * std::log(s.original_context / (n * 2 * 3.14159265358979323846)) /
+                     std::log(config_.rope_theta);
+            };
+            const double from = std::fmax(0, std::floor(pair_of(s.beta_fast)));
+            const double to = std::ceil(pair_of(s.beta_slow));
+            kept = 1 - (static_cast<double>(i) - from) / (to - from);
+            head[i] *= s.attention_factor;
+            head[i + d / 2] *= s.attention_factor;
+          }
+          kept = std::fmin(1, std::fmax(0, kept));
           frequency *= kept + (1 - kept) / s.factor;
         }
         const double angle = static_cast<double>(position) * frequency;
@@ -120,7 +132,7 @@ class NaiveModel {
     return out;
   }
 
-  const ModelConfig& config_;
+  const ModelShape& config_;
   const WeightView& w_;
 };
 

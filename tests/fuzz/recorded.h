@@ -20,7 +20,7 @@ inline void read_recorded(const std::string& type, std::string_view text) {
       (std::filesystem::temp_directory_path() / ("fuzz_" + type + std::to_string(getpid()))).string();
   std::ofstream(path, std::ios::binary) << text;
   TextNames texts;
-  const JsonValue json = JsonValue::parse(nlohmann::json{{"type", type}, {"path", path}}.dump(), "fuzz.json");
+  const JsonValue json = JsonValue(Json::Object{{"type", type}, {"path", path}}, "fuzz.json");
   const auto source = mix_sources({read_workload(json, "", texts)}, 0);
   std::filesystem::remove(path);  // it stays open
 

@@ -13,6 +13,10 @@ cat "$work/answers"
 grep -q 'with another seed' "$work/answers"
 [ "$(wc -w <"$work/answers")" -gt 40 ] || { echo "too few words"; exit 1; }
 "$work/prefix/bin/tokenyard" generate --max-tokens 5
+for written in man/man1/tokenyard.1 bash-completion/completions/tokenyard zsh/site-functions/_tokenyard \
+  fish/vendor_completions.d/tokenyard.fish; do
+  grep -q simulate "$work/prefix/share/$written" || { echo "no share/$written"; exit 1; }
+done
 # A folder that is none is an error in one line.
 if "$work/example/tell" /nowhere x 2>"$work/error"; then exit 1; fi
 [ "$(wc -l <"$work/error")" = 1 ]

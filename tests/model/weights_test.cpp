@@ -127,7 +127,28 @@ TEST_CASE("weights: the slices of two ranks are the whole") {
   CHECK(slices[1].first_head_row == 50);
   CHECK(row_of(slices[1].head, 3) == row_of(whole.head, 53));
   CHECK(slices[1].embedding.rows == 100);
-  CHECK_THROWS_WITH(weights.slice(0, 4), has_text("4 ranks do not divide the model's 2 K/V heads"));
+  CHECK_THROWS_WITH(weights.slice(0, 3), has_text("3 ranks do not divide the model's 4 query heads"));
+}
+
+TEST_CASE("weights: with fewer K/V heads than ranks each is held by the ranks of its query heads") {
+  const TinyModel tiny{.family = ModelFamily::qwen2};  // 4 query and 2 K/V heads of 8
+  const TempFolder folder;
+  tiny.write(folder);
+  const Weights weights(folder.path());
+  const LayerWeights& whole = weights.whole().layers[0];
+  const std::vector<float> bias = to_floats(whole.v_bias);
+  for (std::int32_t rank = 0; rank < 4; ++rank) {
+    const WeightView view = weights.slice(rank, 4);
+    const LayerWeights& layer = view.layers[0];
+    const std::int64_t first = rank / 2 * 8;
+    REQUIRE(layer.q.rows == 8);
+    REQUIRE(layer.k.rows == 8);
+    CHECK(row_of(layer.q, 3) == row_of(whole.q, rank * 8 + 3));
+    CHECK(row_of(layer.k, 3) == row_of(whole.k, first + 3));
+    CHECK(row_of(layer.v, 7) == row_of(whole.v, first + 7));
+    CHECK(to_floats(layer.v_bias) == std::vector<float>(bias.begin() + first, bias.begin() + first + 8));
+    CHECK(view.first_head_row == 25 * rank);
+  }
 }
 
 TEST_CASE("weights: stored numbers become the floats they are") {
@@ -158,8 +179,8 @@ TEST_CASE("rope: angles agree with the C library's, also with Llama 3's scaling"
                        .rope_scaling = scaled ? R"({"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,)"
                                                 R"("original_max_position_embeddings":1024})"
                                               : "null"};
-  const ModelConfig config = parse_model_config(tiny.config(), "config.json");
-  const auto frequencies = rope_frequencies(config);
+  const ModelShape shape = parse_model_config(tiny.config(), "config.json").shape;
+  const auto frequencies = rope_frequencies(shape);
   REQUIRE(frequencies.size() == 32);
   int kept = 0;
   int divided = 0;
@@ -177,7 +198,7 @@ TEST_CASE("rope: angles agree with the C library's, also with Llama 3's scaling"
   }
   CHECK(kept > 0);
   CHECK((!scaled || (divided > 0 && kept + divided < 32)));
-  const RopeTable table = make_rope_table(config, 20000);
+  const RopeTable table = make_rope_table(shape, 20000);
   float worst = 0;
   for (std::size_t p = 0; p < 20000; ++p) {
     for (std::size_t i = 0; i < 32; ++i) {
@@ -198,7 +219,7 @@ TEST_CASE("rope: frequencies are bit for bit those of transformers") {
   const std::string theta = R"("rope_theta":10000)";
   REQUIRE(text.find(theta) != std::string::npos);
   text.replace(text.find(theta), theta.size(), R"("rope_theta":500000)");
-  const auto frequencies = rope_frequencies(parse_model_config(text, "config.json"));
+  const auto frequencies = rope_frequencies(parse_model_config(text, "config.json").shape);
   REQUIRE(frequencies.size() == 32);
   CHECK(frequencies[0] == 1);
   CHECK(frequencies[1] == 0x1.53c38cp-1f);
@@ -208,6 +229,44 @@ TEST_CASE("rope: frequencies are bit for bit those of transformers") {
   CHECK(frequencies[17] == 0x1.9731eep-14f);
   CHECK(frequencies[18] == 0x1.46831ap-16f);
   CHECK(frequencies[31] == 0x1.948360p-24f);
+}
+
+TEST_CASE("rope: yarn and linear scaling are bit for bit those of transformers") {
+  // inv_freq and, at position 5,000, cos x attention_scaling of LlamaRotaryEmbedding in transformers 5.24.
+  const auto shape_of = [](int head_dim, const std::string& theta, const std::string& scaling) {
+    const TinyModel tiny{.head_dim = head_dim, .rope_scaling = "{" + scaling + ",\"rope_theta\":" + theta + "}"};
+    return parse_model_config(tiny.config(), "config.json").shape;
+  };
+  const ModelShape qwen3 =
+      shape_of(128, "1000000", R"("rope_type":"yarn","factor":4,"original_max_position_embeddings":32768)");
+  auto frequencies = rope_frequencies(qwen3);
+  CHECK(frequencies[8] == 0x1.6c310ep-3f);   // kept
+  CHECK(frequencies[23] == 0x1.c9548cp-8f);  // the last of these
+  CHECK(frequencies[24] == 0x1.6046eep-8f);  // blended
+  CHECK(frequencies[31] == 0x1.a4fb70p-11f);
+  CHECK(frequencies[39] == 0x1.103a14p-14f);  // the last of these
+  CHECK(frequencies[40] == 0x1.74eea6p-15f);  // divided
+  CHECK(frequencies[63] == 0x1.4d1c98p-22f);
+  RopeTable table = make_rope_table(qwen3, 5001);
+  CHECK(table.cos[5000 * 64] == 0x1.68ac5cp-3f);
+  CHECK(table.cos[5000 * 64 + 1] == -0x1.13ecc6p-3f);
+
+  const ModelShape parts = shape_of(64, "10000",
+                                    R"("type":"yarn","factor":40,"original_max_position_embeddings":4096,"truncate":false,)"
+                                    R"("mscale":1.0,"mscale_all_dim":0.707)");
+  frequencies = rope_frequencies(parts);
+  CHECK(frequencies[10] == 0x1.ccab84p-5f);
+  CHECK(frequencies[11] == 0x1.4ab0f6p-5f);
+  CHECK(frequencies[16] == 0x1.6a0664p-8f);
+  CHECK(frequencies[22] == 0x1.f08dc4p-14f);
+  CHECK(frequencies[31] == 0x1.bf749ep-19f);
+  table = make_rope_table(parts, 5001);
+  CHECK(table.cos[5000 * 32 + 2] == -0x1.15e57ap+0f);  // beyond 1, as it is multiplied
+
+  frequencies = rope_frequencies(shape_of(64, "10000", R"("type":"linear","factor":3)"));
+  CHECK(frequencies[0] == 0x1.555556p-2f);
+  CHECK(frequencies[9] == 0x1.998acep-6f);
+  CHECK(frequencies[31] == 0x1.74e130p-15f);
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ int run(int argc, char** argv) {
     spec.max_tokens = 1;
     std::istringstream ids(line);
     for (Token id; ids >> id;) spec.prompt.append(id);
-    if (const auto why = refusal(spec, weights.config().vocabulary)) throw std::runtime_error(spec.id + ": " + *why);
+    if (const auto why = refusal(spec, weights.config().shape.vocabulary)) throw std::runtime_error(spec.id + ": " + *why);
     longest = std::max(longest, spec.prompt.size());
     specs.push_back(std::move(spec));
   }

@@ -19,6 +19,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config, Qwen3Co
 
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 64}
+YARN = {"rope_type": "yarn", "rope_theta": 1000000.0, "factor": 4.0, "original_max_position_embeddings": 1024}
+LINEAR = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 4.0}
 
 
 def models():
@@ -39,6 +41,10 @@ def models():
                                                      tie_word_embeddings=False), torch.float32, None
     yield "llama 3 scaling", LlamaConfig(**base, num_attention_heads=4, num_key_value_heads=2, rope_parameters=LLAMA3,
                                          tie_word_embeddings=False), torch.bfloat16, None
+    yield "qwen3, yarn", Qwen3Config(**base, num_attention_heads=4, num_key_value_heads=2, head_dim=32, rope_parameters=YARN,
+                                     tie_word_embeddings=False), torch.bfloat16, None
+    yield "llama, linear scaling", LlamaConfig(**base, num_attention_heads=4, num_key_value_heads=2, rope_parameters=LINEAR,
+                                               tie_word_embeddings=False), torch.bfloat16, None
 
 
 def main(dump_logits):

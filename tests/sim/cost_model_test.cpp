@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/base/model_json.h"
 #include "support.h"
 
 using namespace tokenyard;
@@ -45,7 +46,19 @@ HardwareSpec round_hardware() {
   return h;
 }
 
-ModelSpec round_model() { return {"round", 10, 1000, 10, 5, 100, 2000, 10000, false, 2, 100000}; }
+ModelShape round_model() {
+  ModelShape m;
+  m.name = "round";
+  m.num_layers = 10;
+  m.hidden = 1000;
+  m.num_heads = 10;
+  m.num_kv_heads = 5;
+  m.head_dim = 100;
+  m.intermediate = 2000;
+  m.vocabulary = 10000;
+  m.max_context = 100000;
+  return m;
+}
 
 }  // namespace
 
@@ -78,8 +91,8 @@ TEST_CASE("a prefill step by hand") {
 TEST_CASE("two GPUs share the work and pay for two all-reduces a layer") {
   const StepPlan plan = decodes(64, 1000);
   const StepParts one = CostModel(round_model(), round_hardware(), {}).cost(plan);
-  ModelSpec even = round_model();
-  even.kv_heads = 2;  // 5 do not split
+  ModelShape even = round_model();
+  even.num_kv_heads = 2;  // 5 do not split
   CHECK_THROWS_AS(CostModel(round_model(), round_hardware(), {2, true, 16}), InputError);
   const StepParts two = CostModel(even, round_hardware(), {2, true, 16}).cost(plan);
   CHECK(two.gemm < one.gemm);
@@ -87,6 +100,24 @@ TEST_CASE("two GPUs share the work and pay for two all-reduces a layer") {
   // 2 * (4 us + 2 * 1/2 * 64 * 1000 * 2 bytes / (0.5 * 100 GB/s)) a layer.
   CHECK(two.communication == std::llround(10 * 2 * (4000 + 64 * 1000 * 2 / 50.0)));
   CHECK_THAT(error_of([&] { CostModel(even, find_hardware("rtx-4090"), {2, true, 16}); }), has_text("all-reduce"));
+}
+
+TEST_CASE("K/V heads fewer than GPUs are held by several of them") {
+  ModelShape few = round_model();
+  few.num_kv_heads = 1;
+  HardwareSpec hardware = round_hardware();
+  hardware.memory_bytes = 2'000'000'000;
+  // A token's K and V take as much on each of two GPUs as on one; half the weights leave more room for them.
+  CHECK(few.kv_bytes_per_token(2) == few.kv_bytes_per_token(1));
+  CHECK(kv_blocks(few, hardware, {2, true, 16}, 0.9, 256, 8) > kv_blocks(few, hardware, {1, true, 16}, 0.9, 256, 8));
+  const TimeNs one = CostModel(few, hardware, {}).cost(decodes(64, 1000)).attention;
+  CHECK(CostModel(few, hardware, {2, true, 16}).cost(decodes(64, 1000)).attention == one);
+}
+
+TEST_CASE("a mixture of experts has no times yet") {
+  ModelShape experts = round_model();
+  experts.experts = Experts{8, 2, 500};
+  CHECK_THAT(error_of([&] { CostModel(experts, round_hardware(), {}); }), has_text("round is a mixture of experts"));
 }
 
 TEST_CASE("more work takes more time") {
@@ -169,7 +200,7 @@ TEST_CASE("constant steps") {
 }
 
 TEST_CASE("blocks from memory") {
-  const ModelSpec model = find_model("llama-3.1-8b");
+  const ModelShape model = find_model("llama-3.1-8b");
   const HardwareSpec card = find_hardware("rtx-4090");
   // vLLM 0.19 found 2,588 blocks there.
   CHECK(kv_blocks(model, card, {}, 0.9, 2048, 256) == Approx(2588).epsilon(0.01));

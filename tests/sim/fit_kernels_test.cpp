@@ -1,5 +1,6 @@
 #include <random>
 
+#include "core/base/model_json.h"
 #include "core/base/text_file.h"
 #include "core/engine.h"
 #include "core/metrics.h"
@@ -20,13 +21,13 @@ std::string shared_folder(const std::string& name) {
   return "";
 }
 
-KernelTimes times_in(const std::string& path, const std::optional<ModelSpec>& model = {}) {
+KernelTimes times_in(const std::string& path, const std::optional<ModelShape>& model = {}) {
   KernelTimes times;
   for (const std::string& file : kernel_time_files(path)) read_kernel_times(file, model, times);
   return times;
 }
 
-KernelTimes times_of(const std::string& csv, const std::optional<ModelSpec>& model = {}) {
+KernelTimes times_of(const std::string& csv, const std::optional<ModelShape>& model = {}) {
   const TemporaryFile file("times.csv", csv);
   return times_in(file.path(), model);
 }
@@ -145,7 +146,7 @@ TEST_CASE("tables of several makers are read by their columns") {
   REQUIRE(reduce.all_reduce.size() == 1);
   CHECK(reduce.all_reduce[0].bytes == 2048);
 
-  const ModelSpec llama = find_model("llama-3.1-8b");
+  const ModelShape llama = find_model("llama-3.1-8b");
   const KernelTimes layers = times_of("layer,tokens,time_us\nqkv_proj,7,50\nact_fn,7,3\nunheard_of,7,3\n", llama);
   REQUIRE(layers.gemm.size() == 1);
   CHECK(layers.gemm[0].n == 6144);
@@ -171,19 +172,6 @@ TEST_CASE("kernel tables that make no sense are refused with file and line") {
   CHECK_THAT(refusal("layer,tokens,time_us\nqkv_proj,1,2\n"), has_text("--model"));
   CHECK_THAT(error_of([] { times_in("/no/such/file.csv"); }), has_text("cannot be read"));
   CHECK_THAT(error_of([] { fit_kernels({}, find_hardware("l4"), "nothing"); }), has_text("at least 8"));
-}
-
-TEST_CASE("a damaged .xz file is refused") {
-  const TemporaryFile file("times.csv.xz",
-                           "\xFD"
-                           "7zXZ and then nonsense");
-  CHECK(error_of([&] { read_text_file(file.path(), 1000); }).find("times.csv.xz: ") != std::string::npos);
-}
-
-TEST_CASE("text files are read up to a limit") {
-  const TemporaryFile file("a.csv", std::string(5000, 'x'));
-  CHECK(read_text_file(file.path(), 5000).size() == 5000);
-  CHECK_THAT(error_of([&] { read_text_file(file.path(), 4999); }), has_text("expected at most"));
 }
 
 TEST_CASE("public H100 kernel tables are met on rows the fit never saw") {

@@ -1,5 +1,6 @@
 #include <random>
 
+#include "core/base/model_json.h"
 #include "core/trace/recorder.h"
 #include "core/trace/writer.h"
 #include "sim/fit.h"
@@ -84,7 +85,7 @@ TEST_CASE("a run's steps give back the constants they were made with, in spite o
 TEST_CASE("constants that a run does not show stay as they were") {
   // Nothing but decodes of one sequence.
   const HardwareSpec base = find_hardware("a100-80gb");
-  const ModelSpec model = find_model("llama-3.1-8b");
+  const ModelShape model = find_model("llama-3.1-8b");
   HardwareSpec truth = base;
   truth.host.step_us = 900;
   const CostModel cost(model, truth, {});

@@ -105,7 +105,7 @@ TEST_CASE("overrides reach every part of a scenario") {
   CHECK(scenario_of(text, {"engine.max_num_seqs=8"}).engine.max_num_seqs == 8);
   CHECK(scenario_of(text, {"engine.policy=static"}).engine.policy == Policy::static_batch);
   CHECK(scenario_of(text, {"model=llama-3.1-8b"}).model->name == "llama-3.1-8b");
-  CHECK(scenario_of(text, {"model.layers=5"}).model->layers == 5);
+  CHECK(scenario_of(text, {"model.layers=5"}).model->num_layers == 5);
   CHECK(scenario_of(text, {"hardware.gemm.t0_us=9.5"}).hardware->gemm.t0_us == 9.5);
   CHECK(scenario_of(text, {"step_time.per_step_us=7"}).step_time->per_step == 7000);
   CHECK(scenario_of(text, {"seed=3", "seed=4"}).seed == 4);

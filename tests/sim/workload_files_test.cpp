@@ -1,6 +1,5 @@
 #include <chrono>
 
-#include "core/base/line_reader.h"
 #include "support.h"
 
 using namespace tokenyard;
@@ -119,27 +118,6 @@ TEST_CASE("malformed Mooncake lines are named") {
   CHECK_THAT(error(line("4", "10", "5", "[0]")), has_text("in the order of their time"));
   CHECK_THAT(error(line("1e11", "10", "5", "[0]")), has_text("31 days"));
   CHECK_THAT(error(R"({"timestamp": 6})"), has_text("line 2: /: expected the key \"input_length\""));
-}
-
-TEST_CASE("lines are found wherever the buffer ends") {
-  std::string text;
-  for (int i = 0; i < 3000; ++i) text += std::string(static_cast<std::size_t>(i % 97), 'x') + "\n";
-  text += std::string(200'000, 'y');
-  const TemporaryFile file("lines.txt", text);
-  LineReader reader(file.path());
-  for (int pass = 0; pass < 2; ++pass) {
-    std::string_view line;
-    for (int i = 0; i < 3000; ++i) {
-      REQUIRE(reader.next(line));
-      REQUIRE(line.size() == static_cast<std::size_t>(i % 97));
-      REQUIRE(reader.line() == i + 1);
-    }
-    REQUIRE(reader.next(line));
-    CHECK(line.size() == 200'000);
-    CHECK_FALSE(reader.next(line));
-    reader.rewind();
-  }
-  CHECK_THAT(error_of([] { LineReader("no/such/file"); }), has_text("no/such/file: cannot be read"));
 }
 
 TEST_CASE("the Azure hour is read whole") {

@@ -51,8 +51,7 @@ LessonPage read_page(const JsonValue& json, std::size_t traces) {
 }
 
 LessonPages read_lesson(const JsonValue& json, const std::string& path) {
-  if (!json.is_object() || !json.raw().contains("tokenyard_lesson"))
-    json.expected("a lesson, an object with \"tokenyard_lesson\": 1");
+  if (!json.has("tokenyard_lesson")) json.expected("a lesson, an object with \"tokenyard_lesson\": 1");
   JsonObject top = json.object();
   top.at("tokenyard_lesson").integer(1, 1);
   LessonPages lesson;

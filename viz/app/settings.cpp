@@ -9,7 +9,7 @@
 namespace tokenyard::viz {
 namespace {
 
-constexpr std::int64_t kMostBytes = 1 << 16;
+constexpr std::size_t kMostBytes = 1 << 16;
 constexpr int kSmallest = 320, kLargest = 16384;
 
 Settings read_settings(const JsonValue& json) {
@@ -58,16 +58,13 @@ Settings load_settings(std::string& message) {
 Settings parse_settings(std::string_view text, const std::string& path) { return read_settings(JsonValue::parse(text, path)); }
 
 std::string settings_text(const Settings& settings) {
-  nlohmann::json json;
-  json["width"] = settings.width;
-  json["height"] = settings.height;
-  json["theme"] = name_of(settings.theme);
-  json["scale"] = settings.scale;
-  json["side_share"] = settings.side_share;
-  json["heights"] = nlohmann::json::object();
+  Json::Object heights;
   for (const Panel* panel : all_panels()) {
-    if (settings.share[*panel] > 0) json["heights"][panel->name] = settings.share[*panel];
+    if (settings.share[*panel] > 0) heights.push_back({panel->name, settings.share[*panel]});
   }
+  const Json json =
+      Json::Object{{"width", settings.width}, {"height", settings.height},         {"theme", name_of(settings.theme)},
+                   {"scale", settings.scale}, {"side_share", settings.side_share}, {"heights", std::move(heights)}};
   return json.dump(1) + "\n";
 }
 

@@ -90,5 +90,5 @@ TEST_CASE("A wrong trace or folder leaves no Perfetto file behind", "[trace]") {
   CHECK_FALSE(std::filesystem::exists(path + ".part"));
   TraceReader fine = reader_of(text);
   all[0] = &fine;
-  CHECK_THROWS_WITH(export_perfetto(all, temporary("none/x.json")), Catch::Contains("cannot be written"));
+  CHECK_THROWS_WITH(export_perfetto(all, temporary("none/x.json")), has_text("cannot be written"));
 }

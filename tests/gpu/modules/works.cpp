@@ -12,13 +12,13 @@ class Module final : public GpuModule {
     static const std::string why;
     return why;
   }
-  std::string why_not(const ModelConfig&, const EngineConfig& config) const override {
+  std::string why_not(const ModelShape&, const EngineConfig& config) const override {
     return config.block_size == 16 ? "" : "blocks of " + std::to_string(config.block_size);
   }
   std::unique_ptr<GpuBackend> make(const Weights&, const EngineConfig&, GpuOptions) const override {
     throw std::logic_error("needs a model");
   }
-  std::unique_ptr<GpuBackend> make_random(const ModelConfig&, std::uint32_t, const EngineConfig&, GpuOptions) const override {
+  std::unique_ptr<GpuBackend> make_random(const ModelShape&, std::uint32_t, const EngineConfig&, GpuOptions) const override {
     throw BackendError("out of GPU memory");
   }
 };

@@ -379,7 +379,7 @@ TEST_CASE("cuda backend: a card that fails in a step [lost]", "[.lost]") {
       WARN(error.what());
       CHECK(std::string(error.what()).starts_with("the GPU failed"));
     }
-    for (const auto& recorder : recorders) CHECK(recorder->saying.reason == FinishReason::error);
+    for (const auto& each : recorders) CHECK(each->saying.reason == FinishReason::error);
     CHECK(engine.num_live() == 0);
     trace.flush();
   }
