@@ -5,7 +5,7 @@
 
 #include "core/base/json_reader.h"
 #include "core/trace/state.h"
-#include "core/trace/trace.h"
+#include "core/trace/reader.h"
 #include "sim/fit.h"
 
 namespace tokenyard {

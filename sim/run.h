@@ -6,7 +6,7 @@
 
 #include "core/engine.h"
 #include "core/metrics.h"
-#include "core/trace/trace.h"
+#include "core/trace/sink.h"
 #include "sim/scenario.h"
 
 namespace tokenyard {

@@ -13,7 +13,6 @@
 #include "core/base/input_error.h"
 #include "core/policy.h"
 #include "core/trace/recorder.h"
-#include "core/trace/trace.h"
 
 namespace tokenyard {
 namespace {

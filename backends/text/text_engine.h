@@ -19,7 +19,7 @@
 #include "backends/model/tokenizer.h"
 #include "core/engine.h"
 #include "core/metrics.h"
-#include "core/trace/trace.h"
+#include "core/trace/sink.h"
 
 namespace tokenyard {
 

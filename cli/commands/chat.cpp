@@ -11,7 +11,7 @@
 
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
-#include "core/trace/trace.h"
+#include "core/trace/writer.h"
 
 namespace tokenyard::cli {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "cli/commands.h"
 #include "core/trace/diff.h"
+#include "core/trace/reader.h"
 
 namespace tokenyard::cli {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "core/trace/perfetto.h"
+#include "core/trace/reader.h"
 
 namespace tokenyard::cli {
 namespace {
@@ -17,7 +18,7 @@ struct ExportOptions {
 
 int run_export(const ExportOptions& options) {
   std::vector<std::unique_ptr<TraceReader>> readers;
-  std::vector<TraceReader*> borrowed;
+  std::vector<TraceSource*> borrowed;
   for (const std::string& trace : options.traces) {
     readers.push_back(std::make_unique<TraceReader>(trace));
     borrowed.push_back(readers.back().get());

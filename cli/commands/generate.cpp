@@ -16,7 +16,7 @@
 #include "cli/version.h"
 #include "core/base/json_reader.h"
 #include "core/base/text_file.h"
-#include "core/trace/trace.h"
+#include "core/trace/writer.h"
 #include "sim/run.h"
 
 namespace tokenyard::cli {

@@ -8,6 +8,8 @@
 
 #include "cli/commands.h"
 #include "cli/output/report.h"
+#include "core/trace/reader.h"
+#include "core/trace/writer.h"
 
 namespace tokenyard::cli {
 namespace {

@@ -10,7 +10,7 @@
 #include "cli/output/timeline.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
-#include "core/trace/trace.h"
+#include "core/trace/writer.h"
 #include "sim/lesson.h"
 #include "sim/run.h"
 

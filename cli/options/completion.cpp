@@ -1,6 +1,7 @@
 #include "cli/options/completion.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace tokenyard::cli {
 namespace {

@@ -105,10 +105,10 @@ std::string result_table(const Metrics& m, const ReportContext& context) {
       "Used (%):", "Reserved, will be used (%):", "Internal, never used (%):", "External, holes too small (%):", "Free (%):"};
   for (std::size_t i = 0; i < shares.size(); ++i) line(meanings[i], 100 * shares[i]);
   out += std::string(50, '=') + "\n";
-  out += fmt::format("{}: policy {}, {} blocks of {} tokens, {}\n", context.scenario, name_of(context.engine.policy),
+  out += fmt::format("{}: policy {}, {} blocks of {} tokens, {}\n", printable(context.scenario), name_of(context.engine.policy),
                      context.engine.num_blocks, context.engine.block_size, context.timing);
   if (!context.error_note.empty()) out += context.error_note + "\n";
-  for (const std::string& refusal : m.first_refusals) out += "refused " + refusal + "\n";
+  for (const std::string& refusal : m.first_refusals) out += "refused " + printable(refusal) + "\n";
   return out;
 }
 

@@ -23,6 +23,7 @@ class Json {
   using Object = std::vector<Member>;  // in the order they were written; no key twice
 
   Json() = default;  // null
+  Json(std::nullptr_t) {}
   Json(std::same_as<bool> auto value) : type_(Type::boolean) { value_.boolean = value; }
   template <std::integral T>
   requires(!std::same_as<T, bool>) Json(T value) {

@@ -14,7 +14,7 @@
 namespace tokenyard {
 namespace {
 
-using Kind = TraceReader::Kind;
+using Kind = TraceSource::Kind;
 
 std::string tokens(std::int64_t n) { return std::to_string(n) + (n == 1 ? " token" : " tokens"); }
 
@@ -26,29 +26,29 @@ std::string list(std::span<const std::int32_t> values) {
 
 class Side {
  public:
-  explicit Side(TraceReader& reader) : reader_(reader), state_(reader.header(), reader.name()) {}
+  explicit Side(TraceSource& source) : source_(source), state_(source.header(), source.name()) {}
 
   // Up to the end of the next step.
   Kind advance() {
     joins.clear();
     cancels.clear();
     while (true) {
-      const Kind kind = reader_.next();
+      const Kind kind = source_.next();
       if (kind == Kind::join) {
-        state_.apply(reader_.join());
-        joins.push_back(reader_.join());
+        state_.apply(source_.join());
+        joins.push_back(source_.join());
       } else if (kind == Kind::cancel) {
-        state_.apply(reader_.cancel());
-        cancels.push_back(reader_.cancel());
+        state_.apply(source_.cancel());
+        cancels.push_back(source_.cancel());
       } else {
-        if (kind == Kind::step) state_.apply(reader_.step());
+        if (kind == Kind::step) state_.apply(source_.step());
         return kind;
       }
     }
   }
 
-  const std::string& name() const { return reader_.name(); }
-  const StepRecord& step() const { return reader_.step(); }
+  const std::string& name() const { return source_.name(); }
+  const StepRecord& step() const { return source_.step(); }
   std::string id(std::int32_t request) const { return state_.request(request).join.spec.id; }
 
   // What happened since the step before, a sentence each, the most telling first.
@@ -71,7 +71,7 @@ class Side {
 
   // How this trace ends, after a kind that is no step.
   std::string ending(Kind kind) const {
-    return kind == Kind::end ? "ends" : reader_.cut_off() ? "is cut off in the middle of a line" : "stops without an end";
+    return kind == Kind::end ? "ends" : source_.cut_off() ? "is cut off in the middle of a line" : "stops without an end";
   }
 
   std::vector<JoinRecord> joins;
@@ -148,7 +148,7 @@ class Side {
     }
   }
 
-  TraceReader& reader_;
+  TraceSource& source_;
   TraceState state_;
 };
 
@@ -221,7 +221,7 @@ std::string header_differences(const TraceHeader& a, const TraceHeader& b) {
 
 }  // namespace
 
-TraceDifference diff_traces(TraceReader& a, TraceReader& b, const TraceDiffOptions& options) {
+TraceDifference diff_traces(TraceSource& a, TraceSource& b, const TraceDiffOptions& options) {
   TraceDifference result;
   result.headers = header_differences(a.header(), b.header());
   Side left(a);

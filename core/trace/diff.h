@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "core/trace/trace.h"
+#include "core/trace/source.h"
 
 namespace tokenyard {
 
@@ -22,6 +22,6 @@ struct TraceDifference {
 };
 
 // Reads both traces step by step up to the first difference, comparing requests by id. Memory follows the requests.
-TraceDifference diff_traces(TraceReader& a, TraceReader& b, const TraceDiffOptions& options = {});
+TraceDifference diff_traces(TraceSource& a, TraceSource& b, const TraceDiffOptions& options = {});
 
 }  // namespace tokenyard

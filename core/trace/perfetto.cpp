@@ -171,9 +171,9 @@ class Events {
 class Export {
  public:
   // `next_thread`: thread ids are unique in the file and differ from process ids, or Perfetto takes one for a main thread.
-  Export(TraceReader& reader, Events& events, std::int64_t pid, std::int64_t& next_thread)
-      : reader_(reader),
-        state_(reader.header(), reader.name()),
+  Export(TraceSource& source, Events& events, std::int64_t pid, std::int64_t& next_thread)
+      : source_(source),
+        state_(source.header(), source.name()),
         events_(events),
         pid_(pid),
         engine_(next_thread++),
@@ -181,16 +181,16 @@ class Export {
 
   void run() {
     events_.metadata("process_name", pid_, engine_, "name",
-                     std::string(tokenyard::name_of(state_.config().policy)) + " (" + reader_.name() + ")");
+                     std::string(tokenyard::name_of(state_.config().policy)) + " (" + source_.name() + ")");
     events_.metadata("process_sort_index", pid_, engine_, "sort_index", pid_);
     lane(engine_, "engine steps", 0);
     while (true) {
-      switch (reader_.next()) {
-        case TraceReader::Kind::join: join(reader_.join()); break;
-        case TraceReader::Kind::step: step(reader_.step()); break;
-        case TraceReader::Kind::cancel: cancel(reader_.cancel()); break;
-        case TraceReader::Kind::end: break;
-        case TraceReader::Kind::none: return finish();
+      switch (source_.next()) {
+        case TraceSource::Kind::join: join(source_.join()); break;
+        case TraceSource::Kind::step: step(source_.step()); break;
+        case TraceSource::Kind::cancel: cancel(source_.cancel()); break;
+        case TraceSource::Kind::end: break;
+        case TraceSource::Kind::none: return finish();
       }
     }
   }
@@ -291,7 +291,7 @@ class Export {
     for (std::int32_t r = 0; r < std::ssize(lanes_); ++r) change(r, Phase::none, state_.now());
   }
 
-  TraceReader& reader_;
+  TraceSource& source_;
   TraceState state_;
   Events& events_;
   std::int64_t pid_;
@@ -302,12 +302,12 @@ class Export {
 
 }  // namespace
 
-void export_perfetto(std::span<TraceReader* const> traces, const std::string& path) {
+void export_perfetto(std::span<TraceSource* const> traces, const std::string& path) {
   File file(path);
   Events events(file);
   std::int64_t pid = 0;
   std::int64_t next_thread = std::ssize(traces) + 1;
-  for (TraceReader* trace : traces) Export(*trace, events, ++pid, next_thread).run();
+  for (TraceSource* trace : traces) Export(*trace, events, ++pid, next_thread).run();
   events.finish();
   file.finish();
 }

@@ -4,12 +4,12 @@
 #include <span>
 #include <string>
 
-#include "core/trace/trace.h"
+#include "core/trace/source.h"
 
 namespace tokenyard {
 
 // Writes `path` aside and renames it when it is whole. A trace that was cut off is exported as far as it goes. Memory follows
 // the requests. Throws InputError when a trace cannot be read or the file cannot be written.
-void export_perfetto(std::span<TraceReader* const> traces, const std::string& path);
+void export_perfetto(std::span<TraceSource* const> traces, const std::string& path);
 
 }  // namespace tokenyard

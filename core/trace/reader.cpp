@@ -11,7 +11,7 @@
 #include "core/policy.h"
 #include "core/base/text_file.h"
 #include "core/trace/config_json.h"
-#include "core/trace/trace.h"
+#include "core/trace/reader.h"
 
 namespace tokenyard {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/observer.h"
-#include "core/trace/trace.h"
+#include "core/trace/sink.h"
 
 namespace tokenyard {
 

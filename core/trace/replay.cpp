@@ -39,7 +39,7 @@ std::string describe(const Record& record) {
 // The recorded run, from the first record that was not yet reproduced.
 class RecordedSteps {
  public:
-  explicit RecordedSteps(TraceReader& reader) : reader_(reader) {}
+  explicit RecordedSteps(TraceSource& source) : source_(source) {}
 
   // The n-th record not yet reproduced, or null. Reads ahead as far as needed.
   const Record* at(std::size_t n) {
@@ -58,8 +58,8 @@ class RecordedSteps {
     ++reproduced;
   }
   bool ended() const { return ended_; }
-  std::int64_t end_steps() const { return reader_.end_steps(); }
-  TimeNs end_at() const { return reader_.end_at(); }
+  std::int64_t end_steps() const { return source_.end_steps(); }
+  TimeNs end_at() const { return source_.end_at(); }
   // Empty when no such request is live.
   std::string id(std::int32_t request) const {
     const auto found = ids_.find(request);
@@ -72,20 +72,20 @@ class RecordedSteps {
  private:
   bool read() {
     if (ended_) return false;
-    switch (reader_.next()) {
-      case TraceReader::Kind::join:
-        ids_[reader_.join().request] = reader_.join().spec.id;
-        records_.emplace_back(reader_.join());
+    switch (source_.next()) {
+      case TraceSource::Kind::join:
+        ids_[source_.join().request] = source_.join().spec.id;
+        records_.emplace_back(source_.join());
         return true;
-      case TraceReader::Kind::cancel: records_.emplace_back(reader_.cancel()); return true;
-      case TraceReader::Kind::step: records_.emplace_back(reader_.step()); return true;
-      case TraceReader::Kind::end: ended_ = true; return false;
-      case TraceReader::Kind::none: return false;
+      case TraceSource::Kind::cancel: records_.emplace_back(source_.cancel()); return true;
+      case TraceSource::Kind::step: records_.emplace_back(source_.step()); return true;
+      case TraceSource::Kind::end: ended_ = true; return false;
+      case TraceSource::Kind::none: return false;
     }
     return false;
   }
 
-  TraceReader& reader_;
+  TraceSource& source_;
   std::deque<Record> records_;
   std::unordered_map<std::int32_t, std::string> ids_;  // looked up, never walked
   bool ended_ = false;
@@ -288,15 +288,15 @@ class Check final : public TraceSink {
 
 }  // namespace
 
-ReplayOutcome replay(TraceReader& reader, TraceSink* copy, const Slo& slo) {
-  RecordedSteps recording(reader);
+ReplayOutcome replay(TraceSource& trace, TraceSink* copy, const Slo& slo) {
+  RecordedSteps recording(trace);
   ReplaySource source(recording);
   ReplayBackend backend(recording);
   Check check(recording, copy);
-  if (copy != nullptr) copy->on_header(reader.header());
+  if (copy != nullptr) copy->on_header(trace.header());
   Metrics metrics(slo);
   TraceRecorder recorder(check);
-  Engine engine(reader.header().engine, backend, {&metrics, &recorder});
+  Engine engine(trace.header().engine, backend, {&metrics, &recorder});
   try {
     while (recording.front() != nullptr && check.difference.empty()) {
       const auto before = std::pair(engine.num_steps(), recording.reproduced);

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/metrics.h"
-#include "core/trace/trace.h"
+#include "core/trace/source.h"
 
 namespace tokenyard {
 
@@ -21,6 +21,6 @@ struct ReplayOutcome {
 
 // `copy`, if not null, receives the replayed run as a trace, up to the first difference. Throws InputError when the trace
 // cannot be read. Memory follows the live requests.
-ReplayOutcome replay(TraceReader& reader, TraceSink* copy = nullptr, const Slo& slo = {});
+ReplayOutcome replay(TraceSource& trace, TraceSink* copy = nullptr, const Slo& slo = {});
 
 }  // namespace tokenyard

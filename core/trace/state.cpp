@@ -358,14 +358,14 @@ void TraceState::take_outcome(const StepRecord& step, std::span<const Row> rows)
   if (rules_.findable == BlockRules::Findable::after_step) note_findable(step);
 }
 
-TraceReader::Kind apply_next(TraceReader& reader, TraceState& state) {
-  const TraceReader::Kind kind = reader.next();
+TraceSource::Kind apply_next(TraceSource& source, TraceState& state) {
+  const TraceSource::Kind kind = source.next();
   switch (kind) {
-    case TraceReader::Kind::join: state.apply(reader.join()); break;
-    case TraceReader::Kind::step: state.apply(reader.step()); break;
-    case TraceReader::Kind::cancel: state.apply(reader.cancel()); break;
-    case TraceReader::Kind::end: state.end(); break;
-    case TraceReader::Kind::none: break;
+    case TraceSource::Kind::join: state.apply(source.join()); break;
+    case TraceSource::Kind::step: state.apply(source.step()); break;
+    case TraceSource::Kind::cancel: state.apply(source.cancel()); break;
+    case TraceSource::Kind::end: state.end(); break;
+    case TraceSource::Kind::none: break;
   }
   return kind;
 }

@@ -8,7 +8,7 @@
 
 #include "core/policy.h"
 #include "core/base/tokens.h"
-#include "core/trace/trace.h"
+#include "core/trace/source.h"
 
 namespace tokenyard {
 
@@ -153,7 +153,7 @@ class TraceState {
   TimeNs now_ = 0;
 };
 
-// Reads the next record into `state`. REQUIRES: state was made from reader.header().
-TraceReader::Kind apply_next(TraceReader& reader, TraceState& state);
+// Reads the next record into `state`. REQUIRES: state was made from source.header().
+TraceSource::Kind apply_next(TraceSource& source, TraceState& state);
 
 }  // namespace tokenyard

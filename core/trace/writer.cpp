@@ -5,7 +5,7 @@
 #include "core/base/input_error.h"
 #include "core/base/json_text.h"
 #include "core/trace/config_json.h"
-#include "core/trace/trace.h"
+#include "core/trace/writer.h"
 
 namespace tokenyard {
 namespace {

@@ -17,7 +17,7 @@
 
 #include "core/engine.h"
 #include "core/trace/recorder.h"
-#include "core/trace/trace.h"
+#include "core/trace/writer.h"
 #include "sim/scenario.h"
 
 namespace {

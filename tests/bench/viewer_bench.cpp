@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/trace/writer.h"
 #include "core/trace/recorder.h"
 #include "sim/run.h"
 #include "viz/model/trace_file.h"

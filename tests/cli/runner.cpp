@@ -12,6 +12,7 @@
 //
 // Exit status 0: as expected, 1: not, 2: the case cannot be read, 77: skipped.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <regex.h>
 
 #include <algorithm>

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "backends/text/text_engine.h"
-#include "core/trace/trace.h"
+#include "core/trace/writer.h"
 #include "sim/result_values.h"
 #include "sim/run.h"
 

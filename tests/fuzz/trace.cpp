@@ -1,4 +1,4 @@
-#include "core/trace/trace.h"
+#include "core/trace/reader.h"
 
 #include <memory>
 #include <sstream>

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "core/base/input_error.h"
-#include "core/trace/trace.h"
+#include "core/trace/reader.h"
 #include "fuzz.h"
 #include "viz/model/model_builder.h"
 #include "viz/view/comparison.h"
@@ -61,14 +61,7 @@ void fuzz(std::string_view text) {
   viz::ModelBuilder builder("fuzz.trace");
   builder.on_header(reader.header());
   try {
-    for (bool more = true; more;) {
-      switch (reader.next()) {
-        case TraceReader::Kind::join: builder.on_join(reader.join()); break;
-        case TraceReader::Kind::step: builder.on_step(reader.step()); break;
-        case TraceReader::Kind::cancel: builder.on_cancel(reader.cancel()); break;
-        case TraceReader::Kind::end: builder.on_end(reader.end_steps(), reader.end_at()); break;
-        case TraceReader::Kind::none: more = false; break;
-      }
+    while (pass_on(reader, builder) != TraceSource::Kind::none) {
     }
   } catch (const InputError&) {
     show(builder.model());  // what could be read

@@ -2,7 +2,7 @@
 
 #include "core/base/model_json.h"
 #include "core/trace/recorder.h"
-#include "core/trace/trace.h"
+#include "core/trace/writer.h"
 #include "sim/fit.h"
 #include "support.h"
 

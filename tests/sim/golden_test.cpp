@@ -16,6 +16,8 @@
 #include "catch.h"
 #include "core/base/input_error.h"
 #include "core/trace/diff.h"
+#include "core/trace/reader.h"
+#include "core/trace/writer.h"
 #include "sim/lesson.h"
 #include "sim/run.h"
 #include "support.h"

@@ -265,7 +265,11 @@ TEST_CASE("The first difference names the same step in both traces", "[viz]") {
   };
   const std::string a = write("a.trace", config.num_blocks);
   const std::string b = write("b.trace", config.num_blocks);
-  const FirstDifference same = first_difference(a, b, false);
+  const auto difference = [](const std::string& left, const std::string& right) {
+    TraceReader one(left), other(right);
+    return first_difference(one, other, false);
+  };
+  const FirstDifference same = difference(a, b);
   CHECK(same.same);
   CHECK(same.step == -1);
   // The third line is the first one after two joins or so: a later step differs in its time.
@@ -275,18 +279,13 @@ TEST_CASE("The first difference names the same step in both traces", "[viz]") {
   const std::size_t duration = text.find("\"dur\":1000", at);
   text.replace(duration, 10, "\"dur\":1001");
   std::ofstream(temporary("c.trace"), std::ios::binary) << text;
-  const FirstDifference other = first_difference(a, temporary("c.trace"), false);
+  const FirstDifference other = difference(a, temporary("c.trace"));
   CHECK(!other.same);
   REQUIRE(other.step >= 0);
   ModelBuilder builder("a");
   TraceReader reader(a);
   builder.on_header(reader.header());
-  while (true) {
-    const auto kind = reader.next();
-    if (kind == TraceReader::Kind::join) builder.on_join(reader.join());
-    if (kind == TraceReader::Kind::step) builder.on_step(reader.step());
-    if (kind == TraceReader::Kind::cancel) builder.on_cancel(reader.cancel());
-    if (kind == TraceReader::Kind::end || kind == TraceReader::Kind::none) break;
+  while (pass_on(reader, builder) != TraceSource::Kind::none) {
   }
   CHECK(builder.model().step(other.step).number == 5);
   CHECK(other.text.find("1.001 us") != std::string::npos);

@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 
-#include "core/trace/trace.h"
 #include "viz/host/picture_host.h"
 
 namespace tokenyard::viz {

@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 
 #include "core/base/input_error.h"
+#include "core/trace/memory.h"
+#include "core/trace/reader.h"
 #include "sim/lesson.h"
 #include "viz/app/when.h"
 
@@ -55,8 +58,14 @@ std::unique_ptr<Side> open_scenario(const std::string& path, const std::vector<s
   side->scenario = path;
   side->overrides = overrides;
   side->run = std::move(run.model);
+  side->records = std::move(run.trace);
   side->resolved = std::move(run.scenario);
   return side;
+}
+
+std::unique_ptr<TraceSource> source_of(const Side& side) {
+  if (side.records) return std::make_unique<MemoryTraceSource>(side.records, side.name);
+  return std::make_unique<TraceReader>(std::make_unique<std::ifstream>(side.file, std::ios::binary), side.name);
 }
 
 void open_lesson(App& app, LessonPages lesson) {
@@ -209,6 +218,7 @@ bool advance(App& app, double seconds) {
       Side& side = *app.sides[app.varied_side];
       if (run->model) {
         side.run = std::move(run->model);
+        side.records = std::move(run->trace);
         side.resolved = std::move(run->scenario);
         refresh(app, side);
         app.message = "simulated in " + short_time(run->seconds * 1e9);

@@ -30,13 +30,14 @@ namespace tokenyard::viz {
 // One of the traces under the cursor: a file, or a scenario's run in memory.
 struct Side {
   std::string name;
-  std::string file;                          // of a trace; empty: a scenario's run
-  std::string scenario;                      // its file
-  std::vector<std::string> overrides;        // as it was opened
-  std::array<std::string, 10> varied;        // by the sliders: values, empty where untouched
-  std::unique_ptr<TraceFile> trace;          // owns the model, or
-  std::shared_ptr<const TraceModel> run;     // this does
-  std::shared_ptr<const Scenario> resolved;  // of `run`, where it has a scenario
+  std::string file;                            // of a trace; empty: a scenario's run
+  std::string scenario;                        // its file
+  std::vector<std::string> overrides;          // as it was opened
+  std::array<std::string, 10> varied;          // by the sliders: values, empty where untouched
+  std::unique_ptr<TraceFile> trace;            // owns the model, or
+  std::shared_ptr<const TraceModel> run;       // this does,
+  std::shared_ptr<const MemoryTrace> records;  // and this is what it was made from
+  std::shared_ptr<const Scenario> resolved;    // of `run`, where it has a scenario
 
   const TraceModel* model = nullptr;
   std::optional<Clock> clock;
@@ -114,6 +115,9 @@ std::unique_ptr<Side> open_scenario(const std::string& path, const std::vector<s
 // Opens the lesson's runs in place of all sides and goes to its first page. Throws InputError.
 void open_lesson(App& app, LessonPages lesson);
 void show_page(App& app, std::size_t page);
+
+// Its trace from the beginning: the file read again, or the run's records.
+std::unique_ptr<TraceSource> source_of(const Side& side);
 
 void add_side(App& app, std::unique_ptr<Side> side);
 // After a side's model was exchanged or has grown.

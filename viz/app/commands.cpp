@@ -138,8 +138,8 @@ void go_to_first_difference(App& app) {
   }
   try {
     const std::size_t other = app.active == 0 ? 1 : app.active;
-    const OnDisk a(*app.sides[0], 0), b(*app.sides[other], other);
-    const FirstDifference difference = first_difference(a.path(), b.path(), true);
+    const auto a = source_of(*app.sides[0]), b = source_of(*app.sides[other]);
+    const FirstDifference difference = first_difference(*a, *b, true);
     if (difference.same) {
       app.message = "the same decisions throughout";
       return;
@@ -147,11 +147,6 @@ void go_to_first_difference(App& app) {
     const Side& there = difference.step < app.sides[0]->model->num_steps() ? *app.sides[0] : *app.sides[other];
     jump(app, there.clock->place(there.model->step(difference.step).start));
     app.difference = difference.text;
-    for (const auto& [path, side] : {std::pair{a.path(), app.sides[0].get()}, {b.path(), app.sides[other].get()}}) {
-      for (std::size_t at = 0; (at = app.difference.find(path, at)) != std::string::npos; at += side->name.size()) {
-        app.difference.replace(at, path.size(), side->name);
-      }
-    }
   } catch (const InputError& error) {
     app.message = error.what();
   }
@@ -173,6 +168,7 @@ void pin(App& app) {
   copy->overrides = from.overrides;
   copy->varied = from.varied;
   copy->run = from.run;
+  copy->records = from.records;
   copy->resolved = from.resolved;
   add_side(app, std::move(copy));
 }

@@ -78,6 +78,7 @@ enum class Command : std::uint8_t {
   answer,
 };
 
+// What a key, a menu entry or a button asks for. A command is one by itself, but toggle_panel must say which panel.
 struct Action {
   Action(Command c, const Panel* p = nullptr) : command(c), panel(p) {}  // NOLINT(google-explicit-constructor)
   Command command;

@@ -22,15 +22,22 @@ SimulatedRun simulate_into_model(const std::string& scenario, const std::vector<
   run.overrides = overrides;
   try {
     auto loaded = std::make_shared<Scenario>(load_scenario(scenario, overrides));
-    ModelBuilder builder(name);
+    auto trace = std::make_shared<MemoryTrace>();
     RunOptions options;
-    options.trace = &builder;
+    options.trace = trace.get();
     options.program = "tokenyard view";
     options.after_step = [&](const Engine&, const Metrics&, TimeNs) {
       if (cancelled && cancelled()) throw Cancelled{};
     };
     run_scenario(*loaded, options);
+    ModelBuilder builder(name);
+    builder.on_header(trace->header());
+    MemoryTraceSource source(trace, name);
+    while (pass_on(source, builder) != TraceSource::Kind::none) {
+      if (cancelled && cancelled()) throw Cancelled{};
+    }
     run.model = builder.take();
+    run.trace = std::move(trace);
     run.scenario = std::move(loaded);
   } catch (const Cancelled&) {
   } catch (const InputError& error) {

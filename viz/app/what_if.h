@@ -11,13 +11,15 @@
 #include <thread>
 #include <vector>
 
+#include "core/trace/memory.h"
 #include "sim/scenario.h"
 #include "viz/model/trace_model.h"
 
 namespace tokenyard::viz {
 
 struct SimulatedRun {
-  std::shared_ptr<const TraceModel> model;  // null: error says why
+  std::shared_ptr<const TraceModel> model;   // null: error says why
+  std::shared_ptr<const MemoryTrace> trace;  // what the model was made from
   std::shared_ptr<const Scenario> scenario;
   std::vector<std::string> overrides;
   std::string error;

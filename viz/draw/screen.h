@@ -21,6 +21,8 @@ struct Drawn {
 
 class Screen {
  public:
+  static constexpr float kLeastSide = 0.15F, kMostSide = 0.75F;  // width of the right column, of all
+
   explicit Screen(App& app) : app_(app) {}
 
   // Between ImGui::NewFrame and Render.

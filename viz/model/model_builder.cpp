@@ -222,6 +222,16 @@ struct ModelBuilder::Work {
   // A step that was planned ahead may give something to a request that the step before ended, as nobody knew yet.
   bool ended(std::int32_t number) { return request(number).end >= 0; }
 
+  // Of the state, between the plan of a step and its outcome.
+  struct Before {
+    MemoryUse memory;
+    std::int32_t waiting;
+    std::int32_t used_blocks;
+  };
+  void note_published();
+  void log_published();
+  Step step_of(const StepRecord& record, const Before& before);
+  void keep_keyframe();
   void take_refusals(const StepRecord& record, std::int32_t index);
   void take_decisions(const StepRecord& record, std::int32_t index);
   void take_rows(const StepRecord& record, std::int32_t index, Step& step);
@@ -358,6 +368,66 @@ void ModelBuilder::Work::deliver() {
   sampled.clear();
 }
 
+// Blocks that became findable as the rows were planned. REQUIRES: the state has begun the step, the model has not taken it.
+void ModelBuilder::Work::note_published() {
+  published.clear();
+  published_late.clear();
+  if (state->rules().findable != BlockRules::Findable::when_scheduled) return;
+  for (const TraceState::Row& row : state->rows()) {
+    const TraceState::Request& r = state->request(row.request);
+    published.emplace_back(row.request, r.num_registered);
+    for (std::int32_t i = of(row.request).registered; ended(row.request) && i < r.num_registered; ++i) {
+      published_late.push_back(r.blocks[static_cast<std::size_t>(i)]);
+    }
+  }
+}
+
+void ModelBuilder::Work::log_published() {
+  for (const auto& [number, registered] : published) {
+    if (ended(number)) continue;
+    std::int32_t& known = of(number).registered;
+    if (registered > known) log(BlockOp::publish, {number, known, registered});
+    known = std::max(known, registered);
+  }
+  if (published_late.empty()) return;
+  log(BlockOp::findable, {});
+  log_ids(published_late);
+}
+
+// What the record says of the step itself, and what the state knew before its rows were taken.
+Step ModelBuilder::Work::step_of(const StepRecord& record, const Before& before) {
+  Step step;
+  step.number = record.step;
+  step.start = record.start;
+  step.end = record.end;
+  step.duration = record.duration;
+  step.parts = record.parts;
+  step.prefill_only = record.prefill_only;
+  step.running = static_cast<std::int32_t>(running.size());
+  step.waiting = before.waiting;
+  step.admitted = static_cast<std::int32_t>(record.admitted.size());
+  step.preempted = static_cast<std::int32_t>(record.preempted.size());
+  step.finished = static_cast<std::int32_t>(record.finished.size());
+  step.evicted_blocks = static_cast<std::int32_t>(state->evicted().size());
+  step.used_blocks = before.used_blocks;
+  step.memory = before.memory;
+  const std::vector<Step>& steps = model->steps_;
+  step.tokens_before = steps.empty() ? 0 : steps.back().tokens_before + steps.back().tokens();
+  for (const StepRecord::Admission& a : record.admitted) {
+    if (request(a.request).preemptions > 0) continue;
+    step.hit_tokens += a.hit_tokens;
+    step.asked_tokens += request(a.request).prompt;
+  }
+  return step;
+}
+
+void ModelBuilder::Work::keep_keyframe() {
+  const std::uint64_t size = model->log_.size();
+  if (size - last_keyframe <= std::max<std::uint64_t>(1 << 14, 3 * static_cast<std::uint64_t>(state->blocks().size()))) return;
+  model->keyframes_.push_back(std::make_shared<TraceModel::Keyframe>(TraceModel::Keyframe{seeker->moment(), size}));
+  last_keyframe = size;
+}
+
 ModelBuilder::ModelBuilder(std::string name) : work_(std::make_unique<Work>()) { work_->model->name_ = std::move(name); }
 ModelBuilder::~ModelBuilder() = default;
 
@@ -435,20 +505,8 @@ void ModelBuilder::on_step(const StepRecord& record) {
   s.begin(record);
   w.returned = s.returned();
   w.running.assign(s.running().begin(), s.running().end());
-  const MemoryUse memory = w.memory();
-  const std::int32_t waiting = s.num_waiting();
-  const std::int32_t used_blocks = s.num_usable() - s.num_free();
-  w.published.clear();
-  w.published_late.clear();
-  if (findable == BlockRules::Findable::when_scheduled) {
-    for (const TraceState::Row& row : s.rows()) {
-      const TraceState::Request& r = s.request(row.request);
-      w.published.emplace_back(row.request, r.num_registered);
-      for (std::int32_t i = w.of(row.request).registered; w.ended(row.request) && i < r.num_registered; ++i) {
-        w.published_late.push_back(r.blocks[static_cast<std::size_t>(i)]);
-      }
-    }
-  }
+  const Work::Before before = {w.memory(), s.num_waiting(), s.num_usable() - s.num_free()};
+  w.note_published();
   std::vector<std::pair<std::int32_t, std::vector<BlockId>>> leaving;  // with their tables
   if (findable == BlockRules::Findable::after_step) {
     for (const StepRecord::Finish& f : record.finished) {
@@ -459,53 +517,20 @@ void ModelBuilder::on_step(const StepRecord& record) {
 
   w.deliver();
   const std::int32_t index = m.num_steps();
-  Step step;
-  step.number = record.step;
-  step.start = record.start;
-  step.end = record.end;
-  step.duration = record.duration;
-  step.parts = record.parts;
+  Step step = w.step_of(record, before);
   m.note_parts(record.parts, record.duration);
-  step.prefill_only = record.prefill_only;
-  step.running = static_cast<std::int32_t>(w.running.size());
-  step.waiting = waiting;
-  step.admitted = static_cast<std::int32_t>(record.admitted.size());
-  step.preempted = static_cast<std::int32_t>(record.preempted.size());
-  step.finished = static_cast<std::int32_t>(record.finished.size());
-  step.evicted_blocks = static_cast<std::int32_t>(s.evicted().size());
-  step.used_blocks = used_blocks;
-  step.memory = memory;
-  step.tokens_before = m.steps_.empty() ? 0 : m.steps_.back().tokens_before + m.steps_.back().tokens();
-  for (const StepRecord::Admission& a : record.admitted) {
-    if (w.request(a.request).preemptions > 0) continue;
-    step.hit_tokens += a.hit_tokens;
-    step.asked_tokens += w.request(a.request).prompt;
-  }
-
   if (!record.ahead) w.settle(std::exchange(w.late, {}));
   if (findable == BlockRules::Findable::when_scheduled) w.log_flags({}, w.returned);
   w.log(BlockOp::step, {index});
   w.take_refusals(record, index);
   w.take_decisions(record, index);
-  for (const auto& [number, registered] : w.published) {
-    if (w.ended(number)) continue;
-    std::int32_t& known = w.of(number).registered;
-    if (registered > known) w.log(BlockOp::publish, {number, known, registered});
-    known = std::max(known, registered);
-  }
-  if (!w.published_late.empty()) {
-    w.log(BlockOp::findable, {});
-    w.log_ids(w.published_late);
-  }
+  w.log_published();
   step.log = m.log_.size();
   w.take_rows(record, index, step);
   w.take_tokens(record);
   w.seeker->replay(m.log_.size());
   step.cached_blocks = w.seeker->moment().cached_blocks;
-  if (m.log_.size() - w.last_keyframe > std::max<std::uint64_t>(1 << 14, 3 * static_cast<std::uint64_t>(s.blocks().size()))) {
-    m.keyframes_.push_back(std::make_shared<TraceModel::Keyframe>(TraceModel::Keyframe{w.seeker->moment(), m.log_.size()}));
-    w.last_keyframe = m.log_.size();
-  }
+  w.keep_keyframe();
   m.steps_.push_back(step);
   m.starts_.push_back(step.start);
   m.step_sums_.push(sum_of(step, index));

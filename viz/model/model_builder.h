@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/trace/sink.h"
 #include "viz/model/trace_model.h"
 
 namespace tokenyard::viz {

@@ -16,13 +16,7 @@ bool TraceFile::read(std::int64_t records) {
   if (!error_.empty()) return false;
   try {
     for (; records > 0; --records) {
-      switch (reader_.next()) {
-        case TraceReader::Kind::join: builder_.on_join(reader_.join()); break;
-        case TraceReader::Kind::step: builder_.on_step(reader_.step()); break;
-        case TraceReader::Kind::cancel: builder_.on_cancel(reader_.cancel()); break;
-        case TraceReader::Kind::end: builder_.on_end(reader_.end_steps(), reader_.end_at()); break;
-        case TraceReader::Kind::none: return false;
-      }
+      if (pass_on(reader_, builder_) == TraceSource::Kind::none) return false;
     }
     return true;
   } catch (const InputError& error) {

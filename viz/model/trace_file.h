@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "core/trace/reader.h"
 #include "viz/model/model_builder.h"
 
 namespace tokenyard::viz {

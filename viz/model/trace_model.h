@@ -1,6 +1,6 @@
 // A trace as a viewer needs it: steps, requests with their spans, marks, refusals, seats, and what happened to blocks.
 //
-//   TraceReader or an engine -> ModelBuilder (model_builder.h) -> TraceModel -> Seeker (moment.h) -> the state at any step
+//   TraceSource or an engine -> ModelBuilder (model_builder.h) -> TraceModel -> Seeker (moment.h) -> the state at any step
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@
 
 #include "core/metrics.h"
 #include "core/policy.h"
-#include "core/trace/trace.h"
+#include "core/trace/records.h"
 #include "viz/model/lane.h"
 #include "viz/model/pyramid.h"
 

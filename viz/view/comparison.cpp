@@ -6,10 +6,8 @@
 
 namespace tokenyard::viz {
 
-FirstDifference first_difference(const std::string& a, const std::string& b, bool ignore_time) {
-  TraceReader left(a);
-  TraceReader right(b);
-  const TraceDifference difference = diff_traces(left, right, {ignore_time});
+FirstDifference first_difference(TraceSource& a, TraceSource& b, bool ignore_time) {
+  const TraceDifference difference = diff_traces(a, b, {ignore_time});
   FirstDifference out;
   out.same = difference.same;
   out.text = difference.text;

@@ -1,7 +1,6 @@
 // A panel is one file in viz/view/panels/ that says everything about it. To add one, write such a file: panels/NAME.cpp defines
-// `extern constinit const Panel panel_NAME`, and the build's list of panels is made from the folder's file names. Menu, help,
-// keys,
-// --panels, lessons, remembered heights and --describe all go through that list.
+// `extern constinit const Panel panel_NAME`. The build makes its list of panels from the names of the files in that folder;
+// menu, help, keys, --panels, lessons, remembered heights and --describe go through that list.
 #pragma once
 
 #include <cstddef>

@@ -96,6 +96,28 @@ std::string contains_all_kinds() {
 
 }  // namespace
 
+TEST_CASE("a trace names vLLM's version, and is written as the oldest format that can") {
+  const std::string path = temporary("version.trace");
+  for (const VllmVersion version : {VllmVersion::v0_28, VllmVersion::v0_29, VllmVersion::v0_31, VllmVersion::v0_33}) {
+    for (const Policy policy : {Policy::vllm_v1, Policy::nano_vllm}) {
+      for (const bool async : {false, true}) {
+        EngineConfig config;
+        config.num_blocks = 9;
+        config.policy = policy;
+        if (policy == Policy::vllm_v1) config.vllm_version = version;
+        config.async_scheduling = async;
+        { TraceWriter(path).on_header({"p", "sim", config, "", "", ""}); }
+        const std::string text = contents(path);
+        CAPTURE(text);
+        const bool named = policy == Policy::vllm_v1 && version != VllmVersion::v0_28;
+        CHECK(text.rfind(std::string("{\"tokenyard_trace\":") + (named ? "3" : async ? "2" : "1"), 0) == 0);
+        CHECK((text.find("vllm_version") != std::string::npos) == named);
+        CHECK(reader_of(text).header().engine == config);
+      }
+    }
+  }
+}
+
 TEST_CASE("Every field of every record survives the file", "[trace]") {
   const std::string text = contains_all_kinds();
   CHECK(text.find("[1,-3,8]") != std::string::npos);  // runs of blocks are shortened
@@ -189,7 +211,7 @@ TEST_CASE("Whole but hostile traces are refused with file, place and reason", "[
        "expected JSON"},
       {"[]\n", "expected an object"},
       {"{}\n", "\"tokenyard_trace\""},
-      {lines({R"({"tokenyard_trace":3,"future":1})"}), "newer program"},
+      {lines({R"({"tokenyard_trace":4,"future":1})"}), "newer program"},
       {lines({R"({"tokenyard_trace":0})"}), "between 1"},
       {lines({engine(",\"seats\":1")}), "unknown key \"seats\""},
       {lines({engine(",\"policy\":\"best\"")}), "one of static, orca"},

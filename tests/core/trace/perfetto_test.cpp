@@ -16,7 +16,7 @@ namespace {
 
 nlohmann::json exported(std::initializer_list<std::string> texts) {
   std::vector<std::unique_ptr<TraceReader>> readers;
-  std::vector<TraceReader*> all;
+  std::vector<TraceSource*> all;
   for (const std::string& text : texts) {
     readers.push_back(std::make_unique<TraceReader>(std::make_unique<std::istringstream>(text), "t"));
     all.push_back(readers.back().get());
@@ -84,7 +84,7 @@ TEST_CASE("A wrong trace or folder leaves no Perfetto file behind", "[trace]") {
   const std::string text = random_trace(21, Policy::orca, 5);
   const std::string path = temporary("half.json");
   TraceReader broken = reader_of(text + "x\n");
-  TraceReader* all[] = {&broken};
+  TraceSource* all[] = {&broken};
   CHECK_THROWS_AS(export_perfetto(all, path), InputError);
   CHECK_FALSE(std::filesystem::exists(path));
   CHECK_FALSE(std::filesystem::exists(path + ".part"));

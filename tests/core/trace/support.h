@@ -13,7 +13,8 @@
 #include "core/metrics.h"
 #include "core/test_backend.h"
 #include "core/trace/recorder.h"
-#include "core/trace/trace.h"
+#include "core/trace/reader.h"
+#include "core/trace/writer.h"
 
 namespace tokenyard::test {
 
@@ -80,15 +81,15 @@ inline TraceReader reader_of(const std::string& text, const std::string& name = 
   return {std::make_unique<std::istringstream>(text), name};
 }
 
-inline std::vector<Record> read_all(TraceReader& reader) {
+inline std::vector<Record> read_all(TraceSource& source) {
   std::vector<Record> records;
   while (true) {
-    switch (reader.next()) {
-      case TraceReader::Kind::join: records.emplace_back(reader.join()); break;
-      case TraceReader::Kind::step: records.emplace_back(reader.step()); break;
-      case TraceReader::Kind::cancel: records.emplace_back(reader.cancel()); break;
-      case TraceReader::Kind::end: records.emplace_back(std::pair(reader.end_steps(), reader.end_at())); break;
-      case TraceReader::Kind::none: return records;
+    switch (source.next()) {
+      case TraceSource::Kind::join: records.emplace_back(source.join()); break;
+      case TraceSource::Kind::step: records.emplace_back(source.step()); break;
+      case TraceSource::Kind::cancel: records.emplace_back(source.cancel()); break;
+      case TraceSource::Kind::end: records.emplace_back(std::pair(source.end_steps(), source.end_at())); break;
+      case TraceSource::Kind::none: return records;
     }
   }
 }

@@ -15,7 +15,8 @@
 #include "core/base/live_clock.h"
 #include "core/trace/recorder.h"
 #include "core/trace/replay.h"
-#include "core/trace/trace.h"
+#include "core/trace/reader.h"
+#include "core/trace/writer.h"
 #include "tests/kernels/gpu/support/break_device.h"
 
 namespace tokenyard {
@@ -378,7 +379,7 @@ TEST_CASE("cuda backend: a card that fails in a step [lost]", "[.lost]") {
       WARN(error.what());
       CHECK(std::string(error.what()).starts_with("the GPU failed"));
     }
-    for (const auto& recorder : recorders) CHECK(recorder->saying.reason == FinishReason::error);
+    for (const auto& each : recorders) CHECK(each->saying.reason == FinishReason::error);
     CHECK(engine.num_live() == 0);
     trace.flush();
   }

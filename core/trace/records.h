@@ -1,12 +1,10 @@
-// The trace: every decision of a run with its reason, as a list of changes. docs/trace-format.md is the contract.
+// A trace's records: every decision of a run with its reason, as a list of changes. docs/trace-format.md is the contract.
 //
-//   Engine -> TraceRecorder (recorder.h) -> TraceSink      TraceWriter (JSON Lines) or anything in memory
-//   TraceReader -> the same records -> TraceState (state.h) -> the full state at any step
+//   Engine -> TraceRecorder (recorder.h) -> TraceSink (sink.h): TraceWriter (writer.h), MemoryTrace (memory.h) or another one
+//   TraceSource (source.h): TraceReader (reader.h), MemoryTraceSource -> TraceState (state.h) -> the full state at any step
 #pragma once
 
 #include <cstdint>
-#include <iosfwd>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -17,6 +15,9 @@
 #include "core/step_plan.h"
 
 namespace tokenyard {
+
+// The most blocks a pool may have to be traced: bounds what a hostile trace makes its reader allocate.
+inline constexpr std::int32_t kMostTracedBlocks = 1 << 24;
 
 inline constexpr int kTraceVersion = 3;  // written as the oldest version that has all that is in it
 
@@ -127,67 +128,6 @@ struct StepRecord {
   }
   void clear();
   friend bool operator==(const StepRecord&, const StepRecord&);
-};
-
-class TraceSink {
- public:
-  virtual ~TraceSink() = default;
-  virtual void on_header(const TraceHeader&) = 0;
-  virtual void on_join(const JoinRecord&) = 0;
-  virtual void on_step(const StepRecord&) = 0;
-  virtual void on_cancel(const CancelRecord&) = 0;
-  // The run ended as it should; a trace without this was cut off.
-  virtual void on_end(std::int64_t steps, TimeNs at) = 0;
-};
-
-// The most blocks a pool may have to be traced: bounds what a hostile trace makes its reader allocate.
-inline constexpr std::int32_t kMostTracedBlocks = 1 << 24;
-
-// JSON Lines. Each record is one line, complete or absent; buffered 64 KiB at a time. O(1) memory.
-class TraceWriter final : public TraceSink {
- public:
-  // Throws InputError when the file cannot be created or (any call) written.
-  explicit TraceWriter(const std::string& path);
-  ~TraceWriter() override;
-  void on_header(const TraceHeader&) override;
-  void on_join(const JoinRecord&) override;
-  void on_step(const StepRecord&) override;
-  void on_cancel(const CancelRecord&) override;
-  void on_end(std::int64_t steps, TimeNs at) override;
-  void flush();
-
- private:
-  struct Out;
-  std::unique_ptr<Out> out_;
-};
-
-// Reads a trace record by record. Throws InputError naming file, line and what was expected. Records are checked for shape and
-// range; TraceState checks that they fit together. Memory follows the longest line.
-class TraceReader {
- public:
-  explicit TraceReader(const std::string& path);
-  TraceReader(std::unique_ptr<std::istream> in, std::string name);
-  ~TraceReader();
-
-  const TraceHeader& header() const;  // read by the constructor
-
-  // none: no whole line is left; when the file grows meanwhile, the next call goes on.
-  enum class Kind { join, step, cancel, end, none };
-  Kind next();
-  // The record next() has read; valid until the next call.
-  const JoinRecord& join() const;
-  const StepRecord& step() const;
-  const CancelRecord& cancel() const;
-  std::int64_t end_steps() const;
-  TimeNs end_at() const;
-  std::int64_t line() const;
-  const std::string& name() const;
-  // The last line is not whole (a run was cut off while writing it).
-  bool cut_off() const;
-
- private:
-  struct In;
-  std::unique_ptr<In> in_;
 };
 
 }  // namespace tokenyard
