@@ -64,7 +64,7 @@ struct Arrivals {
 // The times at which sessions start, since the workload's own start; kNever: no more.
 class ArrivalClock {
  public:
-  ArrivalClock(const Arrivals& arrivals, Random random) : arrivals_(arrivals), random_(std::move(random)) {}
+  ArrivalClock(const Arrivals& arrivals, Random random) : arrivals_(arrivals), random_(random) {}
 
   TimeNs next() {
     using Type = Arrivals::Type;

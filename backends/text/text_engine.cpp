@@ -167,7 +167,7 @@ struct TextEngine::State {
   };
 };
 
-TextEngine::TextEngine(const std::string& model_folder, TextOptions options)
+TextEngine::TextEngine(const std::string& model_folder, const TextOptions& options)
     : state_(std::make_unique<State>(model_folder, options)) {}
 
 TextEngine::~TextEngine() { finish(); }

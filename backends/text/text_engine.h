@@ -75,7 +75,7 @@ class TextEngine {
  public:
   // Maps the model. Throws InputError for what is wrong with the folder, std::invalid_argument for the configuration,
   // BackendError where the GPU was asked for and cannot do it.
-  explicit TextEngine(const std::string& model_folder, TextOptions options = {});
+  explicit TextEngine(const std::string& model_folder, const TextOptions& options = {});
   // As finish().
   ~TextEngine();
   TextEngine(const TextEngine&) = delete;

@@ -66,7 +66,7 @@ int capacity(const CapacityOptions& options) {
     run_options.after_step = [&](const Engine& engine, const Metrics& metrics, TimeNs now) {
       progress.update(engine, metrics, now);
     };
-    const Probe probe = make_probe(rate_scale, run_scenario(scenario, run_options).metrics, goals);
+    Probe probe = make_probe(rate_scale, run_scenario(scenario, run_options).metrics, goals);
     progress.erase();
     if (probe.rate == 0) {
       throw InputError(options.scenario + ": expected requests that come one after the other, found " +

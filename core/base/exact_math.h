@@ -93,7 +93,7 @@ TOKENYARD_HD float log(float x) {
   // The exponent that leaves a significand in [0.7071, 1.4142).
   const std::uint32_t e = (bits - 0x3f3504f3u) & 0xff800000u;
   const float m = float_of(bits - e);
-  const float n = static_cast<float>(static_cast<std::int32_t>(e) / (1 << 23));  // exact; NOLINT(bugprone-integer-division)
+  const float n = static_cast<float>(static_cast<std::int32_t>(e) / (1 << 23));  // exact
   // ln 2 in two parts, as above.
   return add(mul(n, 0.693359375f), add(log_near_one(sub(m, 1.0f)), mul(n, -2.12194440e-4f)));
 }
