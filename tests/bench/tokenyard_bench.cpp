@@ -11,8 +11,8 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <string>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/engine.h"
