@@ -35,10 +35,15 @@ constexpr Part kParts[] = {
 #else
     {"plots as .png", false, "plots are .svg"},
 #endif
-#ifdef TOKENYARD_LZMA
-    {"tables as .csv.xz", true, ""},
+#ifdef TOKENYARD_ZLIB
+    {"files packed with gzip", true, ""},
 #else
-    {"tables as .csv.xz", false, "unpack them first"},
+    {"files packed with gzip", false, "unpack them first"},
+#endif
+#ifdef TOKENYARD_LZMA
+    {"files packed with xz", true, ""},
+#else
+    {"files packed with xz", false, "unpack them first"},
 #endif
 };
 

@@ -54,7 +54,7 @@ struct Request {
   std::int32_t expected_kv = 0;     // tokens whose K/V it will hold at its end, as far as the workload tells; likewise
   std::vector<BlockId> blocks;      // the block table: blocks[i] holds positions i*block_size ...
   TimeNs last_token_at = -1;
-  // Planning ahead of the step in flight, which will say this request's last token: as its so-manieth. -1: it is known.
+  // Planning ahead, the step in flight samples this request's last token: its token number `pending`. -1: the token is known.
   std::int32_t pending = -1;
 
   RequestState state = RequestState::waiting;

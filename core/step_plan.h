@@ -16,7 +16,7 @@ struct Row {
   std::int32_t count;
   std::int32_t padding;  // further positions computed for nobody (static batching)
   bool sample;           // the row reaches the request's last token: sample the next one
-  // The row's last token is the one that so-manieth the step before samples, which may be running yet; -1: it is known.
+  // The step before, which may still run, samples the row's last token: its token number `waits_for`. -1: the token is known.
   std::int32_t waits_for = -1;
 };
 

@@ -2,8 +2,9 @@
 # top folder.
 
 build_packages="g++ cmake ninja-build nlohmann-json3-dev libfmt-dev libcli11-dev libxxhash-dev catch2"
-# Dear ImGui for tokenyard view's pictures, GLFW and OpenGL for its window; without them text only
-viewer_packages="pkg-config libimgui-dev libstb-dev fonts-dejavu-core libglfw3-dev libgl-dev"
+# Dear ImGui for tokenyard view's pictures, GLFW and OpenGL for its window, without which it gives text; zlib and liblzma for packed
+# files
+viewer_packages="zlib1g-dev liblzma-dev pkg-config libimgui-dev libstb-dev fonts-dejavu-core libglfw3-dev libgl-dev"
 # Plots as .png, OpenGL without a graphics card, a screen without a display
 check_packages="librsvg2-dev libegl-dev libegl1 libgl1-mesa-dri xvfb xdotool"
 full_packages="clang libclang-rt-dev clang-format clang-tidy"

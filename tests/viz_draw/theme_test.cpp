@@ -1,4 +1,5 @@
 // Colours are measured: contrast as WCAG 2 has it, and distance as the colour-blind see it.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <vector>

@@ -1,6 +1,7 @@
 #include "viz/host/image.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "core/base/input_error.h"

@@ -1,4 +1,8 @@
 // The trace as a file: what is written is read back, and nothing else is.
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
 #include "catch.h"
 #include "core/base/input_error.h"
 #include "core/trace/state.h"

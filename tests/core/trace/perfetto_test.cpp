@@ -1,7 +1,10 @@
 #include "core/trace/perfetto.h"
 
+#include <cmath>
+#include <filesystem>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
