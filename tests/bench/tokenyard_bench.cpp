@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/metrics.h"
 #include "core/trace/recorder.h"
 #include "core/trace/writer.h"
 #include "sim/scenario.h"
