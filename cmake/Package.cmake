@@ -18,4 +18,5 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS fonts-dejavu-core)  # the viewer's letters
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS librsvg2-2)  # plots as .png; loaded when one is asked for
 include(CPack)

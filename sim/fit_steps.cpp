@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "core/base/json_reader.h"
-#include "core/trace/state.h"
 #include "core/trace/reader.h"
+#include "core/trace/state.h"
 #include "sim/fit.h"
 
 namespace tokenyard {

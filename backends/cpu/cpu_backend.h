@@ -11,8 +11,8 @@
 
 #include "backends/model/weights.h"
 #include "core/backend.h"
-#include "core/config.h"
 #include "core/base/live_clock.h"
+#include "core/config.h"
 
 namespace tokenyard {
 

@@ -160,9 +160,8 @@ int bench(const BenchOptions& options) {
   EngineConfig config = scenario.engine;
   config.strict_peer = false;
   config.async_scheduling = !options.no_async && config.policy->plans_ahead;
-  const std::unique_ptr<GpuBackend> backend = options.model.empty()
-                                                  ? make_gpu_backend(*scenario.model, 1, config, gpu)
-                                                  : make_gpu_backend(Weights(options.model), config, gpu);
+  const std::unique_ptr<GpuBackend> backend = options.model.empty() ? make_gpu_backend(*scenario.model, 1, config, gpu)
+                                                                    : make_gpu_backend(Weights(options.model), config, gpu);
   const GpuFacts facts = backend->facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
   fmt::print(stderr, "{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,

@@ -8,8 +8,8 @@
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
 #include "core/base/json_text.h"
-#include "core/policy.h"
 #include "core/base/text_file.h"
+#include "core/policy.h"
 #include "core/trace/config_json.h"
 #include "core/trace/reader.h"
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "core/policy.h"
 #include "core/base/tokens.h"
+#include "core/policy.h"
 #include "core/trace/source.h"
 
 namespace tokenyard {

@@ -12,11 +12,12 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <string>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "core/engine.h"
+#include "core/metrics.h"
 #include "core/trace/recorder.h"
 #include "core/trace/writer.h"
 #include "sim/scenario.h"

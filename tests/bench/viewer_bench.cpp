@@ -19,8 +19,8 @@
 #include <vector>
 
 #include "core/engine.h"
-#include "core/trace/writer.h"
 #include "core/trace/recorder.h"
+#include "core/trace/writer.h"
 #include "sim/run.h"
 #include "viz/model/trace_file.h"
 #include "viz/view/bars.h"

@@ -22,7 +22,7 @@ std::vector<std::string> lines_of(const fs::path& path) {
   return lines;
 }
 
-std::string text_of(const fs::path& path) {
+std::string source_text(const fs::path& path) {
   std::ifstream in(path);
   std::ostringstream out;
   out << in.rdbuf();
@@ -73,7 +73,7 @@ std::string folder_of(std::string path) {
 }  // namespace
 
 TEST_CASE("the reading set is as long as the documents say", "[layout]") {
-  const std::string architecture = text_of(kSource / "docs/architecture.md");
+  const std::string architecture = source_text(kSource / "docs/architecture.md");
   const std::regex row(R"(\n\| (`[^|]*`) \| ([\d,]+) \|)");
   std::int64_t total = 0;
   int rows = 0;
@@ -97,7 +97,7 @@ TEST_CASE("the reading set is as long as the documents say", "[layout]") {
   std::smatch said;
   REQUIRE(std::regex_search(architecture, said, std::regex(R"(\*\*([\d,]+) lines\*\*)")));
   CHECK(in_tens(total) == number_in(said[1]));
-  const std::string readme = text_of(kSource / "README.md");
+  const std::string readme = source_text(kSource / "README.md");
   REQUIRE(std::regex_search(readme, said, std::regex(R"(in ([\d,]+)\s+lines of C\+\+20)")));
   CHECK(in_tens(total) == number_in(said[1]));
 
@@ -131,7 +131,7 @@ TEST_CASE("includes follow the arrows", "[layout]") {
         CHECK(std::find(may.begin(), may.end(), to) != may.end());
         ++seen;
       }
-      const bool opens = std::regex_search(text_of(entry.path()), std::regex("fstream|fopen"));
+      const bool opens = std::regex_search(source_text(entry.path()), std::regex("fstream|fopen"));
       if (from == "core" || from == "core/peers") CHECK_FALSE(opens);
     }
   }

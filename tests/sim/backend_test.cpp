@@ -1,5 +1,6 @@
 #include <thread>
 
+#include "core/metrics.h"
 #include "support.h"
 
 using namespace tokenyard;

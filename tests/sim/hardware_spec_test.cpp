@@ -1,5 +1,7 @@
 #include "sim/hardware_spec.h"
 
+#include <nlohmann/json.hpp>
+
 #include "core/base/json_reader.h"
 #include "support.h"
 

@@ -7,8 +7,8 @@
 #include "backends/text/stop_strings.h"
 #include "catch.h"
 #include "core/base/input_error.h"
-#include "core/trace/replay.h"
 #include "core/trace/reader.h"
+#include "core/trace/replay.h"
 #include "core/trace/writer.h"
 
 using namespace tokenyard;

@@ -13,7 +13,7 @@ using namespace tokenyard;
 
 namespace {
 
-std::string error_of(const auto& action) {
+std::string json_error(const auto& action) {
   try {
     action();
   } catch (const InputError& error) {
@@ -23,7 +23,7 @@ std::string error_of(const auto& action) {
 }
 
 std::string parse_error(const std::string& text) {
-  return error_of([&] { Json::parse(text, "f.json"); });
+  return json_error([&] { Json::parse(text, "f.json"); });
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ TEST_CASE("What is no JSON is refused in one line that says where", "[json]") {
   CHECK(parse_error(nested(201)) == "f.json: nested more than 200 levels deep");
   // A value takes 16 bytes, the array 24 more.
   CHECK(Json::parse("[0,0]", "f.json", 3 * 16 + 24).size() == 2);
-  CHECK(error_of([] { Json::parse("[0,0]", "f.json", 3 * 16 + 23); }) ==
+  CHECK(json_error([] { Json::parse("[0,0]", "f.json", 3 * 16 + 23); }) ==
         "f.json: expected a document that takes at most 71 bytes of memory, found a larger one");
 }
 
@@ -86,7 +86,7 @@ TEST_CASE("Messages show no control characters", "[json]") {
         "a\\x1b[31m\\x0d\\x0a\\x7f\\xc2\\x9b\\xe2\\x82 \xC3\xA9\xC2\xA0");
   CHECK(shown("abc\xC3\xA9z", 4) == "abc...");
   const auto message = [](const std::string& text) {
-    return error_of([&] {
+    return json_error([&] {
       JsonObject object = JsonValue::parse(text, "f\n.json").object();
       object.at("a").integer(0, 1);
       object.done();
@@ -107,15 +107,15 @@ TEST_CASE("Accessors name the place", "[json]") {
   CHECK(list.array()[1].number(0, 3) == 2.5);
   CHECK(list.array()[2].integer(0, 3'000'000'000) == 3'000'000'000);
   const auto place = "f.json: /l/1/a~1b~0/";
-  CHECK(error_of([&] { list.int32s(0, 5); }) == place + std::string("0: expected an integer between 0 and 5, found true"));
-  CHECK(error_of([&] { list.array()[1].integer(0, 5); }) ==
+  CHECK(json_error([&] { list.int32s(0, 5); }) == place + std::string("0: expected an integer between 0 and 5, found true"));
+  CHECK(json_error([&] { list.array()[1].integer(0, 5); }) ==
         place + std::string("1: expected an integer between 0 and 5, found 2.5"));
-  CHECK_THAT(error_of([&] { list.array()[2].int32(0, INT32_MAX); }),
+  CHECK_THAT(json_error([&] { list.array()[2].int32(0, INT32_MAX); }),
              has_text("2: expected an integer between 0 and 2147483647"));
-  CHECK_THAT(error_of([&] { list.array()[3].integer(0, INT64_MAX); }), has_text("found 18446744073709551615"));
+  CHECK_THAT(json_error([&] { list.array()[3].integer(0, INT64_MAX); }), has_text("found 18446744073709551615"));
   CHECK(list.array()[3].number(0, 1e20) == 18446744073709551616.0);
-  CHECK(error_of([&] { top.at("m"); }) == "f.json: /: expected the key \"m\", which is missing");
-  CHECK(error_of([&] { JsonObject(json).done(); }) == "f.json: /: unknown key \"l\"; known are ");
-  CHECK(error_of([&] { top.done(); }) == "");
-  CHECK(error_of([&] { list.choice({"a", "b"}); }) == "f.json: /l/1/a~1b~0: expected one of a, b, found an array of 4");
+  CHECK(json_error([&] { top.at("m"); }) == "f.json: /: expected the key \"m\", which is missing");
+  CHECK(json_error([&] { JsonObject(json).done(); }) == "f.json: /: unknown key \"l\"; known are ");
+  CHECK(json_error([&] { top.done(); }) == "");
+  CHECK(json_error([&] { list.choice({"a", "b"}); }) == "f.json: /l/1/a~1b~0: expected one of a, b, found an array of 4");
 }

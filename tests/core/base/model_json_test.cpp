@@ -12,7 +12,7 @@ namespace {
 
 ModelShape model_of(const std::string& json) { return read_model(JsonValue::parse(json, "m.json")); }
 
-std::string error_of(const std::string& json) {
+std::string model_error(const std::string& json) {
   try {
     model_of(json);
   } catch (const InputError& error) {
@@ -64,11 +64,11 @@ TEST_CASE("models survive their JSON") {
 
 TEST_CASE("a model object refuses what cannot be") {
   const std::string good = to_json(find_model("qwen3-0.6b"));
-  CHECK_THAT(error_of(replaced(good, R"("layers":28)", R"("layers":0)")), has_text("m.json: /layers: expected an integer"));
-  CHECK_THAT(error_of(replaced(good, R"("layers":28)", R"("layers":1e300)")), has_text("/layers"));
-  CHECK_THAT(error_of(replaced(good, R"("hidden":1024)", R"("hidden":"big")")), has_text("/hidden"));
-  CHECK_THAT(error_of(replaced(good, R"("kv_heads":8)", R"("kv_heads":5)")), has_text("16 heads and 5 K/V heads"));
-  CHECK_THAT(error_of(replaced(good, "{", R"({"colour":1,)")), has_text("unknown key \"colour\""));
+  CHECK_THAT(model_error(replaced(good, R"("layers":28)", R"("layers":0)")), has_text("m.json: /layers: expected an integer"));
+  CHECK_THAT(model_error(replaced(good, R"("layers":28)", R"("layers":1e300)")), has_text("/layers"));
+  CHECK_THAT(model_error(replaced(good, R"("hidden":1024)", R"("hidden":"big")")), has_text("/hidden"));
+  CHECK_THAT(model_error(replaced(good, R"("kv_heads":8)", R"("kv_heads":5)")), has_text("16 heads and 5 K/V heads"));
+  CHECK_THAT(model_error(replaced(good, "{", R"({"colour":1,)")), has_text("unknown key \"colour\""));
   CHECK_THROWS_WITH(find_model("gpt-5"), has_text("qwen3-0.6b"));
 }
 
@@ -92,8 +92,8 @@ TEST_CASE("the class, or else model_type, says the family") {
   CHECK(model_of(replaced(qwen(), R"("architectures":["Qwen3ForCausalLM"],)", "")).family == ModelFamily::qwen3);
   CHECK(model_of(replaced(qwen(), "Qwen3ForCausalLM", "Qwen3ForSequenceClassification")).family == ModelFamily::qwen3);
   CHECK(model_of(replaced(qwen(), R"(["Qwen3ForCausalLM"])", "null")).family == ModelFamily::qwen3);
-  CHECK_THAT(error_of(R"({"model_type":"mamba"})"), has_text("/model_type: expected one of llama, qwen2, qwen3, mistral, "));
-  CHECK_THAT(error_of(R"({"model_type":null,"architectures":["GPT2LMHeadModel"]})"),
+  CHECK_THAT(model_error(R"({"model_type":"mamba"})"), has_text("/model_type: expected one of llama, qwen2, qwen3, mistral, "));
+  CHECK_THAT(model_error(R"({"model_type":null,"architectures":["GPT2LMHeadModel"]})"),
              has_text("/architectures/0: expected one of LlamaForCausalLM, Qwen2ForCausalLM"));
 }
 
@@ -117,7 +117,7 @@ TEST_CASE("null counts as absent") {
 TEST_CASE("K/V heads that config.json does not count") {
   CHECK(model_of(replaced(config(), R"("num_key_value_heads":3,)", "")).num_kv_heads == 9);
   CHECK(model_of(replaced(qwen(), R"("num_key_value_heads":8)", R"("num_key_value_heads":null)")).num_kv_heads == 32);
-  CHECK_THAT(error_of(replaced(qwen(), R"("num_key_value_heads":8,)", "")),
+  CHECK_THAT(model_error(replaced(qwen(), R"("num_key_value_heads":8,)", "")),
              has_text("the key \"num_key_value_heads\", which is missing"));
 }
 
@@ -126,8 +126,8 @@ TEST_CASE("a rope_theta that is missing is the family's") {
   CHECK(model_of(qwen(R"(,"rope_theta":1000000)")).rope_theta == 1e6);
   CHECK(model_of(qwen(R"(,"rope_parameters":{"rope_type":"default","rope_theta":5000000.0})")).rope_theta == 5e6);
   CHECK(model_of(qwen(R"(,"rope_parameters":{"rope_type":"default","rope_theta":null})")).rope_theta == 10000);
-  CHECK_THAT(error_of(qwen(R"(,"rope_theta":0.5)")), has_text("/rope_theta: expected a number between 1"));
-  CHECK_THAT(error_of(qwen(R"(,"rope_theta":1,"rope_scaling":{"type":"yarn","factor":2})")),
+  CHECK_THAT(model_error(qwen(R"(,"rope_theta":0.5)")), has_text("/rope_theta: expected a number between 1"));
+  CHECK_THAT(model_error(qwen(R"(,"rope_theta":1,"rope_scaling":{"type":"yarn","factor":2})")),
              has_text("/rope_theta: expected a number of at least 2 with yarn, found 1"));
 }
 
@@ -138,7 +138,7 @@ TEST_CASE("RoPE scaling makes the context, in every spelling") {
     return model_of(qwen(",\"" + where + "\":{\"" + type + "\":" + members + "}"));
   };
   const auto error = [&](const std::string& members) {
-    return error_of(qwen(",\"" + where + "\":{\"" + type + "\":" + members + "}"));
+    return model_error(qwen(",\"" + where + "\":{\"" + type + "\":" + members + "}"));
   };
 
   const ModelShape yarn = scaled(R"("yarn","factor":4.0,"original_max_position_embeddings":32768)");
@@ -208,11 +208,11 @@ TEST_CASE("experts in both spellings") {
   CHECK(b.experts->intermediate == 768);
   CHECK(b.qk_norm());
   CHECK(static_cast<double>(b.parameters()) / 1e9 == Approx(30.532).epsilon(0.001));
-  CHECK_THAT(error_of(replaced(qwen3_moe, R"("mlp_only_layers":[])", R"("mlp_only_layers":[0])")),
+  CHECK_THAT(model_error(replaced(qwen3_moe, R"("mlp_only_layers":[])", R"("mlp_only_layers":[0])")),
              has_text("/mlp_only_layers: dense layers among layers with experts are not supported"));
-  CHECK_THAT(error_of(replaced(qwen3_moe, R"("num_experts_per_tok":8)", R"("num_experts_per_tok":129)")),
+  CHECK_THAT(model_error(replaced(qwen3_moe, R"("num_experts_per_tok":8)", R"("num_experts_per_tok":129)")),
              has_text("/num_experts_per_tok: expected an integer between 1 and 128"));
-  CHECK_THAT(error_of(replaced(qwen3_moe, R"("num_experts":128,)", "")), has_text("the key \"num_experts\", which is missing"));
+  CHECK_THAT(model_error(replaced(qwen3_moe, R"("num_experts":128,)", "")), has_text("the key \"num_experts\", which is missing"));
 }
 
 TEST_CASE("what changes shapes or times and is not known is refused by name") {
@@ -228,11 +228,11 @@ TEST_CASE("what changes shapes or times and is not known is refused by name") {
        "/rope_scaling: stands beside rope_parameters"},
       {config(R"(,"rope_scaling":{"factor":2})"), "/rope_scaling: expected the key \"rope_type\", which is missing"},
   }));
-  CHECK_THAT(error_of(text), has_text("m.json: " + message));
+  CHECK_THAT(model_error(text), has_text("m.json: " + message));
 }
 
 TEST_CASE("a sliding window that is not used is no reason to refuse") {
-  CHECK(error_of(qwen(R"(,"sliding_window":4096,"max_window_layers":36)")) == "accepted");
-  CHECK(error_of(qwen(R"(,"use_sliding_window":false,"sliding_window":32768)")) == "accepted");
-  CHECK(error_of(qwen(R"(,"layer_types":["full_attention","full_attention"])")) == "accepted");
+  CHECK(model_error(qwen(R"(,"sliding_window":4096,"max_window_layers":36)")) == "accepted");
+  CHECK(model_error(qwen(R"(,"use_sliding_window":false,"sliding_window":32768)")) == "accepted");
+  CHECK(model_error(qwen(R"(,"layer_types":["full_attention","full_attention"])")) == "accepted");
 }

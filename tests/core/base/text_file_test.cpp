@@ -44,7 +44,7 @@ class Folder {
   std::filesystem::path path_;
 };
 
-std::string error_of(const auto& action) {
+std::string action_error(const auto& action) {
   try {
     action();
   } catch (const InputError& error) {
@@ -58,19 +58,19 @@ std::string error_of(const auto& action) {
 TEST_CASE("gzip is unpacked, whatever the file is called", "[text]") {
   const Folder folder;
   const std::string path = folder.file("a.txt", kHelloGzip);
-  if (const std::string error = error_of([&] { read_text_file(path, 100); }); !error.empty()) {
+  if (const std::string error = action_error([&] { read_text_file(path, 100); }); !error.empty()) {
     CHECK_THAT(error, has_text("a.txt: packed with gzip, which this program was built without: unpack it first"));
     return;
   }
   CHECK(read_text_file(path, 6) == "hello\n");
-  CHECK_THAT(error_of([&] { read_text_file(path, 5); }), has_text("at most 5 bytes"));
+  CHECK_THAT(action_error([&] { read_text_file(path, 5); }), has_text("at most 5 bytes"));
   // Files one after the other are one, as gzip has it.
   CHECK(read_text_file(folder.file("two.gz", kHelloGzip + kHelloGzip), 100) == "hello\nhello\n");
   const std::string cut = folder.file("cut.gz", kHelloGzip.substr(0, 20));
-  CHECK(error_of([&] { read_text_file(cut, 100); }) ==
+  CHECK(action_error([&] { read_text_file(cut, 100); }) ==
         cut + ": expected a whole gzip file, as its first bytes say, found one that cannot be unpacked");
   const std::string nonsense = folder.file("b", "\x1f\x8b and then nonsense");
-  CHECK_THAT(error_of([&] { read_text_file(nonsense, 100); }), has_text("b: expected a whole gzip file"));
+  CHECK_THAT(action_error([&] { read_text_file(nonsense, 100); }), has_text("b: expected a whole gzip file"));
 
   LineReader lines(folder.file("lines.gz", kHelloGzip + kHelloGzip));
   for (int pass = 0; pass < 2; ++pass) {
@@ -87,28 +87,28 @@ TEST_CASE("gzip is unpacked, whatever the file is called", "[text]") {
 TEST_CASE("xz is unpacked, whatever the file is called", "[text]") {
   const Folder folder;
   const std::string path = folder.file("a.csv", kHelloXz);
-  if (const std::string error = error_of([&] { read_text_file(path, 100); }); !error.empty()) {
+  if (const std::string error = action_error([&] { read_text_file(path, 100); }); !error.empty()) {
     CHECK_THAT(error, has_text("a.csv: packed with xz, which this program was built without: unpack it first"));
     return;
   }
   CHECK(read_text_file(path, 6) == "hello\n");
   CHECK(read_text_file(folder.file("two.xz", kHelloXz + kHelloXz), 100) == "hello\nhello\n");
   const std::string cut = folder.file("cut.xz", kHelloXz.substr(0, 50));
-  CHECK_THAT(error_of([&] { read_text_file(cut, 100); }), has_text("cut.xz: expected a whole xz file"));
+  CHECK_THAT(action_error([&] { read_text_file(cut, 100); }), has_text("cut.xz: expected a whole xz file"));
   const std::string nonsense = folder.file("b",
                                            "\xFD"
                                            "7zXZ and then nonsense");
-  CHECK_THAT(error_of([&] { read_text_file(nonsense, 100); }), has_text("b: expected a whole xz file"));
+  CHECK_THAT(action_error([&] { read_text_file(nonsense, 100); }), has_text("b: expected a whole xz file"));
 }
 
 TEST_CASE("Text files are read up to a limit", "[text]") {
   const Folder folder;
   const std::string path = folder.file("x", std::string(200'000, 'x'));
   CHECK(read_text_file(path, 200'000).size() == 200'000);
-  CHECK_THAT(error_of([&] { read_text_file(path, 199'999); }), has_text("expected at most 199999 bytes of text, found more"));
+  CHECK_THAT(action_error([&] { read_text_file(path, 199'999); }), has_text("expected at most 199999 bytes of text, found more"));
   CHECK(read_text_file(folder.file("empty", ""), 0).empty());
-  CHECK_THAT(error_of([] { read_text_file("no/such/file", 1); }), has_text("no/such/file: cannot be read"));
-  CHECK_THAT(error_of([] { read_text_file(".", 1); }), has_text(".: cannot be read; is it a regular file?"));
+  CHECK_THAT(action_error([] { read_text_file("no/such/file", 1); }), has_text("no/such/file: cannot be read"));
+  CHECK_THAT(action_error([] { read_text_file(".", 1); }), has_text(".: cannot be read; is it a regular file?"));
 }
 
 TEST_CASE("What a file gains can be read on", "[text]") {
@@ -142,5 +142,5 @@ TEST_CASE("Lines are found wherever the buffer ends", "[text]") {
     CHECK_FALSE(reader.next(line));
     reader.rewind();
   }
-  CHECK_THAT(error_of([] { LineReader("no/such/file"); }), has_text("no/such/file: cannot be read"));
+  CHECK_THAT(action_error([] { LineReader("no/such/file"); }), has_text("no/such/file: cannot be read"));
 }

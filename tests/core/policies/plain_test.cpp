@@ -15,7 +15,7 @@ extern const PolicyTraits plain;
 
 namespace {
 
-std::string text_of(const std::string& path) {
+std::string file_text(const std::string& path) {
   std::ifstream in(TOKENYARD_SOURCE_DIR "/" + path);
   std::ostringstream out;
   out << in.rdbuf();
@@ -25,8 +25,8 @@ std::string text_of(const std::string& path) {
 }  // namespace
 
 TEST_CASE("the example in the docs is the policy that is tested here", "[policies]") {
-  const std::string docs = text_of("docs/policies.md");
-  const std::string plain = text_of("tests/core/policies/plain.cpp");
+  const std::string docs = file_text("docs/policies.md");
+  const std::string plain = file_text("tests/core/policies/plain.cpp");
   REQUIRE(plain.size() > 1000);
   CHECK(docs.find("```cpp\n" + plain + "```\n") != std::string::npos);
 }

@@ -12,8 +12,8 @@
 
 #include "core/metrics.h"
 #include "core/test_backend.h"
-#include "core/trace/recorder.h"
 #include "core/trace/reader.h"
+#include "core/trace/recorder.h"
 #include "core/trace/writer.h"
 
 namespace tokenyard::test {

@@ -13,9 +13,9 @@
 #include "backends/cpu/cpu_backend.h"
 #include "backends/cuda/cuda_backend.h"
 #include "core/base/live_clock.h"
+#include "core/trace/reader.h"
 #include "core/trace/recorder.h"
 #include "core/trace/replay.h"
-#include "core/trace/reader.h"
 #include "core/trace/writer.h"
 #include "tests/kernels/gpu/support/break_device.h"
 
