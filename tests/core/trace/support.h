@@ -6,11 +6,13 @@
 #include <functional>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "core/metrics.h"
+#include "core/trace/config_json.h"
 #include "core/test_backend.h"
 #include "core/trace/reader.h"
 #include "core/trace/recorder.h"
@@ -105,6 +107,9 @@ inline void run_traced(const EngineConfig& config, ListSource source, TestBacken
     backend.rows.clear();
     if (!engine.step(&source)) break;
     if (after_step) after_step(engine, metrics);
+    if (engine.num_steps() > 20'000) {
+      throw std::logic_error("the run does not end: " + engine_config_json(config));
+    }
   }
   sink.on_end(engine.num_steps(), backend.now());
 }
