@@ -12,7 +12,7 @@ full_packages="clang libclang-rt-dev clang-format clang-tidy"
 # Seconds of one core, measured on an AMD EPYC with cold caches (docs/measurements.md).
 program_seconds=160
 check_build_seconds=400
-check_test_seconds=100
+check_test_seconds=200
 asan_build_seconds=600
 asan_test_seconds=200
 tidy_seconds=250
