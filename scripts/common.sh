@@ -10,8 +10,8 @@ check_packages="librsvg2-dev libegl-dev libegl1 libgl1-mesa-dri xvfb xdotool"
 full_packages="clang libclang-rt-dev clang-format clang-tidy"
 
 # Seconds of one core, measured on an AMD EPYC with cold caches (docs/measurements.md).
-program_seconds=160
-check_build_seconds=400
+program_seconds=136
+check_build_seconds=260
 check_test_seconds=200
 asan_build_seconds=600
 asan_test_seconds=200
