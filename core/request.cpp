@@ -2,6 +2,11 @@
 
 namespace tokenyard {
 
+Token workload_token(const RequestSpec& spec, std::int32_t n) {
+  if (static_cast<std::size_t>(n) < spec.scripted_output.size()) return spec.scripted_output[static_cast<std::size_t>(n)];
+  return spec.output_tokens >= 0 && n + 1 >= std::max(spec.output_tokens, spec.min_tokens) ? kUnnamedEnd : kUnnamedToken;
+}
+
 const char* name_of(FinishReason reason) {
   switch (reason) {
     case FinishReason::none: return "none";

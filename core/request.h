@@ -97,6 +97,10 @@ inline std::int32_t expected_output(const RequestSpec& spec) {
   return std::min(spec.max_tokens, std::max({spec.output_tokens, spec.min_tokens, 1}));
 }
 
+// Output token number `n`, from 0 on, of a model that only follows its workload: the script, then tokens without a name until
+// output_tokens are there. As real samplers do, it keeps the end of the text back until min_tokens are there.
+Token workload_token(const RequestSpec& spec, std::int32_t n);
+
 // Hears of one request, on the engine's thread. May call Engine::submit and cancel, nothing else of the engine.
 class RequestListener {
  public:

@@ -95,7 +95,7 @@ void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vect
 
 FinishReason Scheduler::finish_reason(const Request& request, Token token) const {
   const RequestSpec& spec = request.spec;
-  // Else it is the sampler's business that none is said before.
+  // Later versions leave min_tokens to the sampler, which keeps back what would end the text.
   if (config_.vllm_version < VllmVersion::v0_29 && request.num_output() < spec.min_tokens) return FinishReason::none;
   const bool end_of_text = token == kUnnamedEnd || (token == config_.eos_token_id && token >= 0);
   if (end_of_text && !spec.ignore_eos) return FinishReason::stop;

@@ -3,18 +3,6 @@
 #include <algorithm>
 
 namespace tokenyard {
-namespace {
-
-Token sample(const Row& row) {
-  const RequestSpec& spec = row.request->spec;
-  const std::int32_t output = row.first + row.count - row.request->num_prompt;  // a plan made meanwhile may know of more
-  if (static_cast<std::size_t>(output) < spec.scripted_output.size()) {
-    return spec.scripted_output[static_cast<std::size_t>(output)];
-  }
-  return spec.output_tokens >= 0 && output + 1 >= spec.output_tokens ? kUnnamedEnd : kUnnamedToken;
-}
-
-}  // namespace
 
 const StepResult& SimBackend::collect() {
   const StepPlan& plan = *submitted_.front();
@@ -25,7 +13,8 @@ const StepResult& SimBackend::collect() {
   now_ += result_.duration;
   result_.tokens.clear();
   for (const Row& row : plan.rows) {
-    if (row.sample) result_.tokens.push_back(sample(row));
+    const Request& request = *row.request;  // a plan made meanwhile may know of more tokens
+    if (row.sample) result_.tokens.push_back(workload_token(request.spec, row.first + row.count - request.num_prompt));
   }
   return result_;
 }

@@ -245,14 +245,7 @@ class Script {
       free_head_ = scheduler_->blocks().pool().free_head(64);
       StepResult result;
       for (const Row& row : plan_.rows) {
-        if (!row.sample) continue;
-        const RequestSpec& spec = row.request->spec;
-        const std::int32_t output = row.request->num_output();
-        if (output < static_cast<std::int32_t>(spec.scripted_output.size())) {
-          result.tokens.push_back(spec.scripted_output[static_cast<std::size_t>(output)]);
-        } else {
-          result.tokens.push_back(spec.output_tokens >= 0 && output + 1 >= spec.output_tokens ? kUnnamedEnd : kUnnamedToken);
-        }
+        if (row.sample) result.tokens.push_back(workload_token(row.request->spec, row.request->num_output()));
       }
       left_.clear();
       scheduler_->commit(plan_, result, left_);
