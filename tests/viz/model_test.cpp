@@ -305,7 +305,7 @@ TEST_CASE("The model of a run that plans ahead keeps its accounts", "[viz]") {
 
 TEST_CASE("Sums over any run of steps equal adding them one by one", "[viz]") {
   TestBackend backend;
-  Dice dice(5);
+  Dice dice(6);
   ModelBuilder builder("model");
   const EngineConfig config = random_engine_config(Policy::vllm_v1, dice);
   run_traced(config, random_workload(dice, config, 400), backend, builder);

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "core/metrics.h"
-#include "core/trace/config_json.h"
 #include "core/test_backend.h"
+#include "core/trace/config_json.h"
 #include "core/trace/reader.h"
 #include "core/trace/recorder.h"
 #include "core/trace/writer.h"
@@ -121,7 +121,9 @@ inline EngineConfig random_engine_config(Policy policy, Dice& dice, bool async =
   if (policy == Policy::orca) {  // a context that fits, or `max` refuses everybody
     config.max_model_len = std::max(4, config.num_blocks * config.block_size / dice.roll(1, 4));
   }
-  config.strict_peer = policy == Policy::vllm_v1 && config.enable_chunked_prefill && dice.chance(30);
+  // Where priorities tie and nothing guards admission, the peer preempts in circles for ever (docs/policies.md); ours does not.
+  const bool circles = config.queue_order == QueueOrder::priority && !config.admission_gate;
+  config.strict_peer = policy == Policy::vllm_v1 && config.enable_chunked_prefill && dice.chance(30) && !circles;
   config.async_scheduling = async;
   return config;
 }
