@@ -68,7 +68,6 @@ __global__ void __launch_bounds__(kWarps * 32)
   const Bf16* const weight_row = my_weight + (warp * kRows + lane % 8) * stride + column;
   float sum[4] = {};
   Operands now = load_operands(x_row, weight_row);
-#pragma unroll 1
   for (int k = 0; k < columns; k += kColumns) {
     const int next_k = min(k + kColumns, columns - kColumns);
     const Operands next = load_operands(x_row + next_k, weight_row + next_k);

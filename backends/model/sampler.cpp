@@ -12,8 +12,9 @@ namespace {
 
 constexpr float kNothing = -std::numeric_limits<float>::infinity();
 
-// The largest threshold for which the elements at or above it have measures that add up to `target` or more; the least order where
-// none has. measure(i) is 1 to count elements. One byte of the threshold a pass, the high one first, as a GPU would do it.
+// The largest threshold for which the elements at or above it have measures that add up to `target` or more; the least order
+// where none has. measure(i) is 1 to count elements. One byte of the threshold a pass, the high one first, as a GPU would do
+// it.
 template <typename Measure>
 std::uint32_t find_threshold(const std::vector<std::uint32_t>& orders, const Measure& measure, std::uint64_t target) {
   std::uint32_t prefix = 0;

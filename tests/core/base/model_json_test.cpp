@@ -212,7 +212,8 @@ TEST_CASE("experts in both spellings") {
              has_text("/mlp_only_layers: dense layers among layers with experts are not supported"));
   CHECK_THAT(model_error(replaced(qwen3_moe, R"("num_experts_per_tok":8)", R"("num_experts_per_tok":129)")),
              has_text("/num_experts_per_tok: expected an integer between 1 and 128"));
-  CHECK_THAT(model_error(replaced(qwen3_moe, R"("num_experts":128,)", "")), has_text("the key \"num_experts\", which is missing"));
+  CHECK_THAT(model_error(replaced(qwen3_moe, R"("num_experts":128,)", "")),
+             has_text("the key \"num_experts\", which is missing"));
 }
 
 TEST_CASE("what changes shapes or times and is not known is refused by name") {

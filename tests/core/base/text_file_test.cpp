@@ -105,7 +105,8 @@ TEST_CASE("Text files are read up to a limit", "[text]") {
   const Folder folder;
   const std::string path = folder.file("x", std::string(200'000, 'x'));
   CHECK(read_text_file(path, 200'000).size() == 200'000);
-  CHECK_THAT(action_error([&] { read_text_file(path, 199'999); }), has_text("expected at most 199999 bytes of text, found more"));
+  CHECK_THAT(action_error([&] { read_text_file(path, 199'999); }),
+             has_text("expected at most 199999 bytes of text, found more"));
   CHECK(read_text_file(folder.file("empty", ""), 0).empty());
   CHECK_THAT(action_error([] { read_text_file("no/such/file", 1); }), has_text("no/such/file: cannot be read"));
   CHECK_THAT(action_error([] { read_text_file(".", 1); }), has_text(".: cannot be read; is it a regular file?"));
