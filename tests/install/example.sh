@@ -8,6 +8,11 @@ cmake --install "$build" --prefix "$work/prefix" >"$work/install.log"
 cmake -S "$source/examples" -B "$work/example" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_CXX_COMPILER="$compiler"
 cmake --build "$work/example"
+# The installed headers need no other ones.
+(cd "$work/prefix/include/tokenyard" && find . -name '*.h' | LC_ALL=C sort | sed 's/.*/#include "&"/') >"$work/headers.cpp"
+[ "$(wc -l <"$work/headers.cpp")" -gt 30 ] || { echo "too few headers"; exit 1; }
+"$compiler" -std=c++20 -Wall -Werror -fsyntax-only -I"$work/prefix/include/tokenyard" "$work/headers.cpp"
+
 "$work/example/tell" "$work/prefix/share/tokenyard/scenarios/models/story" "Once upon a time" >"$work/answers"
 cat "$work/answers"
 grep -q 'with another seed' "$work/answers"
