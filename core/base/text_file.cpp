@@ -206,6 +206,11 @@ std::unique_ptr<std::istream> open_text_file(const std::string& path) {
   return file;
 }
 
+void refuse_lfs_pointer(std::string_view beginning, const std::string& path) {
+  if (!beginning.starts_with("version https://git-lfs.github.com/spec/")) return;
+  throw InputError(path + ": a Git LFS pointer, not the file itself; fetch it with `git lfs pull`");
+}
+
 std::string read_text_file(const std::string& path, std::size_t most_bytes) {
   const auto in = open_text_file(path);
   std::string text;
@@ -215,6 +220,7 @@ std::string read_text_file(const std::string& path, std::size_t most_bytes) {
     if (in->bad()) throw InputError(path + ": cannot be read; is it a regular file?");
     const auto size = static_cast<std::size_t>(in->gcount());
     if (size == 0) return text;
+    if (text.empty()) refuse_lfs_pointer({piece.data(), size}, path);
     if (size > most_bytes - text.size()) {
       throw InputError(path + ": expected at most " + std::to_string(most_bytes) + " bytes of text, found more");
     }
