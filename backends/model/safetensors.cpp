@@ -135,10 +135,11 @@ SafetensorsHeader parse_safetensors_header(std::string_view head, std::uint64_t 
   std::uint64_t length = 0;
   for (std::size_t i = 0; i < 8; ++i) length |= std::uint64_t{static_cast<unsigned char>(head[i])} << (8 * i);
   if (length > kMostHeaderBytes || length > file_bytes - 8 || length > head.size() - 8) {
-    throw InputError(file + ": byte 0: expected a header of at most " +
-                     std::to_string(std::min<std::uint64_t>({kMostHeaderBytes, file_bytes - 8, head.size() - 8})) +
-                     " bytes, found the length " + std::to_string(length) +
-                     (length <= kMostHeaderBytes && head.substr(8).starts_with('{') ? "; the file is half a download" : ""));
+    throw InputError(
+        file + ": byte 0: expected a header of at most " +
+        std::to_string(std::min<std::uint64_t>({kMostHeaderBytes, file_bytes - 8, head.size() - 8})) +
+        " bytes, found the length " + std::to_string(length) +
+        (length <= kMostHeaderBytes && (head.size() == 8 || head[8] == '{') ? "; the file is half a download" : ""));
   }
   const auto data_begin = static_cast<std::int64_t>(8 + length);
   const auto data_bytes = static_cast<std::int64_t>(file_bytes) - data_begin;
@@ -239,7 +240,7 @@ TensorFolder::TensorFolder(const std::string& folder) {
     const std::string_view text(reinterpret_cast<const char*>(mapping.data()), mapping.size());
     SafetensorsHeader header = parse_safetensors_header(text, mapping.size(), file);
     if (!header.buffers.empty()) {
-      notes_.push_back(file + ": " + first_of(header.buffers) + ": passed over, as they are computed and no weights");
+      notes_.push_back(file + ": " + first_of(header.buffers) + ": passed over, as they are no weights");
     }
     std::vector<std::string> doubles;
     for (auto& [tensor, entry] : header.tensors) {

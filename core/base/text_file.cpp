@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <ios>
 #include <streambuf>
+#include <system_error>
 #include <utility>
 
 #include "core/base/input_error.h"
@@ -198,7 +200,14 @@ class PackedStream final : public std::istream {
 
 std::unique_ptr<std::istream> open_text_file(const std::string& path) {
   auto file = std::make_unique<std::ifstream>(path, std::ios::binary);
-  if (!*file) throw InputError(path + ": cannot be read; does the file exist?");
+  if (!*file) {
+    std::error_code error;
+    const std::string part = path + ".incomplete";  // where huggingface_hub and others download to
+    if (std::filesystem::exists(part, error)) {
+      throw InputError(path + ": cannot be read; half a download is there, " + part + ": fetch the rest");
+    }
+    throw InputError(path + ": cannot be read; does the file exist?");
+  }
   const int first = file->peek();
   if (file->bad()) throw InputError(path + ": cannot be read; is it a regular file?");
   file->clear();
