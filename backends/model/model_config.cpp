@@ -12,24 +12,18 @@ namespace {
 constexpr std::int32_t kMostTokens = 1 << 26;
 constexpr std::size_t kMostBytes = std::size_t{4} << 20;  // of a configuration file
 
-// Hugging Face writes null for what is not set.
-std::optional<JsonValue> find_set(JsonObject& object, const std::string& key) {
-  auto value = object.find(key);
-  return value && !value->is_null() ? value : std::nullopt;
-}
-
 std::vector<Token> token_ids(const JsonValue& value) {
   if (!value.is_array()) return {value.int32(0, kMostTokens)};
   return value.int32s(0, kMostTokens);
 }
 
 void refuse_if_true(JsonObject& object, const std::string& key, const std::string& what) {
-  const auto value = find_set(object, key);
+  const auto value = object.find_set(key);
   if (value && value->boolean()) value->fail(what + " is not supported");
 }
 
 void refuse_partial_rotation(JsonObject& object) {
-  if (const auto factor = find_set(object, "partial_rotary_factor"); factor && factor->number(0, 1) != 1) {
+  if (const auto factor = object.find_set("partial_rotary_factor"); factor && factor->number(0, 1) != 1) {
     factor->fail("rotating a part of a head is not supported");
   }
 }
@@ -44,7 +38,7 @@ void refuse_other_classes(JsonObject& root) {
 // What would change the arithmetic and is not computed here; read_hf_config() refuses what changes shapes.
 void refuse_other_arithmetic(JsonObject& root, const ModelShape& shape) {
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    const auto rope = find_set(root, key);
+    const auto rope = root.find_set(key);
     if (!rope) continue;
     JsonObject object = rope->object();
     refuse_partial_rotation(object);
@@ -58,23 +52,23 @@ void refuse_other_arithmetic(JsonObject& root, const ModelShape& shape) {
   refuse_if_true(root, "attention_bias", "a bias in attention besides Qwen2's");
   refuse_if_true(root, "mlp_bias", "a bias in the MLP");
   refuse_if_true(root, "rope_interleaved", "rotating neighbouring elements");
-  if (const auto activation = find_set(root, "hidden_act")) activation->choice({"silu"});
+  if (const auto activation = root.find_set("hidden_act")) activation->choice({"silu"});
 }
 
 void read_generation(JsonObject root, ModelConfig& config) {
-  if (const auto eos = find_set(root, "eos_token_id")) config.eos_token_ids = token_ids(*eos);
+  if (const auto eos = root.find_set("eos_token_id")) config.eos_token_ids = token_ids(*eos);
   SamplingParams& sampling = config.sampling;
-  const auto sample = find_set(root, "do_sample");
+  const auto sample = root.find_set("do_sample");
   const bool samples = sample && sample->boolean();
   const auto number = [&](const char* key, float& field, double least, double most) {
-    if (const auto value = find_set(root, key)) field = static_cast<float>(value->number(least, most));
+    if (const auto value = root.find_set(key)) field = static_cast<float>(value->number(least, most));
   };
   if (samples) {
     sampling.temperature = 1;
     number("temperature", sampling.temperature, 0, 1e6);
     number("top_p", sampling.top_p, 1e-6, 1);
     number("min_p", sampling.min_p, 0, 1);
-    if (const auto k = find_set(root, "top_k")) sampling.top_k = k->int32(0, kMostTokens);
+    if (const auto k = root.find_set("top_k")) sampling.top_k = k->int32(0, kMostTokens);
   }
   number("repetition_penalty", sampling.repetition_penalty, 1e-6, 1e6);
 }
@@ -85,7 +79,7 @@ ModelConfig read(const JsonValue& json, const std::optional<JsonValue>& generati
   refuse_other_classes(root);
   config.shape = read_hf_config(json);
   refuse_other_arithmetic(root, config.shape);
-  if (const auto eos = find_set(root, "eos_token_id")) config.eos_token_ids = token_ids(*eos);
+  if (const auto eos = root.find_set("eos_token_id")) config.eos_token_ids = token_ids(*eos);
   if (generation) read_generation(generation->object(), config);
   return config;
 }

@@ -11,15 +11,18 @@
 #include <filesystem>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
 #include "core/base/json_reader.h"
+#include "core/base/text_file.h"
 
 namespace tokenyard {
 namespace {
 
-constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // the format's own limit
+constexpr std::uint64_t kMostHeaderBytes = 100'000'000;         // the format's own limit
+constexpr std::int64_t kMostDataBytes = std::int64_t{1} << 60;  // that a header is believed to promise
 constexpr std::size_t kMostDimensions = 8;
 
 std::optional<DType> weight_dtype(const std::string& name) {
@@ -29,15 +32,42 @@ std::optional<DType> weight_dtype(const std::string& name) {
   return std::nullopt;
 }
 
-TensorEntry read_entry(const JsonValue& value, std::int64_t data_begin, std::int64_t data_bytes) {
+// What safetensors has besides the types of weights.
+std::int64_t bytes_of_other(const JsonValue& dtype) {
+  const std::string name =
+      dtype.choice({"BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "I16", "U16", "I32", "U32", "I64", "U64", "F64"});
+  return name == "BOOL" || name.find('8') != std::string::npos ? 1 : name.ends_with("16") ? 2 : name.ends_with("32") ? 4 : 8;
+}
+
+bool is_buffer(std::string_view name) {
+  for (const std::string_view end : {".rotary_emb.inv_freq", ".rotary_emb.original_inv_freq", ".rotary_emb.cos_cached",
+                                     ".rotary_emb.sin_cached", "attn.masked_bias", "attn.bias", ".position_ids"}) {
+    if (name.ends_with(end)) return true;
+  }
+  return false;
+}
+
+// The end of the data that the header promises: more than there is in half a download. 0 where it cannot be read.
+std::int64_t promised_bytes(const JsonValue& header) {
+  std::int64_t most = 0;
+  for (const Json::Member& member : header.json().object()) {
+    const Json* const offsets = member.value.find("data_offsets");
+    if (offsets == nullptr || !offsets->is_array() || offsets->size() != 2) continue;
+    const Json& end = offsets->array()[1];
+    if (end.type() == Json::Type::integer && end.integer() <= kMostDataBytes) most = std::max(most, end.integer());
+  }
+  return most;
+}
+
+TensorEntry read_entry(const JsonValue& value, bool buffer, std::int64_t data_begin, std::int64_t data_bytes) {
   JsonObject object = value.object();
   const JsonValue dtype_value = object.at("dtype");
   const auto dtype = weight_dtype(dtype_value.string());
-  if (!dtype) dtype_value.expected("BF16, F16 or F32");
+  if (!dtype && !buffer) dtype_value.expected("BF16, F16 or F32");
   TensorEntry entry;
-  entry.dtype = *dtype;
+  entry.dtype = dtype.value_or(DType::f32);
   const JsonValue shape = object.at("shape");
-  std::int64_t bytes = bytes_of(*dtype);
+  std::int64_t bytes = dtype ? bytes_of(*dtype) : bytes_of_other(dtype_value);
   const auto dimensions = shape.array();
   if (dimensions.size() > kMostDimensions) shape.expected("at most " + std::to_string(kMostDimensions) + " dimensions");
   for (const JsonValue& dimension : dimensions) {
@@ -63,6 +93,28 @@ TensorEntry read_entry(const JsonValue& value, std::int64_t data_begin, std::int
   return entry;
 }
 
+// A download that has not ended, where huggingface_hub keeps it: beside the files, or in its cache.
+std::string unfinished_download(const std::filesystem::path& folder) {
+  for (const std::filesystem::path& place : {folder, folder / ".cache/huggingface/download", folder / "../../blobs"}) {
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(place, error), end; !error && at != end; at.increment(error)) {
+      if (at->path().extension() == ".incomplete") return at->path().lexically_normal().string();
+    }
+  }
+  return {};
+}
+
+[[noreturn]] void fail_with_download(const std::string& what, const std::filesystem::path& folder) {
+  const std::string part = unfinished_download(folder);
+  throw InputError(what +
+                   (part.empty() ? "; is the download complete?" : "; half a download is there, " + part + ": fetch the rest"));
+}
+
+// "a and 3 more"
+std::string first_of(const std::vector<std::string>& names) {
+  return names.front() + (names.size() > 1 ? " and " + std::to_string(names.size() - 1) + " more" : "");
+}
+
 }  // namespace
 
 const char* name_of(DType dtype) {
@@ -74,29 +126,39 @@ const char* name_of(DType dtype) {
   return "?";
 }
 
-std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view head, std::uint64_t file_bytes,
-                                                            const std::string& file) {
+SafetensorsHeader parse_safetensors_header(std::string_view head, std::uint64_t file_bytes, const std::string& file) {
+  refuse_lfs_pointer(head, file);
   if (file_bytes < 8 || head.size() < 8) {
-    throw InputError(file + ": expected a safetensors file, found one of " + std::to_string(file_bytes) + " bytes");
+    throw InputError(file + ": expected a safetensors file, found one of " + std::to_string(file_bytes) +
+                     " bytes; is the download complete?");
   }
   std::uint64_t length = 0;
   for (std::size_t i = 0; i < 8; ++i) length |= std::uint64_t{static_cast<unsigned char>(head[i])} << (8 * i);
   if (length > kMostHeaderBytes || length > file_bytes - 8 || length > head.size() - 8) {
-    throw InputError(file + ": byte 0: expected a header of at most " +
-                     std::to_string(std::min<std::uint64_t>({kMostHeaderBytes, file_bytes - 8, head.size() - 8})) +
-                     " bytes, found the length " + std::to_string(length));
+    throw InputError(
+        file + ": byte 0: expected a header of at most " +
+        std::to_string(std::min<std::uint64_t>({kMostHeaderBytes, file_bytes - 8, head.size() - 8})) +
+        " bytes, found the length " + std::to_string(length) +
+        (length <= kMostHeaderBytes && (head.size() == 8 || head[8] == '{') ? "; the file is half a download" : ""));
   }
   const auto data_begin = static_cast<std::int64_t>(8 + length);
   const auto data_bytes = static_cast<std::int64_t>(file_bytes) - data_begin;
   JsonObject root = JsonValue::parse(head.substr(8, length), file).object();
-  std::map<std::string, TensorEntry> out;
-  for (const auto& [name, value] : root.members()) {
-    if (name != "__metadata__") out.emplace(name, read_entry(value, data_begin, data_bytes));
-  }
+  const std::int64_t promised = std::max(promised_bytes(root.value()), data_bytes);
+  SafetensorsHeader out;
   // Tensors one after another, empty ones before full ones at the same place, must cover the data.
   std::vector<std::tuple<std::int64_t, std::int64_t, std::string>> places;
-  places.reserve(out.size());
-  for (const auto& [name, entry] : out) places.emplace_back(entry.begin, entry.end, name);
+  for (const auto& [name, value] : root.members()) {
+    if (name == "__metadata__") continue;
+    const bool buffer = is_buffer(name);
+    TensorEntry entry = read_entry(value, buffer, data_begin, promised);
+    places.emplace_back(entry.begin, entry.end, name);
+    if (buffer) {
+      out.buffers.push_back(name);
+    } else {
+      out.tensors.emplace(name, std::move(entry));
+    }
+  }
   std::sort(places.begin(), places.end());
   std::int64_t at = data_begin;
   for (const auto& [begin, end, name] : places) {
@@ -108,7 +170,7 @@ std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view hea
   }
   if (at != data_begin + data_bytes) {
     throw InputError(file + ": expected " + std::to_string(at) + " bytes, as the header says, found " +
-                     std::to_string(file_bytes));
+                     std::to_string(file_bytes) + (promised > data_bytes ? ": half a download; fetch the rest" : ""));
   }
   return out;
 }
@@ -149,6 +211,7 @@ TensorFolder::TensorFolder(const std::string& folder) {
   const fs::path index = path / "model.safetensors.index.json";
   std::set<std::string> files;
   std::map<std::string, std::string> file_of;  // of the tensors the index lists
+  std::set<std::string> missing;               // of these weights, by now
   if (fs::exists(single)) {
     files = {"model.safetensors"};
     index_file_ = single.string();
@@ -163,29 +226,45 @@ TensorFolder::TensorFolder(const std::string& folder) {
       }
       files.insert(file);
       file_of[name] = file;
+      if (!is_buffer(name)) missing.insert(name);
     }
   } else {
-    throw InputError(folder + ": expected model.safetensors or model.safetensors.index.json, found neither");
+    fail_with_download(folder + ": expected model.safetensors or model.safetensors.index.json, found neither", path);
   }
   for (const std::string& name : files) {
     const std::string file = (path / name).string();
+    if (std::error_code error; !fs::exists(file, error) && !error)
+      fail_with_download(file + ": cannot be read: No such file or directory", path);
     mappings_.push_back(std::make_unique<Mapping>(file));
     const Mapping& mapping = *mappings_.back();
     const std::string_view text(reinterpret_cast<const char*>(mapping.data()), mapping.size());
-    for (auto& [tensor, entry] : parse_safetensors_header(text, mapping.size(), file)) {
+    SafetensorsHeader header = parse_safetensors_header(text, mapping.size(), file);
+    if (!header.buffers.empty()) {
+      notes_.push_back(file + ": " + first_of(header.buffers) + ": passed over, as they are no weights");
+    }
+    std::vector<std::string> doubles;
+    for (auto& [tensor, entry] : header.tensors) {
       if (!file_of.empty()) {
         const auto listed = file_of.find(tensor);
-        if (listed == file_of.end() || listed->second != name) {
-          throw InputError(file + ": " + tensor + ": expected only tensors that the index lists for this file");
+        if (listed == file_of.end()) {
+          throw InputError(file + ": " + tensor + ": expected only tensors that the index lists");
         }
-        file_of.erase(listed);
+        if (listed->second != name) {
+          doubles.push_back(tensor);
+          continue;
+        }
+        missing.erase(tensor);
       }
       tensors_.emplace(tensor, Tensor{entry.dtype, std::move(entry.shape), mapping.data() + entry.begin, file});
     }
+    if (!doubles.empty()) {
+      notes_.push_back(file + ": " + first_of(doubles) + ": passed over, as the index names another file for it");
+    }
   }
-  if (!file_of.empty()) {
-    throw InputError(index_file_ + ": /weight_map/" + file_of.begin()->first + ": expected the tensor in " +
-                     file_of.begin()->second + ", which lacks it");
+  if (!missing.empty()) {
+    const std::string& tensor = *missing.begin();
+    throw InputError(index_file_ + ": /weight_map/" + tensor + ": expected the tensor in " + file_of.at(tensor) +
+                     ", which lacks it");
   }
 }
 

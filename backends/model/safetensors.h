@@ -34,12 +34,19 @@ struct TensorEntry {
   std::int64_t end;
 };
 
+struct SafetensorsHeader {
+  std::map<std::string, TensorEntry> tensors;
+  // Names of what older versions of transformers saved beside the weights and is computed anew today: rotary frequencies,
+  // masks, position ids. Of any type.
+  std::vector<std::string> buffers;
+};
+
 // Checks everything the format promises: `head` is the file's start with at least the whole header, if it has so many bytes;
 // `file_bytes` its size. Throws InputError. O(header x log tensors).
-std::map<std::string, TensorEntry> parse_safetensors_header(std::string_view head, std::uint64_t file_bytes,
-                                                            const std::string& file);
+SafetensorsHeader parse_safetensors_header(std::string_view head, std::uint64_t file_bytes, const std::string& file);
 
-// All tensors of a model folder: model.safetensors, or the shards that model.safetensors.index.json lists. Owns the mappings,
+// All weights of a model folder: model.safetensors, or the shards that model.safetensors.index.json lists; a tensor that stands
+// in several shards is the one in the shard that the index names. Owns the mappings,
 // which live until it is destroyed; immutable. A file that is shortened while it is mapped ends the program (SIGBUS).
 class TensorFolder {
  public:
@@ -49,12 +56,14 @@ class TensorFolder {
   ~TensorFolder();
 
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
-  const std::string& index_file() const { return index_file_; }  // where a tensor that is missing should have been
+  const std::vector<std::string>& notes() const { return notes_; }  // what was passed over, a sentence each
+  const std::string& index_file() const { return index_file_; }     // where a tensor that is missing should have been
 
  private:
   class Mapping;
   std::vector<std::unique_ptr<Mapping>> mappings_;
   std::map<std::string, Tensor> tensors_;
+  std::vector<std::string> notes_;
   std::string index_file_;
 };
 

@@ -1,6 +1,7 @@
 #include "backends/model/sampler.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -142,12 +143,14 @@ std::optional<std::string> refusal(const RequestSpec& spec, std::int32_t num_ids
   }
   const SamplingParams& s = spec.sampling;
   const auto bad = [](const char* name, float value, const char* range) {
-    return std::string(name) + " is " + std::to_string(value) + "; it must be " + range;
+    char text[32];  // the shortest decimal that is this float
+    char* const end = std::to_chars(text, text + sizeof text, value).ptr;
+    return std::string(name) + " is " + std::string(text, end) + "; it must be " + range;
   };
   // Written so that NaN is refused.
   if (!(s.temperature >= 0 && s.temperature <= 1e6f)) return bad("temperature", s.temperature, "between 0 and 1000000");
-  if (s.temperature > 0 && s.temperature < 1e-3f) {
-    return bad("temperature", s.temperature, "0 (greedy) or at least 0.001");
+  if (s.temperature >= kGreedyBelow && s.temperature < 1e-3f) {
+    return bad("temperature", s.temperature, "below 0.00001 (greedy) or at least 0.001");
   }
   if (!(s.top_p > 0 && s.top_p <= 1)) return bad("top_p", s.top_p, "above 0 and at most 1");
   if (!(s.min_p >= 0 && s.min_p <= 1)) return bad("min_p", s.min_p, "between 0 and 1");

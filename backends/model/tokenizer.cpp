@@ -57,7 +57,8 @@ struct Tokenizer::State {
         bytes(std::move(file.bytes)),
         special(bytes.size()),
         prefix(std::move(file.prefix)),
-        suffix(std::move(file.suffix)) {
+        suffix(std::move(file.suffix)),
+        notes(std::move(file.notes)) {
     for (const AddedToken& token : added) special[static_cast<std::size_t>(token.id)] = token.special;
   }
 
@@ -71,6 +72,7 @@ struct Tokenizer::State {
   std::vector<bool> special;       // by id
   std::vector<Token> prefix;
   std::vector<Token> suffix;
+  std::vector<std::string> notes;
 };
 
 Tokenizer::Tokenizer(TokenizerFile file) : state_(std::make_unique<State>(std::move(file))) {}
@@ -132,6 +134,8 @@ std::optional<Token> Tokenizer::added_token(std::string_view content) const {
   }
   return std::nullopt;
 }
+
+const std::vector<std::string>& Tokenizer::notes() const { return state_->notes; }
 
 std::int32_t Tokenizer::num_ids() const { return static_cast<std::int32_t>(state_->bytes.size()); }
 

@@ -45,6 +45,8 @@ class Tokenizer {
   std::optional<Token> added_token(std::string_view content) const;
   // One more than the largest id. A model's vocabulary may be larger: its last rows name no token.
   std::int32_t num_ids() const;
+  // What the file says and does not count, a sentence each.
+  const std::vector<std::string>& notes() const;
 
  private:
   struct State;

@@ -66,8 +66,10 @@ class Reader {
 
   TokenizerFile read() {
     root_.find("version");
-    require_null(root_, "truncation");
-    require_null(root_, "padding");
+    // Saved with a fine-tune are those of the last call in training; transformers and vLLM set both anew at every call.
+    for (const char* key : {"truncation", "padding"}) {
+      if (const auto saved = root_.find_set(key)) file_.notes.push_back(saved->place() + ": saved from training, passed over");
+    }
     read_model(root_.at("model").object());
     if (const auto added = root_.find("added_tokens"); added && !added->is_null()) read_added(*added);
     if (const auto normalizer = root_.find("normalizer")) read_normalizer(*normalizer);

@@ -24,6 +24,7 @@ struct TokenizerFile {
   std::vector<PreTokenizerStep> steps;
   std::vector<Token> prefix;  // of a text, by the post-processor
   std::vector<Token> suffix;
+  std::vector<std::string> notes;  // what was passed over
 };
 
 TokenizerFile load_tokenizer_file(const std::string& path);

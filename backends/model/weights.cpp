@@ -113,7 +113,7 @@ Matrix Matrix::some_columns(std::int64_t first, std::int64_t count) const {
   return {dtype, data + first * bytes_of(dtype), rows, count, stride};
 }
 
-Weights::Weights(const std::string& folder) : config_(load_model_config(folder)), folder_(folder) {
+Weights::Weights(const std::string& folder) : config_(load_model_config(folder)), folder_(folder), notes_(folder_.notes()) {
   ModelShape& shape = config_.shape;
   WeightReader reader(folder_);
   whole_.embedding = reader.matrix("model.embed_tokens.weight", shape.vocabulary, shape.hidden);
@@ -125,6 +125,10 @@ Weights::Weights(const std::string& folder) : config_(load_model_config(folder))
   if (!shape.tied_head || reader.has("lm_head.weight")) {
     const Matrix head = reader.matrix("lm_head.weight", shape.vocabulary, shape.hidden);
     if (!shape.tied_head || !same_bytes(head, whole_.embedding)) {
+      if (shape.tied_head) {
+        notes_.push_back(folder_.tensors().at("lm_head.weight").file +
+                         ": lm_head.weight: differs from the embedding and is the head, though config.json ties the two");
+      }
       shape.tied_head = false;
       whole_.head = head;
       num_parameters_ = reader.parameters;

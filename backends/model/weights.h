@@ -61,6 +61,8 @@ class Weights {
   explicit Weights(const std::string& folder);
 
   const ModelConfig& config() const { return config_; }
+  // What was passed over in the files, or differs from what config.json says; a sentence each.
+  const std::vector<std::string>& notes() const { return notes_; }
   const WeightView& whole() const { return whole_; }
   // As share_of() cuts the model, which says what is required and what is thrown.
   WeightView slice(std::int32_t rank, std::int32_t ranks) const;
@@ -71,6 +73,7 @@ class Weights {
  private:
   ModelConfig config_;
   TensorFolder folder_;
+  std::vector<std::string> notes_;
   WeightView whole_;
   std::int64_t num_parameters_ = 0;
   std::int64_t num_bytes_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <optional>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -57,6 +58,17 @@ std::unique_ptr<Backend> make_backend(bool on_card, const Weights& weights, cons
   return std::make_unique<CpuBackend>(weights, config, std::move(options));
 }
 
+// One that JSON's readers keep exactly, as they hold numbers in 53 bits.
+std::uint64_t draw_seed() {
+  std::random_device device;
+  return std::uniform_int_distribution<std::uint64_t>(0, (std::uint64_t{1} << 53) - 1)(device);
+}
+
+std::vector<std::string> joined(std::vector<std::string> notes, const std::vector<std::string>& more) {
+  notes.insert(notes.end(), more.begin(), more.end());
+  return notes;
+}
+
 }  // namespace
 
 Sampling default_sampling(const ModelConfig& model) {
@@ -69,6 +81,7 @@ struct TextEngine::State {
   State(const std::string& folder, const TextOptions& options)
       : weights(folder),
         tokenizer(Tokenizer::load(folder + "/tokenizer.json")),
+        notes(joined(weights.notes(), tokenizer.notes())),
         name(takes_cuda(options.backend, weights.config().shape, options.engine) ? "cuda" : "cpu"),
         config(resolve(options.engine, weights.config(), name == "cuda")),
         backend(make_backend(name == "cuda", weights, config, options.threads, tokenizer.num_ids())),
@@ -95,6 +108,7 @@ struct TextEngine::State {
 
   Weights weights;
   Tokenizer tokenizer;
+  std::vector<std::string> notes;
   std::string name;
   EngineConfig config;
   std::unique_ptr<Backend> backend;
@@ -108,7 +122,7 @@ struct TextEngine::State {
   // Turns one request's tokens into text.
   class Listener final : public RequestListener {
    public:
-    Listener(State& state, const Sampling& sampling, OnText on_text, std::int32_t prompt_tokens)
+    Listener(State& state, const Sampling& sampling, OnText on_text, std::int32_t prompt_tokens, std::uint64_t seed)
         : state_(state),
           min_tokens_(sampling.min_tokens),
           on_text_(std::move(on_text)),
@@ -116,6 +130,7 @@ struct TextEngine::State {
           stops_(sampling.stop),
           submitted_at_(state.backend->now()) {
       completion_.prompt_tokens = prompt_tokens;
+      completion_.seed = seed;
     }
 
     std::future<Completion> future() { return promise_.get_future(); }
@@ -127,17 +142,13 @@ struct TextEngine::State {
       if (logprobs != nullptr) completion_.logprobs.push_back(*logprobs);
       if (request.finish_reason == FinishReason::stop) return;  // this token only says so
       const std::string text = stream_.push(token);
-      if (std::ssize(completion_.tokens) <= min_tokens_) {
-        emit(text);
-        return;
-      }
-      emit(stops_.push(text));
+      emit(cut(text));
       if (stops_.found()) state_.engine.cancel(request.ticket, FinishReason::stop);
     }
 
     void on_end(const Request& request, const std::string& why) override {
       if (!stops_.found()) {
-        emit(stops_.push(stream_.finish()));
+        emit(cut(stream_.finish()));
         emit(stops_.finish());
       }
       completion_.finish_reason = stops_.found() ? FinishReason::stop : request.finish_reason;
@@ -150,6 +161,10 @@ struct TextEngine::State {
     }
 
    private:
+    // vLLM's rule: a stop string counts when it ends after the first min_tokens, wherever it began.
+    std::string cut(const std::string& text) {
+      return std::ssize(completion_.tokens) <= min_tokens_ ? stops_.pass(text) : stops_.push(text);
+    }
     void emit(const std::string& text) {
       if (text.empty()) return;
       completion_.text += text;
@@ -197,6 +212,8 @@ Answer TextEngine::submit_tokens(std::vector<Token> prompt, const Sampling& samp
     spec.stop_token_ids.insert(spec.stop_token_ids.end(), ends.begin() + 1, ends.end());
   }
   spec.sampling = sampling.params;
+  if (spec.sampling.seed == kDrawSeed) spec.sampling.seed = draw_seed();
+  const std::uint64_t seed = spec.sampling.seed;
 
   const auto prompt_tokens = static_cast<std::int32_t>(prompt.size());
   Answer answer;
@@ -206,11 +223,12 @@ Answer TextEngine::submit_tokens(std::vector<Token> prompt, const Sampling& samp
     completion.finish_reason = FinishReason::refused;
     completion.why = std::move(*why);
     completion.prompt_tokens = prompt_tokens;
+    completion.seed = seed;
     refused.set_value(std::move(completion));
     answer.completion = refused.get_future();
     return answer;
   }
-  auto listener = std::make_shared<State::Listener>(*state_, sampling, std::move(on_text), prompt_tokens);
+  auto listener = std::make_shared<State::Listener>(*state_, sampling, std::move(on_text), prompt_tokens, seed);
   answer.completion = listener->future();
   answer.ticket = state_->engine.submit(std::move(spec), std::move(listener));
   return answer;
@@ -222,6 +240,7 @@ void TextEngine::cancel(const Answer& answer) {
 
 const ModelConfig& TextEngine::model() const { return state_->weights.config(); }
 const Tokenizer& TextEngine::tokenizer() const { return state_->tokenizer; }
+const std::vector<std::string>& TextEngine::notes() const { return state_->notes; }
 const EngineConfig& TextEngine::config() const { return state_->engine.scheduler().config(); }
 
 const std::string& TextEngine::backend() const { return state_->name; }

@@ -42,9 +42,9 @@ struct TextOptions {
 
 // How an answer is chosen and where it ends.
 struct Sampling {
-  SamplingParams params;
+  SamplingParams params;  // with the seed kDrawSeed each answer draws its own
   std::int32_t max_tokens = 256;
-  std::int32_t min_tokens = 0;  // before them neither EOS nor a stop id is sampled, and no stop string is looked for
+  std::int32_t min_tokens = 0;  // within them neither EOS nor a stop id is sampled, and no stop string ends
   bool ignore_eos = false;
   std::vector<std::string> stop;  // ends before the first of these strings
   std::vector<Token> stop_token_ids;
@@ -61,6 +61,7 @@ struct Completion {
   FinishReason finish_reason = FinishReason::none;
   std::string why;  // it was refused, or failed
   std::int32_t prompt_tokens = 0;
+  std::uint64_t seed = 0;          // of the sampling, or the one that was drawn for kDrawSeed
   std::int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache
   TimeNs ttft = 0;                 // from submit() to the first token; 0: there was none
   TimeNs e2el = 0;                 // to the end
@@ -95,6 +96,8 @@ class TextEngine {
   const Tokenizer& tokenizer() const;
   const EngineConfig& config() const;  // resolved
   const std::string& backend() const;  // "cpu" or "cuda"
+  // What was passed over in the model's files: Weights::notes() and Tokenizer::notes().
+  const std::vector<std::string>& notes() const;
 
   // Waits until every request has left, ends the trace, and returns what was measured. Nothing may be submitted afterwards.
   const Metrics& finish();

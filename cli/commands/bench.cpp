@@ -10,6 +10,7 @@
 
 #include "backends/gpu/gpu.h"
 #include "cli/commands.h"
+#include "cli/commands/generation.h"
 #include "cli/output/report.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
@@ -160,8 +161,14 @@ int bench(const BenchOptions& options) {
   EngineConfig config = scenario.engine;
   config.strict_peer = false;
   config.async_scheduling = !options.no_async && config.policy->plans_ahead;
-  const std::unique_ptr<GpuBackend> backend = options.model.empty() ? make_gpu_backend(*scenario.model, 1, config, gpu)
-                                                                    : make_gpu_backend(Weights(options.model), config, gpu);
+  std::unique_ptr<GpuBackend> backend;
+  if (options.model.empty()) {
+    backend = make_gpu_backend(*scenario.model, 1, config, gpu);
+  } else {
+    const Weights weights(options.model);
+    print_notes(weights.notes());
+    backend = make_gpu_backend(weights, config, gpu);
+  }
   const GpuFacts facts = backend->facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
   fmt::print(stderr, "{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,

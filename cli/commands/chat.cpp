@@ -29,6 +29,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
   text_options.trace = trace.get();
   TextEngine engine(arguments.model_folder(), text_options);
+  print_notes(engine.notes());
   const Sampling sampling = arguments.sampling(default_sampling(engine.model()));
 
   const bool terminal = isatty(STDIN_FILENO) != 0;
@@ -68,6 +69,8 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
     interrupted = false;
     const Completion completion = answer.completion.get();
     fmt::print("\n");
+    std::fflush(stdout);
+    print_seed(sampling, completion);
     if (completion.finish_reason == FinishReason::refused || completion.finish_reason == FinishReason::error) {
       fmt::print(stderr, "{}: {}; /reset begins anew\n", name_of(completion.finish_reason), completion.why);
       messages.pop_back();

@@ -76,7 +76,7 @@ std::vector<Question> read_questions(const std::string& path, bool chat, const S
 
 const char* finish_name(FinishReason reason) { return reason == FinishReason::kv_capacity ? "length" : name_of(reason); }
 
-std::string answer_json(std::size_t index, const Completion& c, const Tokenizer& tokenizer) {
+std::string answer_json(std::size_t index, const Sampling& asked, const Completion& c, const Tokenizer& tokenizer) {
   Json out = Json::Object();
   out["index"] = index;
   out["text"] = c.text;
@@ -84,6 +84,7 @@ std::string answer_json(std::size_t index, const Completion& c, const Tokenizer&
   if (!c.why.empty()) out["error"] = c.why;
   out["prompt_tokens"] = c.prompt_tokens;
   out["cached_tokens"] = c.cached_tokens;
+  if (asked.params.seed == kDrawSeed) out["seed"] = c.seed;
   out["tokens"] = Json::list(c.tokens);
   if (!c.logprobs.empty()) {
     const auto candidate = [&](const TokenLogprobs::Candidate& of) {
@@ -148,6 +149,7 @@ int simulate(const GenerateOptions& options, const GenerationArguments& argument
   const std::string folder = arguments.model_folder();
   const ModelConfig model = load_model_config(folder);
   const Tokenizer tokenizer = Tokenizer::load(folder + "/tokenizer.json");
+  print_notes(tokenizer.notes());
   std::vector<RequestSpec> requests;
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const Question& q = questions[i];
@@ -203,6 +205,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
                          : options.backend == "cpu" ? TextBackend::cpu
                                                     : TextBackend::automatic;
   TextEngine engine(arguments.model_folder(), text_options);
+  print_notes(engine.notes());
   bool all_well = true;
   if (one && options.logprobs < 0) {
     if (!options.chat) fmt::print("{}", questions.front().prompt);
@@ -215,6 +218,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     std::fflush(stdout);
     all_well = well(answer, 1);
     engine.finish();
+    print_seed(questions.front().sampling, answer);
     if (all_well) fmt::print(stderr, "{}\n", speed_line(answer));
   } else {
     std::vector<Answer> answers;
@@ -222,7 +226,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     const bool terminal = isatty(STDERR_FILENO) != 0 && isatty(STDOUT_FILENO) == 0;
     for (std::size_t i = 0; i < answers.size(); ++i) {
       const Completion answer = answers[i].completion.get();
-      fmt::print("{}\n", answer_json(i, answer, engine.tokenizer()));
+      fmt::print("{}\n", answer_json(i, questions[i].sampling, answer, engine.tokenizer()));
       std::fflush(stdout);
       all_well &= well(answer, i + 1);
       if (terminal) fmt::print(stderr, "\r{} of {} answers", i + 1, answers.size());

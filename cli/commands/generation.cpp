@@ -1,7 +1,12 @@
 #include "cli/commands/generation.h"
 
+#include <fmt/core.h>
+
+#include <cstdio>
+
 #include "cli/scenario_files.h"
 #include "cli/version.h"
+#include "core/base/input_error.h"
 #include "core/base/json_reader.h"
 #include "core/trace/config_json.h"
 
@@ -9,6 +14,8 @@ namespace tokenyard::cli {
 namespace {
 
 constexpr std::int32_t kMostTokens = 1 << 24;
+constexpr std::int64_t kLeastSeed = -1;  // as an unsigned number kDrawSeed
+static_assert(static_cast<std::uint64_t>(kLeastSeed) == kDrawSeed);
 
 // `--set engine.KEY=VALUE`.
 void apply_setting(const std::string& setting, EngineConfig& config) {
@@ -35,14 +42,15 @@ GenerationArguments::GenerationArguments(Command& command) {
   command.group("Sampling (else as the model's makers recommend)");
   command.option("--max-tokens", &given_.max_tokens, "N", "Longest answer").between(1, kMostTokens);
   command.option("--min-tokens", &given_.min_tokens, "N", "No end before").between(0, kMostTokens);
-  command.option("--temperature", &temperature_, "NUMBER", "0: always the most likely token").between(0, 100);
+  command.option("--temperature", &temperature_, "NUMBER", "0, and below 0.00001: always the most likely token")
+      .between(0, 100);
   command.option("--top-k", &top_k_, "K", "Only the K most likely; 0: all").between(0, kMostTokens);
-  command.option("--top-p", &top_p_, "P", "Only the most likely that make up this probability").between(0, 1);
+  command.option("--top-p", &top_p_, "P", "Only the most likely that make up this probability; above 0").between(0, 1);
   command.option("--min-p", &min_p_, "P", "Only those at least this share of the most likely one's probability").between(0, 1);
   command
       .option("--repetition-penalty", &repetition_penalty_, "NUMBER", "Above 1: tokens of the text so far become less likely")
       .between(0.01, 100);
-  command.option("--seed", &given_.params.seed, "N", "The same seed gives the same text, whatever else runs");
+  command.option("--seed", &seed_, "N", "The same seed gives the same text, whatever else runs; -1 draws one and prints it");
   command.option("--stop", &given_.stop, "TEXT", "End before this text; may be repeated").one_value_each();
   command.option("--stop-token", &given_.stop_token_ids, "ID", "End at this token; may be repeated").one_value_each();
   command.flag("--ignore-eos", given_.ignore_eos, "Go on when the model ends its text");
@@ -72,13 +80,25 @@ std::vector<std::string> GenerationArguments::scenario_overrides() const {
 }
 
 Sampling GenerationArguments::sampling(const Sampling& defaults) const {
+  if (seed_ < kLeastSeed) {
+    throw InputError("--seed: expected a whole number from 0, or -1 to draw one, found " + std::to_string(seed_));
+  }
   Sampling s = given_;
+  s.params.seed = static_cast<std::uint64_t>(seed_);
   s.params.temperature = temperature_.value_or(defaults.params.temperature);
   s.params.top_k = top_k_.value_or(defaults.params.top_k);
   s.params.top_p = top_p_.value_or(defaults.params.top_p);
   s.params.min_p = min_p_.value_or(defaults.params.min_p);
   s.params.repetition_penalty = repetition_penalty_.value_or(defaults.params.repetition_penalty);
   return s;
+}
+
+void print_notes(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) fmt::print(stderr, "note: {}\n", printable(note));
+}
+
+void print_seed(const Sampling& sampling, const Completion& completion) {
+  if (sampling.params.seed == kDrawSeed) fmt::print(stderr, "seed {}\n", completion.seed);
 }
 
 void read_sampling(JsonObject& object, Sampling& s) {
@@ -96,7 +116,7 @@ void read_sampling(JsonObject& object, Sampling& s) {
   number("min_p", s.params.min_p, 0, 1);
   number("repetition_penalty", s.params.repetition_penalty, 0.01, 100);
   if (const auto v = object.find("logprobs")) s.params.logprobs = v->int32(0, 1000);
-  if (const auto v = object.find("seed")) s.params.seed = static_cast<std::uint64_t>(v->integer(0, std::int64_t{1} << 53));
+  if (const auto v = object.find("seed")) s.params.seed = static_cast<std::uint64_t>(v->integer(kLeastSeed, INT64_MAX));
   if (const auto v = object.find("ignore_eos")) s.ignore_eos = v->boolean();
   if (const auto v = object.find("priority")) s.priority = v->int32(INT32_MIN, INT32_MAX);
   if (const auto v = object.find("stop")) s.stop = v->is_string() ? std::vector{v->string()} : v->strings();

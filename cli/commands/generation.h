@@ -1,6 +1,7 @@
-// What `generate` and `chat` share: options for the model, the engine and sampling.
+// What the commands that compute share: options for the model, the engine and sampling, and what is said on stderr.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,10 +34,16 @@ class GenerationArguments {
   std::vector<std::string> set_;
   int threads_ = 0;
   Sampling given_;
+  std::int64_t seed_ = 0;
   // Left to the model where not given.
   std::optional<float> temperature_, top_p_, min_p_, repetition_penalty_;
   std::optional<int> top_k_;
 };
+
+// A line each on stderr.
+void print_notes(const std::vector<std::string>& notes);
+// The seed of an answer that was asked to draw one, so that the same can be had again.
+void print_seed(const Sampling& sampling, const Completion& completion);
 
 // Sets what `object` has a key for: max_tokens, temperature, stop ... Throws InputError.
 void read_sampling(JsonObject& object, Sampling& sampling);

@@ -16,7 +16,7 @@ namespace tokenyard::cli {
 
 // Where a value goes; bool is set by an option that takes no value. What is not given keeps its value. The pointees live as
 // long as the command is used: its `run` owns them.
-using Target = std::variant<bool*, int*, std::uint64_t*, float*, double*, std::optional<int>*, std::optional<float>*,
+using Target = std::variant<bool*, int*, std::int64_t*, float*, double*, std::optional<int>*, std::optional<float>*,
                             std::string*, std::vector<int>*, std::vector<std::string>*>;
 
 struct Argument {

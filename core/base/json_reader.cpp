@@ -81,9 +81,9 @@ std::string JsonValue::found() const {
   }
 }
 
-void JsonValue::fail(const std::string& sentence) const {
-  throw InputError(document_->file + ": " + pointer() + ": " + sentence);
-}
+void JsonValue::fail(const std::string& sentence) const { throw InputError(place() + ": " + sentence); }
+
+std::string JsonValue::place() const { return document_->file + ": " + pointer(); }
 
 void JsonValue::expected(const std::string& what) const { fail("expected " + what + ", found " + found()); }
 
@@ -167,6 +167,11 @@ std::optional<JsonValue> JsonObject::find(std::string_view key) {
   const Json* value = value_.json().find(key);
   if (value == nullptr) return std::nullopt;
   return value_.at(*value);
+}
+
+std::optional<JsonValue> JsonObject::find_set(std::string_view key) {
+  auto value = find(key);
+  return value && !value->is_null() ? value : std::nullopt;
 }
 
 std::vector<std::pair<std::string, JsonValue>> JsonObject::members() {

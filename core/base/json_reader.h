@@ -52,6 +52,7 @@ class JsonValue {
   std::size_t size() const { return value_->size(); }                            // of an array or an object, else 0
   const Json& json() const { return *value_; }
 
+  std::string place() const;                                  // "FILE: PLACE", for a message
   [[noreturn]] void expected(const std::string& what) const;  // "expected `what`, found `this`"
   [[noreturn]] void fail(const std::string& sentence) const;
 
@@ -75,6 +76,7 @@ class JsonObject {
   explicit JsonObject(JsonValue value) : value_(std::move(value)) {}
   JsonValue at(std::string_view key);  // required
   std::optional<JsonValue> find(std::string_view key);
+  std::optional<JsonValue> find_set(std::string_view key);  // null counts as absent: Hugging Face writes it for what is not set
   // All members, each of which counts as asked for.
   std::vector<std::pair<std::string, JsonValue>> members();
   void done() const;

@@ -41,12 +41,6 @@ bool is_qwen(ModelFamily family) {
   return family == ModelFamily::qwen2 || family == ModelFamily::qwen3 || family == ModelFamily::qwen3_moe;
 }
 
-// Hugging Face writes null for what is not set.
-std::optional<JsonValue> find_set(JsonObject& object, const std::string& key) {
-  auto value = object.find(key);
-  return value && !value->is_null() ? value : std::nullopt;
-}
-
 // `architectures` names the class that computes; model_type, which not every file has, the family.
 const Family& family_of(JsonObject& root) {
   std::string types, architectures;
@@ -54,9 +48,9 @@ const Family& family_of(JsonObject& root) {
     types += (types.empty() ? "one of " : ", ") + std::string(name_of(family.family));
     architectures += (architectures.empty() ? "one of " : ", ") + std::string(family.architecture);
   }
-  const auto classes = find_set(root, "architectures");
+  const auto classes = root.find_set("architectures");
   const std::vector<std::string> names = classes ? classes->strings() : std::vector<std::string>{};
-  const auto type = find_set(root, "model_type");
+  const auto type = root.find_set("model_type");
   const std::string type_name = type ? type->string() : "";
   for (const Family& family : kFamilies) {
     if (names.size() == 1 && names[0] == family.architecture) return family;
@@ -71,22 +65,22 @@ const Family& family_of(JsonObject& root) {
 }
 
 void refuse_windows(JsonObject& root, ModelFamily family) {
-  const auto use = find_set(root, "use_sliding_window");
+  const auto use = root.find_set("use_sliding_window");
   if (use && use->boolean()) use->fail("a sliding window is not supported");
   // Qwen's classes heed sliding_window only where use_sliding_window is true.
-  const auto window = find_set(root, "sliding_window");
+  const auto window = root.find_set("sliding_window");
   if (window && !use && !is_qwen(family)) window->fail("a sliding window is not supported");
-  if (const auto types = find_set(root, "layer_types")) {
+  if (const auto types = root.find_set("layer_types")) {
     for (const JsonValue& type : types->array()) type.choice({"full_attention"});
   }
 }
 
 std::optional<Experts> read_experts(JsonObject& root, const Family& family) {
-  auto count = find_set(root, "num_local_experts");
-  if (!count) count = find_set(root, "num_experts");
+  auto count = root.find_set("num_local_experts");
+  if (!count) count = root.find_set("num_experts");
   if (!family.has_experts) {
-    if (!count) count = find_set(root, "n_routed_experts");
-    if (!count) count = find_set(root, "moe_intermediate_size");
+    if (!count) count = root.find_set("n_routed_experts");
+    if (!count) count = root.find_set("moe_intermediate_size");
     if (count) count->fail("mixture of experts is not supported in this family");
     return std::nullopt;
   }
@@ -97,8 +91,8 @@ std::optional<Experts> read_experts(JsonObject& root, const Family& family) {
   const char* const width = family.family == ModelFamily::mixtral ? "intermediate_size" : "moe_intermediate_size";
   experts.intermediate = root.at(width).int32(1, kMostIntermediate);
   const std::string dense = "dense layers among layers with experts are not supported";
-  if (const auto step = find_set(root, "decoder_sparse_step"); step && step->integer(0, kMostLayers) != 1) step->fail(dense);
-  if (const auto layers = find_set(root, "mlp_only_layers"); layers && !layers->array().empty()) layers->fail(dense);
+  if (const auto step = root.find_set("decoder_sparse_step"); step && step->integer(0, kMostLayers) != 1) step->fail(dense);
+  if (const auto layers = root.find_set("mlp_only_layers"); layers && !layers->array().empty()) layers->fail(dense);
   return experts;
 }
 
@@ -110,7 +104,7 @@ void read_heads(JsonObject& root, ModelShape& model) {
   if (model.num_heads % model.num_kv_heads != 0) {
     kv_heads->expected("a divisor of num_attention_heads, " + std::to_string(model.num_heads));
   }
-  if (const auto head_dim = find_set(root, "head_dim")) {
+  if (const auto head_dim = root.find_set("head_dim")) {
     model.head_dim = head_dim->int32(2, kMostHeadDim);
     if (model.head_dim % 2 != 0) head_dim->expected("an even number");
     return;
@@ -128,10 +122,10 @@ void read_heads(JsonObject& root, ModelShape& model) {
 
 // transformers' rule: 1 + log(factor) / 10, or the ratio of two such with factors of their own.
 double yarn_attention_factor(JsonObject& object, double factor) {
-  if (const auto given = find_set(object, "attention_factor")) return given->number(0, kMostFactor);
+  if (const auto given = object.find_set("attention_factor")) return given->number(0, kMostFactor);
   const auto scale = [&](double weight) { return factor <= 1 ? 1 : 0.1 * weight * portable_log(factor) + 1; };
-  const auto above = find_set(object, "mscale");
-  const auto below = find_set(object, "mscale_all_dim");
+  const auto above = object.find_set("mscale");
+  const auto below = object.find_set("mscale_all_dim");
   const double over = above ? above->number(0, kMostFactor) : 0;
   const double under = below ? below->number(0, kMostFactor) : 0;
   return over != 0 && under != 0 ? scale(over) / scale(under) : scale(1);
@@ -146,10 +140,10 @@ std::optional<RopeScaling> read_rope_scaling(JsonObject& root, JsonObject& objec
     if (name == name_of(kind)) scaling.kind = kind;
   }
   if (scaling.kind == RopeScaling::Kind::longrope) return scaling;
-  auto original = find_set(root, "original_max_position_embeddings");
-  if (!original) original = find_set(object, "original_max_position_embeddings");
+  auto original = root.find_set("original_max_position_embeddings");
+  if (!original) original = object.find_set("original_max_position_embeddings");
   scaling.original_context = original ? original->int32(1, kMostPositions) : trained;
-  const bool ratio = scaling.kind == RopeScaling::Kind::yarn && original && !find_set(object, "factor");
+  const bool ratio = scaling.kind == RopeScaling::Kind::yarn && original && !object.find_set("factor");
   scaling.factor = ratio ? trained / scaling.original_context : object.at("factor").number(1, kMostFactor);
   if (scaling.kind == RopeScaling::Kind::llama3) {
     if (!original) object.at("original_max_position_embeddings").expected("an integer");
@@ -160,10 +154,10 @@ std::optional<RopeScaling> read_rope_scaling(JsonObject& root, JsonObject& objec
     }
   }
   if (scaling.kind == RopeScaling::Kind::yarn) {
-    if (const auto v = find_set(object, "beta_fast")) scaling.beta_fast = v->number(1e-6, kMostFactor);
-    if (const auto v = find_set(object, "beta_slow")) scaling.beta_slow = v->number(1e-6, kMostFactor);
+    if (const auto v = object.find_set("beta_fast")) scaling.beta_fast = v->number(1e-6, kMostFactor);
+    if (const auto v = object.find_set("beta_slow")) scaling.beta_slow = v->number(1e-6, kMostFactor);
     if (scaling.beta_fast < scaling.beta_slow) object.value().fail("expected beta_fast >= beta_slow");
-    if (const auto v = find_set(object, "truncate")) scaling.whole_pairs = v->boolean();
+    if (const auto v = object.find_set("truncate")) scaling.whole_pairs = v->boolean();
     scaling.attention_factor = yarn_attention_factor(object, scaling.factor);
   }
   return scaling;
@@ -173,17 +167,17 @@ std::optional<RopeScaling> read_rope_scaling(JsonObject& root, JsonObject& objec
 void read_rope(JsonObject& root, const Family& family, ModelShape& model) {
   const std::int32_t trained = root.at("max_position_embeddings").int32(1, kMostPositions);
   model.max_context = trained;
-  auto theta = find_set(root, "rope_theta");
-  auto scaling = find_set(root, "rope_scaling");
-  if (const auto parameters = find_set(root, "rope_parameters")) {
+  auto theta = root.find_set("rope_theta");
+  auto scaling = root.find_set("rope_scaling");
+  if (const auto parameters = root.find_set("rope_parameters")) {
     if (scaling) scaling->fail("stands beside rope_parameters, which says the same");
     scaling = parameters;
   }
   if (scaling) {
     JsonObject object = scaling->object();
-    if (const auto inner = find_set(object, "rope_theta")) theta = inner;
-    auto type = find_set(object, "rope_type");
-    if (!type) type = find_set(object, "type");
+    if (const auto inner = object.find_set("rope_theta")) theta = inner;
+    auto type = object.find_set("rope_type");
+    if (!type) type = object.find_set("type");
     if (!type) scaling->fail("expected the key \"rope_type\", which is missing");
     model.rope_scaling = read_rope_scaling(root, object, *type, trained);
   }
@@ -201,8 +195,8 @@ void read_rope(JsonObject& root, const Family& family, ModelShape& model) {
 }
 
 std::int32_t stored_bytes(JsonObject& root) {
-  auto dtype = find_set(root, "torch_dtype");
-  if (!dtype) dtype = find_set(root, "dtype");
+  auto dtype = root.find_set("torch_dtype");
+  if (!dtype) dtype = root.find_set("dtype");
   return dtype && dtype->choice({"bfloat16", "float16", "float32"}) == "float32" ? 4 : 2;
 }
 
@@ -264,11 +258,11 @@ ModelShape read_hf_config(const JsonValue& json) {
   const Family& family = family_of(root);
   ModelShape model;
   model.family = family.family;
-  if (const auto q = find_set(root, "quantization_config")) q->fail("quantisation is not supported");
+  if (const auto q = root.find_set("quantization_config")) q->fail("quantisation is not supported");
   refuse_windows(root, family.family);
   model.experts = read_experts(root, family);
   model.name = name_of(family.family);
-  if (const auto name = find_set(root, "_name_or_path"); name && name->is_string() && !name->string().empty()) {
+  if (const auto name = root.find_set("_name_or_path"); name && name->is_string() && !name->string().empty()) {
     model.name = name->string();
   }
   model.num_layers = root.at("num_hidden_layers").int32(1, kMostLayers);
@@ -276,9 +270,9 @@ ModelShape read_hf_config(const JsonValue& json) {
   read_heads(root, model);
   model.intermediate = root.at("intermediate_size").int32(1, kMostIntermediate);
   model.vocabulary = root.at("vocab_size").int32(1, kMostVocabulary);
-  if (const auto tied = find_set(root, "tie_word_embeddings")) model.tied_head = tied->boolean();
+  if (const auto tied = root.find_set("tie_word_embeddings")) model.tied_head = tied->boolean();
   model.bytes_per_element = stored_bytes(root);
-  if (const auto v = find_set(root, "rms_norm_eps")) model.norm_epsilon = static_cast<float>(v->number(0, 1));
+  if (const auto v = root.find_set("rms_norm_eps")) model.norm_epsilon = static_cast<float>(v->number(0, 1));
   read_rope(root, family, model);
   return model;
 }

@@ -9,6 +9,12 @@
 
 namespace tokenyard {
 
+// Clients send a tiny temperature to mean greedy. Where a request enters the engine, one below this becomes 0, as in vLLM.
+inline constexpr float kGreedyBelow = 1e-5f;
+
+// -1: whoever turns text into requests draws a seed and says which.
+inline constexpr std::uint64_t kDrawSeed = ~std::uint64_t{0};
+
 struct SamplingParams {
   float temperature = 0;         // 0: greedy, the most likely token
   std::int32_t top_k = 0;        // keep the k most likely; 0: all

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <ios>
 #include <streambuf>
+#include <system_error>
 #include <utility>
 
 #include "core/base/input_error.h"
@@ -198,12 +200,24 @@ class PackedStream final : public std::istream {
 
 std::unique_ptr<std::istream> open_text_file(const std::string& path) {
   auto file = std::make_unique<std::ifstream>(path, std::ios::binary);
-  if (!*file) throw InputError(path + ": cannot be read; does the file exist?");
+  if (!*file) {
+    std::error_code error;
+    const std::string part = path + ".incomplete";  // where huggingface_hub and others download to
+    if (std::filesystem::exists(part, error)) {
+      throw InputError(path + ": cannot be read; half a download is there, " + part + ": fetch the rest");
+    }
+    throw InputError(path + ": cannot be read; does the file exist?");
+  }
   const int first = file->peek();
   if (file->bad()) throw InputError(path + ": cannot be read; is it a regular file?");
   file->clear();
   if (first == kGzip || first == kXz) return std::make_unique<PackedStream>(std::move(file), first, path);
   return file;
+}
+
+void refuse_lfs_pointer(std::string_view beginning, const std::string& path) {
+  if (!beginning.starts_with("version https://git-lfs.github.com/spec/")) return;
+  throw InputError(path + ": a Git LFS pointer, not the file itself; fetch it with `git lfs pull`");
 }
 
 std::string read_text_file(const std::string& path, std::size_t most_bytes) {
@@ -215,6 +229,7 @@ std::string read_text_file(const std::string& path, std::size_t most_bytes) {
     if (in->bad()) throw InputError(path + ": cannot be read; is it a regular file?");
     const auto size = static_cast<std::size_t>(in->gcount());
     if (size == 0) return text;
+    if (text.empty()) refuse_lfs_pointer({piece.data(), size}, path);
     if (size > most_bytes - text.size()) {
       throw InputError(path + ": expected at most " + std::to_string(most_bytes) + " bytes of text, found more");
     }

@@ -17,6 +17,10 @@ namespace tokenyard {
 // damaged packed file throws it too.
 std::unique_ptr<std::istream> open_text_file(const std::string& path);
 
+// Throws InputError when `beginning` is that of a Git LFS pointer: what stands in a clone in place of a large file that was not
+// fetched. read_text_file() asks it.
+void refuse_lfs_pointer(std::string_view beginning, const std::string& path);
+
 // Throws InputError also when the file holds more than `most_bytes` of text.
 std::string read_text_file(const std::string& path, std::size_t most_bytes);
 

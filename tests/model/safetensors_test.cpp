@@ -35,7 +35,7 @@ TEST_CASE("safetensors: a header's entries, wherever they lie") {
   const std::string header = R"({"__metadata__":{"format":"pt"},"b":{"dtype":"F32","shape":[],"data_offsets":[12,16]},)"
                              R"("a":{"dtype":"BF16","shape":[2,3],"data_offsets":[0,12]},)"
                              R"("empty":{"dtype":"F16","shape":[0,5],"data_offsets":[12,12]}}   )";
-  const auto entries = parse_safetensors_header(with_length(header) + std::string(16, '\0'), header.size() + 24, "x");
+  const auto entries = parse_safetensors_header(with_length(header) + std::string(16, '\0'), header.size() + 24, "x").tensors;
   REQUIRE(entries.size() == 3);
   const auto data = static_cast<std::int64_t>(header.size()) + 8;
   CHECK(entries.at("a").dtype == DType::bf16);
@@ -62,7 +62,8 @@ TEST_CASE("safetensors: hostile headers") {
   CHECK_THAT(file_error(entry("F32", "[-1]", "[0,4]"), 4), has_text("/a/shape/0: expected an integer"));
   CHECK_THAT(file_error(entry("F32", "[2147483647,2147483647,2147483647]", "[0,4]"), 4), has_text("/a/shape: expected"));
   CHECK_THAT(file_error(entry("F32", "[1,1,1,1,1,1,1,1,1]", "[0,4]"), 4), has_text("at most 8 dimensions"));
-  CHECK_THAT(file_error(entry("F32", "[1]", "[0,5]"), 4), has_text("/a/data_offsets/1: expected an integer between 0 and 4"));
+  CHECK_THAT(file_error(entry("F32", "[1]", "[0,5]"), 4),
+             has_text("/a/data_offsets: expected 4 bytes for this shape and type, found 5"));
   CHECK_THAT(file_error(entry("F32", "[1]", "[4,0]"), 4), has_text("/a/data_offsets/1: expected an integer between 4"));
   CHECK_THAT(file_error(entry("F32", "[1]", "[0,18446744073709551615]"), 4), has_text("/a/data_offsets/1: expected"));
   CHECK_THAT(file_error(entry("F32", "[1]", "[0]"), 4), has_text("/a/data_offsets: expected two offsets"));
@@ -114,9 +115,53 @@ TEST_CASE("safetensors: shards and their index") {
   index(R"({"a":"../one.safetensors"})");
   CHECK_THAT(error(), has_text("/weight_map/a: expected the name of a file beside this one"));
   index(R"({"a":"three.safetensors"})");
-  CHECK_THAT(error(), has_text("three.safetensors: cannot be read: No such file"));
+  CHECK_THAT(error(), has_text("three.safetensors: cannot be read: No such file or directory; is the download complete?"));
   index("1");
   CHECK_THAT(error(), has_text("/weight_map: expected an object"));
+}
+
+TEST_CASE("safetensors: a tensor that stands in two shards is the one in the shard that the index names") {
+  const TempFolder folder;
+  folder.write("one.safetensors", test::safetensors({{"a", "BF16", {1}, "12"}, {"b", "BF16", {2}, "wron"}}));
+  folder.write("two.safetensors", test::safetensors({{"b", "BF16", {2}, "3456"}, {"a", "BF16", {1}, "no"}}));
+  folder.write("model.safetensors.index.json", R"({"weight_map":{"a":"one.safetensors","b":"two.safetensors"}})");
+  const TensorFolder tensors(folder.path());
+  REQUIRE(tensors.tensors().size() == 2);
+  CHECK(std::memcmp(tensors.tensors().at("a").data, "12", 2) == 0);
+  CHECK(std::memcmp(tensors.tensors().at("b").data, "3456", 4) == 0);
+  REQUIRE(tensors.notes().size() == 2);
+  CHECK_THAT(tensors.notes()[0], has_text("one.safetensors: b: passed over, as the index names another file"));
+}
+
+TEST_CASE("safetensors: a pointer or half a download is called that") {
+  const TempFolder folder;
+  const auto error = [&] {
+    try {
+      const TensorFolder tensors(folder.path());
+    } catch (const InputError& caught) {
+      return std::string(caught.what());
+    }
+    return std::string("accepted");
+  };
+  folder.write("model.safetensors-1.incomplete", "");
+  CHECK_THAT(error(), has_text("found neither; half a download is there, "));
+  CHECK_THAT(error(), has_text("model.safetensors-1.incomplete: fetch the rest"));
+  folder.write("model.safetensors.index.json", R"({"weight_map":{"a":"one.safetensors"}})");
+  CHECK_THAT(error(), has_text("one.safetensors: cannot be read: No such file or directory; half a download is there"));
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 538090408\n";
+  folder.write("model.safetensors.index.json", pointer);
+  CHECK_THAT(error(), has_text("index.json: a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"));
+  folder.write("model.safetensors", pointer);
+  CHECK_THAT(error(), has_text("model.safetensors: a Git LFS pointer, not the file itself"));
+  const std::string whole =
+      test::safetensors({{"a", "F32", {2}, "01234567"}, {"b", "F32", {2}, "01234567"}, {"c", "BF16", {1}, "ab"}});
+  for (std::size_t bytes = 0; bytes < whole.size(); ++bytes) {
+    folder.write("model.safetensors", whole.substr(0, bytes));
+    CAPTURE(bytes);
+    CHECK_THAT(error(), has_text(bytes < 8 ? "complete?" : "half a download"));
+  }
+  folder.write("model.safetensors", whole);
+  CHECK(error() == "accepted");
 }
 
 TEST_CASE("safetensors: files that are none") {

@@ -300,11 +300,15 @@ TEST_CASE("sampling: what a backend refuses before it runs") {
     other.sampling = params;
     return refusal(other, 100).value_or("fine");
   };
-  CHECK_THAT(why({.temperature = -1}), has_text("temperature is -1"));
+  CHECK_THAT(why({.temperature = -1}), has_text("temperature is -1;"));
   CHECK_THAT(why({.temperature = kNan}), has_text("temperature is nan"));
-  CHECK_THAT(why({.temperature = 1e-5f}), has_text("at least 0.001"));
-  CHECK_THAT(why({.top_p = 0}), has_text("top_p is 0"));
-  CHECK_THAT(why({.top_p = 1.5f}), has_text("top_p is 1.5"));
+  CHECK_THAT(why({.temperature = 1e-5f}),
+             has_text("temperature is 1e-05; it must be below 0.00001 (greedy) or at least 0.001"));
+  CHECK(why({.temperature = 1e-8f}) == "fine");
+  CHECK(why({.temperature = 9.9e-6f}) == "fine");
+  CHECK_THAT(why({.top_p = 0}), has_text("top_p is 0; it must be above 0"));
+  CHECK_THAT(why({.top_p = -1e-8f}), has_text("top_p is -1e-08;"));
+  CHECK_THAT(why({.top_p = 1.5f}), has_text("top_p is 1.5;"));
   CHECK_THAT(why({.top_k = -1}), has_text("top_k is -1"));
   CHECK_THAT(why({.min_p = 2}), has_text("min_p is 2"));
   CHECK_THAT(why({.repetition_penalty = 0}), has_text("repetition_penalty is 0"));

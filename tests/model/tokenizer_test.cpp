@@ -47,6 +47,25 @@ std::string tokenizer_error(const Json& patch) {
 
 }  // namespace
 
+TEST_CASE("Truncation and padding saved from training are passed over with a note, as transformers and vLLM do",
+          "[tokenizer]") {
+  Json document = Json::parse(read(kGolden + "qwen3.json"));
+  const Tokenizer plain = Tokenizer::parse(document.dump(), "t.json");
+  CHECK(plain.notes().empty());
+  document["truncation"] = {{"direction", "Right"}, {"max_length", 2}, {"strategy", "LongestFirst"}, {"stride", 0}};
+  document["padding"] = {{"strategy", {{"Fixed", 64}}},
+                         {"direction", "Left"},
+                         {"pad_to_multiple_of", nullptr},
+                         {"pad_id", 1},
+                         {"pad_type_id", 0},
+                         {"pad_token", "a"}};
+  const Tokenizer saved = Tokenizer::parse(document.dump(), "t.json");
+  CHECK(saved.notes() == std::vector<std::string>{"t.json: /truncation: saved from training, passed over",
+                                                  "t.json: /padding: saved from training, passed over"});
+  const std::string text = "Once upon a time there was a fox.";
+  CHECK(saved.encode(text) == plain.encode(text));
+}
+
 TEST_CASE("Text becomes the tokens that the Python package makes of it, and text again", "[tokenizer]") {
   const Json cases = Json::parse(read(kGolden + "cases.json"));
   REQUIRE(cases.size() == 4);

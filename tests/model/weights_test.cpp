@@ -90,6 +90,8 @@ TEST_CASE("weights: a tied model's own head counts where it is not the embedding
   folder.write("model.safetensors", test::safetensors(tensors));
   const Weights different(folder.path());
   CHECK_FALSE(different.config().shape.tied_head);
+  REQUIRE(different.notes().size() == 1);
+  CHECK_THAT(different.notes()[0], has_text("model.safetensors: lm_head.weight: differs from the embedding and is the head"));
   CHECK(row_of(different.whole().head, 7) != row_of(different.whole().embedding, 7));
   tensors.back().bytes = tensors.front().bytes;
   const TempFolder same;
@@ -97,10 +99,34 @@ TEST_CASE("weights: a tied model's own head counts where it is not the embedding
   same.write("model.safetensors", test::safetensors(tensors));
   const Weights equal(same.path());
   CHECK(equal.config().shape.tied_head);
+  CHECK(equal.notes().empty());
   CHECK(equal.whole().head.data == equal.whole().embedding.data);
   CHECK(equal.num_parameters() == different.num_parameters() - 100 * 32);
   tensors.back().shape = {tensors.back().shape[1], tensors.back().shape[0]};
   CHECK_THAT(loading_error(tied, tensors), has_text("lm_head.weight: expected shape [100, 32], found [32, 100]"));
+}
+
+TEST_CASE("weights: buffers saved beside them are passed over with a note, biases and other tensors are not") {
+  const TinyModel tiny;
+  auto tensors = tiny.tensors();
+  tensors.insert(tensors.begin(), {"model.layers.0.self_attn.rotary_emb.inv_freq", "F32", {1}, "abcd"});
+  tensors.push_back({"model.layers.0.self_attn.masked_bias", "F32", {}, "abcd"});
+  tensors.push_back({"model.layers.0.self_attn.bias", "BOOL", {1, 1, 3}, "abc"});
+  tensors.push_back({"model.position_ids", "I64", {2}, "0123456789abcdef"});
+  const TempFolder folder;
+  folder.write("config.json", tiny.config());
+  folder.write("model.safetensors", test::safetensors(tensors));
+  const Weights weights(folder.path());
+  REQUIRE(weights.notes().size() == 1);
+  CHECK_THAT(weights.notes()[0], has_text("rotary_emb.inv_freq and 3 more: passed over, as they are no weights"));
+  const TempFolder plain;
+  tiny.write(plain);
+  CHECK(row_of(weights.whole().head, 7) == row_of(Weights(plain.path()).whole().head, 7));
+  CHECK(weights.num_parameters() == Weights(plain.path()).num_parameters());
+  tensors.push_back({"model.layers.0.self_attn.q_proj.bias", "F32", {1}, "abcd"});
+  CHECK_THAT(loading_error(tiny, tensors), has_text("q_proj.bias: expected no such tensor"));
+  tensors.back() = {"model.layers.0.self_attn.masked_bias.scale", "I64", {1}, "01234567"};
+  CHECK_THAT(loading_error(tiny, tensors), has_text("/dtype: expected BF16, F16 or F32, found \"I64\""));
 }
 
 TEST_CASE("weights: the slices of two ranks are the whole") {

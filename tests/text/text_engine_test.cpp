@@ -1,8 +1,10 @@
 #include "backends/text/text_engine.h"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <thread>
+#include <tuple>
 
 #include "backends/text/stop_strings.h"
 #include "catch.h"
@@ -45,6 +47,63 @@ TEST_CASE("A stop string is found wherever the pieces end, and the text is cut b
   CHECK(nearly.push(" s") == " ");
   CHECK(nearly.finish() == "s");
   CHECK_FALSE(nearly.found());
+}
+
+TEST_CASE("A stop string that may end only after some text counts wherever it begins", "[text]") {
+  // Against the definition: the first occurrence that ends after `passed` bytes.
+  const std::string text = "abcabxabcabyabc";
+  for (const char* stop : {"abc", "cab", "b", "xabcabyab", "abcaby", "y", "zz", "bcabx"}) {
+    for (std::size_t passed = 0; passed <= text.size(); ++passed) {
+      for (std::size_t piece = 1; piece <= 4; ++piece) {
+        StopStrings stops({stop});
+        std::string out;
+        for (std::size_t at = 0; at < passed; at += piece) out += stops.pass(text.substr(at, std::min(piece, passed - at)));
+        for (std::size_t at = passed; at < text.size(); at += piece) out += stops.push(text.substr(at, piece));
+        out += stops.finish();
+        std::size_t cut = text.find(stop);
+        while (cut != std::string::npos && cut + std::string(stop).size() <= passed) cut = text.find(stop, cut + 1);
+        CAPTURE(stop, passed, piece);
+        CHECK(out == text.substr(0, cut));
+        CHECK(stops.found() == (cut != std::string::npos));
+      }
+    }
+  }
+}
+
+TEST_CASE("A stop string ends the text when it ends after min_tokens, also where it begins before", "[text]") {
+  TextEngine engine(kStory);
+  const auto ask = [&](std::int32_t min_tokens, const std::string& stop) {
+    Sampling sampling;
+    sampling.max_tokens = 60;
+    sampling.min_tokens = min_tokens;
+    sampling.stop = {stop};
+    std::string streamed;
+    const Completion out =
+        engine.submit("Once upon a time", sampling, [&](std::string_view text) { streamed += text; }).completion.get();
+    CHECK(streamed == out.text);
+    return std::tuple(out.text, out.tokens.size(), out.finish_reason);
+  };
+  // ", there was a young giant named Mia ...": tokens end at ",", " the", "re" and so on.
+  CHECK(ask(1, ", t") == std::tuple("", 2u, FinishReason::stop));
+  CHECK(ask(2, "re w") == std::tuple(", the", 3u, FinishReason::stop));
+  CHECK(ask(3, "e was a ") == std::tuple(", ther", 5u, FinishReason::stop));
+  CHECK(std::get<0>(ask(2, ", t")) != "");  // it ended within them
+}
+
+TEST_CASE("A temperature that only means greedy is greedy, and a seed of -1 is drawn and told", "[text]") {
+  TextEngine engine(kStory);
+  CHECK(engine.notes().empty());
+  const auto ask = [&](float temperature, std::uint64_t seed) {
+    Sampling sampling = short_answer(40, seed);
+    sampling.params.temperature = temperature;
+    return engine.submit("Once upon a time", sampling).completion.get();
+  };
+  CHECK(ask(1e-8f, 3).text == ask(0, 1).text);
+  const Completion drawn = ask(1, kDrawSeed);
+  CHECK(drawn.seed != kDrawSeed);
+  CHECK(drawn.seed != ask(1, kDrawSeed).seed);
+  CHECK(ask(1, drawn.seed).text == drawn.text);
+  CHECK(ask(1, drawn.seed).seed == drawn.seed);
 }
 
 TEST_CASE("The embedded model tells a story, streamed and whole", "[text]") {

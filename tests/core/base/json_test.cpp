@@ -114,6 +114,12 @@ TEST_CASE("Accessors name the place", "[json]") {
              has_text("2: expected an integer between 0 and 2147483647"));
   CHECK_THAT(json_error([&] { list.array()[3].integer(0, INT64_MAX); }), has_text("found 18446744073709551615"));
   CHECK(list.array()[3].number(0, 1e20) == 18446744073709551616.0);
+  JsonObject null = JsonValue::parse(R"({"a":null,"b":0})", "f.json").object();
+  CHECK(null.find("a").has_value());
+  CHECK_FALSE(null.find_set("a").has_value());
+  CHECK_FALSE(null.find_set("c").has_value());
+  CHECK(null.find_set("b")->place() == "f.json: /b");
+  CHECK(json_error([&] { null.done(); }) == "");
   CHECK(json_error([&] { top.at("m"); }) == "f.json: /: expected the key \"m\", which is missing");
   CHECK(json_error([&] { JsonObject(json).done(); }) == "f.json: /: unknown key \"l\"; known are ");
   CHECK(json_error([&] { top.done(); }) == "");
