@@ -217,8 +217,7 @@ Command bench_command() {
   command.option("--shape", &options->shape, "MODEL",
                  "Random weights in the shape of this model: qwen3-0.6b, llama-3.1-8b ...");
   command.option("--model", &options->model, "FOLDER", "The weights of a Hugging Face folder");
-  command.option("--policy", &options->policy, "NAME",
-                 "static, orca, nano_vllm or vllm_v1; short for --set engine.policy=NAME");
+  command.option("--policy", &options->policy, "NAME", "Short for --set engine.policy=NAME").one_of(all_names<Policy>());
   command.option("--set", &options->set, "PATH=VALUE", "Change values: engine.max_num_seqs=64");
   command.option("--temperature", &options->temperature, "NUMBER", "Of every request; 0: greedy")
       .between(0, 100)

@@ -78,8 +78,7 @@ Command simulate_command() {
                   "A scenario's name or file, an Azure 2023 trace (.csv), a Mooncake trace (.jsonl) or a peer's workload")
       .required();
   command.option("--variant", &options->variant, "NAME", "One of a classroom scenario's variants, as explain lists them");
-  command.option("--policy", &options->policy, "NAME",
-                 "static, orca, nano_vllm or vllm_v1; short for --set engine.policy=NAME");
+  command.option("--policy", &options->policy, "NAME", "Short for --set engine.policy=NAME").one_of(all_names<Policy>());
   command.option("--set", &options->set, "PATH=VALUE", "Change values: engine.max_num_seqs=64 hardware=h100-sxm");
   command.option("--trace", &options->trace, "FILE.trace", "Write every decision with its reason (JSON Lines)");
   command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`");
