@@ -212,7 +212,7 @@ Command bench_command() {
   auto options = std::make_shared<BenchOptions>();
   command
       .positional("SCENARIO", &options->scenario,
-                  "nano-vLLM's benchmark if none; any scenario, Azure 2023 trace (.csv) or Mooncake trace (.jsonl)")
+                  "nano-vLLM's benchmark if none; any scenario, or recorded traffic as simulate takes it")
       .shows_default();
   command.option("--shape", &options->shape, "MODEL",
                  "Random weights in the shape of this model: qwen3-0.6b, llama-3.1-8b ...");

@@ -57,6 +57,7 @@ int simulate(const SimulateOptions& options) {
   context.error_note = error_note(scenario);
   if (!options.json.empty()) write_file(options.json, result_json(result.metrics, context));
   fmt::print("{}", result_table(result.metrics, context));
+  if (const std::string why = nothing_served(result.metrics); !why.empty()) fmt::print(stderr, "{}\n", why);
   if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
   if (!options.plot.empty()) {
     const std::string name = scenario.title.empty() ? scenario.name : scenario.title;
@@ -75,7 +76,7 @@ Command simulate_command() {
   auto options = std::make_shared<SimulateOptions>();
   command
       .positional("SCENARIO", &options->scenario,
-                  "A scenario's name or file, an Azure 2023 trace (.csv), a Mooncake trace (.jsonl) or a peer's workload")
+                  "A scenario's name or file, recorded traffic (docs/scenarios.md lists the kinds) or a peer's workload")
       .required();
   command.option("--variant", &options->variant, "NAME", "One of a classroom scenario's variants, as explain lists them");
   command.option("--policy", &options->policy, "NAME", "Short for --set engine.policy=NAME").one_of(all_names<Policy>());
