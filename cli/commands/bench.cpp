@@ -200,7 +200,8 @@ int bench(const BenchOptions& options) {
   context.hardware = facts.device;
   context.timing = context.model + (options.model.empty() ? ", random weights" : "") + " on " + facts.device + ", measured";
   if (!options.json.empty()) write_file(options.json, result_json(metrics, context));
-  fmt::print("{}{}", result_table(metrics, context), card_table(watch.work, facts, bandwidth, metrics.duration()));
+  print_result(metrics, context);
+  fmt::print("{}", card_table(watch.work, facts, bandwidth, metrics.duration()));
   if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
   return 0;
 }

@@ -173,7 +173,7 @@ int simulate(const GenerateOptions& options, const GenerationArguments& argument
   context.timing = context.model + " on a simulated " + options.hardware + ", which knows times and no text";
   context.error_note = error_note(scenario);
   if (!options.json.empty()) write_file(options.json, result_json(result.metrics, context));
-  fmt::print("{}", result_table(result.metrics, context));
+  print_result(result.metrics, context);
   return 0;
 }
 

@@ -32,8 +32,7 @@ int run_replay(const ReplayOptions& options) {
   context.engine = reader.header().engine;
   context.timing = "step times as recorded (" + context.backend + ")";
   if (!options.json.empty()) write_file(options.json, result_json(outcome.metrics, context));
-  fmt::print("{}", result_table(outcome.metrics, context));
-  if (const std::string why = nothing_served(outcome.metrics); !why.empty()) fmt::print(stderr, "{}\n", why);
+  print_result(outcome.metrics, context);
   if (!outcome.identical) {
     fmt::print("differs after {} steps: {}\n", outcome.steps, outcome.first_difference);
     return 1;

@@ -56,8 +56,7 @@ int simulate(const SimulateOptions& options) {
   context.timing = scenario.model ? context.model + " on " + context.hardware : "constant step time";
   context.error_note = error_note(scenario);
   if (!options.json.empty()) write_file(options.json, result_json(result.metrics, context));
-  fmt::print("{}", result_table(result.metrics, context));
-  if (const std::string why = nothing_served(result.metrics); !why.empty()) fmt::print(stderr, "{}\n", why);
+  print_result(result.metrics, context);
   if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
   if (!options.plot.empty()) {
     const std::string name = scenario.title.empty() ? scenario.name : scenario.title;

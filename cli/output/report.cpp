@@ -119,6 +119,11 @@ std::string result_table(const Metrics& m, const ReportContext& context) {
   return out;
 }
 
+void print_result(const Metrics& m, const ReportContext& context) {
+  fmt::print("{}", result_table(m, context));
+  if (const std::string why = nothing_served(m); !why.empty()) fmt::print(stderr, "{}\n", why);
+}
+
 std::string result_json(const Metrics& m, const ReportContext& context) {
   Json j = Json::Object();
   j["backend"] = context.backend;

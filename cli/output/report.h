@@ -27,6 +27,8 @@ Slo parse_slo(const std::vector<std::string>& words);
 std::string nothing_served(const Metrics& metrics);
 
 std::string result_table(const Metrics& metrics, const ReportContext& context);
+// The table on stdout and, when it says nothing, why on stderr.
+void print_result(const Metrics& metrics, const ReportContext& context);
 // Field names of `vllm bench serve --save-result`; times in its units.
 std::string result_json(const Metrics& metrics, const ReportContext& context);
 
