@@ -52,7 +52,7 @@ Size parse_size(const std::string& text) {
 
 // What an option takes: the names of the first `count` values of an enum.
 template <typename Enum>
-std::vector<std::string> names_of(int count) {
+std::vector<std::string> choices_of(int count) {
   std::vector<std::string> out;
   for (int i = 0; i < count; ++i) out.emplace_back(name_of(static_cast<Enum>(i)));
   return out;
@@ -276,13 +276,14 @@ Command view_command() {
   command.option("--range", &options->range, "MOMENT", "The visible time: from, to").exactly(2);
   command.option("--select", &options->select, "ID", "A request");
   command.option("--panels", &options->panels, "NAME,...", "Some of " + panel_names());
-  command.option("--lanes", &options->lanes, "NAME", "What the lanes show").one_of(names_of<LaneView>(kLaneViews));
-  command.option("--sort", &options->sort, "NAME", "The lanes' order").one_of(names_of<LaneOrder>(kLaneOrders));
+  command.option("--lanes", &options->lanes, "NAME", "What the lanes show").one_of(choices_of<LaneView>(kLaneViews));
+  command.option("--sort", &options->sort, "NAME", "The lanes' order").one_of(choices_of<LaneOrder>(kLaneOrders));
   command.option("--align", &options->align, "NAME", "What compared traces share; arrival is that of --select")
-      .one_of(names_of<Align>(kAligns));
-  command.option("--latency", &options->latency, "NAME", "The distribution shown").one_of(names_of<LatencyKind>(kLatencyKinds));
+      .one_of(choices_of<Align>(kAligns));
+  command.option("--latency", &options->latency, "NAME", "The distribution shown")
+      .one_of(choices_of<LatencyKind>(kLatencyKinds));
   command.option("--goodput", &options->goodput, "METRIC:MS", "Objectives in ms: ttft:500 tpot:50 e2el:2000");
-  command.option("--theme", &options->theme, "NAME", "Colours").one_of(names_of<Theme>(kThemes));
+  command.option("--theme", &options->theme, "NAME", "Colours").one_of(choices_of<Theme>(kThemes));
   command.option("--scale", &options->scale, "NUMBER", "How large everything is, 1 to 3");
   command.flag("--partial", options->partial, "Of a broken or unfinished trace, show what could be read");
   command.flag("--follow", options->follow, "Keep reading a trace that grows");
