@@ -37,10 +37,11 @@ struct Scenario {
   std::string json;
 };
 
-// Reads a scenario file or, by its content, wraps in a default scenario (Llama-3.1-8B on one A100, vllm_v1): an Azure 2023 CSV,
-// a Mooncake JSONL, a peer's workload or recording ("config" and "requests"; its blocks are usable ones where it is
-// nano-vLLM's, steps take 10 ms). `overrides` are "path.to.key=value" (value: JSON, else a string), applied before anything is
-// read; a number picks from a list, and a path may lead into a built-in model or hardware. Throws InputError.
+// Reads a scenario file or, by its content, wraps in a default scenario (Llama-3.1-8B on one A100, vllm_v1): recorded
+// traffic of a known kind (workload_files.cpp), a peer's workload or recording ("config" and "requests"; its blocks are usable
+// ones where it is nano-vLLM's, steps take 10 ms). `overrides` are "path.to.key=value" (value: JSON, else a string), applied
+// before anything is read; a number picks from a list, and a path may lead into a built-in model or hardware. Throws
+// InputError.
 Scenario load_scenario(const std::string& path, const std::vector<std::string>& overrides = {});
 // The same from text; `name` stands for the file in messages, `directory` is where its paths start.
 Scenario parse_scenario(const std::string& text, const std::string& name, const std::string& directory,

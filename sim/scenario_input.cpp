@@ -8,6 +8,7 @@
 #include "core/base/model_json.h"
 #include "core/base/text_file.h"
 #include "sim/hardware_spec.h"
+#include "sim/workload.h"
 
 namespace tokenyard {
 namespace {
@@ -22,7 +23,7 @@ Json default_scenario(const std::string& path, Json workload) {
                 {"hardware", "a100-80gb"}, {"engine", Object()},      {"workload", Json::Array{std::move(workload)}}};
 }
 
-Json recorded_scenario(const char* type, const std::string& path) {
+Json recorded_scenario(const std::string& type, const std::string& path) {
   return default_scenario(path, Object{{"type", type}, {"path", std::filesystem::path(path).filename().string()}});
 }
 
@@ -128,6 +129,32 @@ void apply_override(Json& root, const std::string& override) {
   }
 }
 
+// The first line that is not empty, or of a longer one the beginning.
+std::string first_line(const std::string& path) {
+  constexpr std::size_t most = std::size_t{1} << 20;  // LineReader takes no longer ones
+  const auto in = open_text_file(path);
+  std::string line;
+  char c = 0;
+  while (line.size() < most && in->get(c) && !(c == '\n' && !line.empty())) {
+    const bool blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    if (!blank || !line.empty()) line += c;
+    if (line == kByteOrderMark) line.clear();
+  }
+  while (line.ends_with('\r') || line.ends_with(' ')) line.pop_back();
+  return line;
+}
+
+// One whole object that is no kind of scenario: of a file of JSON Lines.
+bool is_foreign_object(const std::string& line) {
+  try {
+    const Json json = Json::parse(line, "");
+    const bool peer = json.find("config") != nullptr && json.find("requests") != nullptr;
+    return json.is_object() && json.find("tokenyard_scenario") == nullptr && !peer;
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
 ScenarioInput finish(Json document, const std::string& name, std::string directory, const std::vector<std::string>& overrides) {
   for (const std::string& override : overrides) apply_override(document, override);
   return {JsonValue(std::move(document), name), std::move(directory)};
@@ -148,17 +175,13 @@ ScenarioInput scenario_input(Json document, const std::string& name, const std::
 
 ScenarioInput read_scenario_input(const std::string& path, const std::vector<std::string>& overrides) {
   std::string directory = std::filesystem::path(path).parent_path().string();
-  const auto in = open_text_file(path);
-  std::string head(4096, '\0');
-  in->read(head.data(), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<std::size_t>(in->gcount()));
-  const std::string first_line = head.substr(0, head.find('\n'));
-  if (first_line.starts_with("TIMESTAMP,")) return finish(recorded_scenario("azure", path), path, directory, overrides);
-  if (first_line.find("\"hash_ids\"") != std::string::npos && first_line.find("\"input_length\"") != std::string::npos) {
-    return finish(recorded_scenario("mooncake", path), path, directory, overrides);
-  }
-  if (first_line.find("\"queued_ts\"") != std::string::npos && first_line.find("\"first_token_ts\"") != std::string::npos) {
-    return finish(recorded_scenario("vllm_run", path), path, directory, overrides);
+  const std::string line = first_line(path);
+  const std::string type = recorded_type(line);
+  if (!type.empty()) return finish(recorded_scenario(type, path), path, directory, overrides);
+  const bool json = line.empty() || line.starts_with('{') || line.starts_with('[');
+  if (!json || is_foreign_object(line)) {
+    throw InputError(path + ": line 1: expected a scenario, {\"tokenyard_scenario\": 1, ...}, or recorded traffic (" +
+                     recorded_kinds() + "), found \"" + shown(line, 200) + "\"");
   }
   return scenario_input(Json::parse(read_text_file(path, kMostJsonBytes), path), path, directory, overrides);
 }

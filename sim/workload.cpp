@@ -51,12 +51,12 @@ class MixedSource final : public RequestSource {
 }  // namespace
 
 std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::string& directory, TextNames& texts) {
-  const std::string type = json.object().at("type").choice({"requests", "azure", "mooncake", "vllm_run", "generate"});
+  std::vector<std::string> types = recorded_types();
+  types.insert(types.end(), {"requests", "generate"});
+  const std::string type = json.object().at("type").choice(types);
   if (type == "requests") return read_requests_workload(json, texts);
-  if (type == "azure") return read_azure_workload(json, directory);
-  if (type == "mooncake") return read_mooncake_workload(json, directory);
-  if (type == "vllm_run") return read_vllm_run_workload(json, directory);
-  return read_generate_workload(json, texts);
+  if (type == "generate") return read_generate_workload(json, texts);
+  return read_recorded_workload(json, directory);
 }
 
 std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<const Workload>>& workloads, std::uint64_t seed,

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/engine.h"
@@ -53,7 +54,7 @@ class Workload {
   virtual std::unique_ptr<RequestSource> source(const SourceSeat& seat) const = 0;
 };
 
-// Reads {"type": "requests" | "azure" | "mooncake" | "vllm_run" | "generate", ...}. Files are named relative to `directory`;
+// Reads {"type": "requests" | "generate" | a type of recorded traffic, ...}. Files are named relative to `directory`;
 // they are opened here, so that a missing one is found at once. Throws InputError.
 std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::string& directory, TextNames& texts);
 
@@ -69,10 +70,14 @@ TimeNs scaled_arrival(TimeNs time, double rate_scale);
 std::shared_ptr<const Workload> read_requests_workload(const JsonValue& json, TextNames& texts);
 // The same, from values: ids, arrivals, prompts by their token ids, max_tokens and priorities.
 Json listed_requests(const std::vector<RequestSpec>& requests);
-std::shared_ptr<const Workload> read_azure_workload(const JsonValue& json, const std::string& directory);
-std::shared_ptr<const Workload> read_mooncake_workload(const JsonValue& json, const std::string& directory);
-std::shared_ptr<const Workload> read_vllm_run_workload(const JsonValue& json, const std::string& directory);
+std::shared_ptr<const Workload> read_recorded_workload(const JsonValue& json, const std::string& directory);
 std::shared_ptr<const Workload> read_generate_workload(const JsonValue& json, TextNames& texts);
+
+// Recorded traffic, kind by kind (the table is in workload_files.cpp): the "type" of each; the type of a file by its first
+// line, empty when it is none; and for messages the kinds with the fields they are known by.
+std::vector<std::string> recorded_types();
+std::string recorded_type(std::string_view first_line);
+std::string recorded_kinds();
 
 // `path` as seen from `directory`.
 std::string file_beside(const std::string& directory, const std::string& path);

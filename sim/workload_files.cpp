@@ -1,7 +1,5 @@
-// Recorded traffic:
-//   {"type": "azure", "path": "conv.csv", "repeat": 1, "limit": 0}    Azure LLM inference trace 2023
-//   {"type": "mooncake", "path": "conversation.jsonl", "limit": 0}    Mooncake trace, with its shared prefixes
-//   {"type": "vllm_run", "path": "requests.jsonl", "limit": 0}        what a real vLLM served (measured_run.h)
+// Recorded traffic, in files as their authors publish them. kKinds at the end lists the kinds:
+//   {"type": "azure", "path": "conv.csv", "repeat": 1, "limit": 0}
 // limit 0: all requests. repeat n: the whole trace n times, one after the other.
 #include <algorithm>
 #include <charconv>
@@ -16,12 +14,15 @@
 namespace tokenyard {
 namespace {
 
-constexpr TimeNs kLongestFile = TimeNs{31} * 24 * 3600 * 1'000'000'000;  // 1000 copies stay within the clock
+constexpr TimeNs kDay = TimeNs{24} * 3600 * 1'000'000'000;
+constexpr TimeNs kLongestFile = 200 * kDay;
+constexpr TimeNs kLongestRun = 30'000 * kDay;  // all copies of a file; with two more it stays within the clock
 
 struct RecordedFile {
   std::string path;
   std::int64_t repeat = 1;
   std::int64_t limit = 0;
+  std::int32_t block_size = 0;  // tokens that one hash id names; 0: what the file's first long prompt says
 };
 
 // A file whose requests stand in the order of their time; read one ahead.
@@ -59,6 +60,7 @@ class RecordedSource : public RequestSource {
       if (--file_.repeat < 1 || in_file_ == 0) return;
       // The next copy begins one mean gap after the last request.
       begin_ += last_ + std::max<TimeNs>(1, in_file_ > 1 ? last_ / (in_file_ - 1) : 0);
+      if (begin_ > kLongestRun) reader_.fail("expected fewer copies, which last 82 years at most; lower repeat");
       last_ = 0;
       in_file_ = 0;
       reader_.rewind();
@@ -66,7 +68,7 @@ class RecordedSource : public RequestSource {
       if (!read(spec)) return;
     }
     if (spec.arrival < last_) reader_.fail("expected requests in the order of their time, found an earlier one");
-    if (spec.arrival > kLongestFile) reader_.fail("expected a trace of at most 31 days, found a later request");
+    if (spec.arrival > kLongestFile) reader_.fail("expected a trace of at most 200 days, found a later request");
     last_ = spec.arrival;
     ++in_file_;
     spec.arrival = scaled_arrival(spec.arrival + begin_, seat_.rate_scale);
@@ -86,11 +88,110 @@ class RecordedSource : public RequestSource {
   std::int64_t in_file_ = 0;
 };
 
-constexpr std::string_view kAzureHeader = "TIMESTAMP,ContextTokens,GeneratedTokens";
+// --- CSV ---
 
-class AzureSource final : public RecordedSource {
+// Takes numbers and signs off the front of a text.
+class Scanner {
  public:
-  AzureSource(const RecordedFile& file, const SourceSeat& seat) : RecordedSource(file, seat) {
+  explicit Scanner(std::string_view text) : text_(text) {}
+
+  bool done() const { return text_.empty(); }
+  bool take(char c) {
+    if (text_.empty() || text_.front() != c) return false;
+    text_.remove_prefix(1);
+    return true;
+  }
+  // Digits only, at most so many; -1 where there are none, or the number is larger than `most`.
+  std::int32_t number(std::int32_t most, std::size_t most_digits) {
+    std::int32_t value = 0;
+    const auto [end, error] = std::from_chars(text_.data(), text_.data() + text_.size(), value);
+    last_digits_ = static_cast<std::size_t>(end - text_.data());
+    if (error != std::errc{} || text_.front() == '-' || value > most || last_digits_ > most_digits) return -1;
+    text_.remove_prefix(last_digits_);
+    return value;
+  }
+  std::size_t last_digits() const { return last_digits_; }
+
+ private:
+  std::string_view text_;
+  std::size_t last_digits_ = 0;
+};
+
+// "2023-11-16 18:15:46.6805900", also with T between date and time and with Z or an offset as in +00:00 behind. Nanoseconds
+// since 1970 in UTC, which a time without an offset is taken for.
+std::optional<TimeNs> date_and_time(std::string_view text) {
+  Scanner scan(text);
+  const std::int64_t year = scan.number(2200, 4);
+  if (!scan.take('-')) return {};
+  const std::int64_t month = scan.number(12, 2);
+  if (!scan.take('-')) return {};
+  const std::int64_t day = scan.number(31, 2);
+  if (!scan.take(' ') && !scan.take('T')) return {};
+  const std::int64_t hour = scan.number(23, 2);
+  if (!scan.take(':')) return {};
+  const std::int64_t minute = scan.number(59, 2);
+  if (!scan.take(':')) return {};
+  const std::int64_t second = scan.number(60, 2);
+  if (year < 1970 || month < 1 || day < 1 || hour < 0 || minute < 0 || second < 0) return {};
+  std::int64_t nanoseconds = 0;
+  if (scan.take('.')) {
+    nanoseconds = scan.number(999'999'999, 9);
+    if (nanoseconds < 0) return {};
+    for (std::size_t digits = scan.last_digits(); digits < 9; ++digits) nanoseconds *= 10;
+  }
+  std::int64_t ahead = 0;  // minutes, of UTC
+  const bool east = scan.take('+');
+  if (east || scan.take('-')) {
+    const std::int64_t hours = scan.number(14, 2);
+    if (scan.last_digits() != 2) return {};
+    scan.take(':');
+    const std::int64_t minutes = scan.number(59, 2);
+    if (hours < 0 || minutes < 0) return {};
+    ahead = (east ? 1 : -1) * (hours * 60 + minutes);
+  } else {
+    scan.take('Z');
+  }
+  if (!scan.done()) return {};
+  // Days since 1970-01-01 in the proleptic Gregorian calendar, years counted from March.
+  const std::int64_t y = year - (month <= 2 ? 1 : 0);
+  const std::int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+  const std::int64_t days = 365 * y + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
+  return (((days * 24 + hour) * 60 + minute - ahead) * 60 + second) * 1'000'000'000 + nanoseconds;
+}
+
+std::optional<TimeNs> seconds(std::string_view text) {
+  constexpr double most = 4e9;
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value <= most)) return {};
+  return static_cast<TimeNs>(std::floor(value * 1e9 + 0.5));
+}
+
+// Without the spaces and the quotes around them.
+void split_fields(std::string_view line, std::vector<std::string_view>& fields) {
+  fields.clear();
+  for (std::size_t begin = 0; begin <= line.size();) {
+    const std::size_t end = std::min(line.find(',', begin), line.size());
+    std::string_view field = line.substr(begin, end - begin);
+    if (field.size() >= 2 && field.front() == '"' && field.back() == '"') field = field.substr(1, field.size() - 2);
+    fields.push_back(field);
+    begin = end + 1;
+  }
+}
+
+// Times count from the first request's. Every prompt is its own text.
+class CsvSource final : public RecordedSource {
+ public:
+  struct Columns {
+    const char* time;
+    const char* prompt;
+    const char* output;
+    std::optional<TimeNs> (*read_time)(std::string_view);
+    const char* time_example;
+  };
+
+  CsvSource(const RecordedFile& file, const SourceSeat& seat, const Columns& columns)
+      : RecordedSource(file, seat), columns_(columns) {
     restart();
     advance();
   }
@@ -98,104 +199,137 @@ class AzureSource final : public RecordedSource {
  private:
   void restart() override {
     std::string_view line;
-    if (!reader_.next(line) || line != kAzureHeader) {
-      reader_.fail("expected \"" + std::string(kAzureHeader) + "\", found \"" + shown(line) + "\"");
-    }
+    next_line(line);
+    split_fields(line, fields_);
+    width_ = fields_.size();
+    time_ = place_of(columns_.time, line);
+    prompt_ = place_of(columns_.prompt, line);
+    output_ = place_of(columns_.output, line);
+  }
+
+  std::size_t place_of(const char* column, std::string_view header) const {
+    const auto found = std::find(fields_.begin(), fields_.end(), column);
+    if (found == fields_.end())
+      reader_.fail("expected the column \"" + std::string(column) + "\", found \"" + shown(header) + "\"");
+    return static_cast<std::size_t>(found - fields_.begin());
   }
 
   bool read(RequestSpec& spec) override {
     std::string_view line;
     if (!next_line(line)) return false;
-    text_ = line;
-    const TimeNs time = timestamp();
+    split_fields(line, fields_);
+    if (fields_.size() != width_)
+      reader_.fail("expected " + std::to_string(width_) + " fields as in the first line, found \"" + shown(line) + "\"");
+    const std::optional<TimeNs> time = columns_.read_time(fields_[time_]);
+    if (!time) {
+      reader_.fail("expected " + std::string(columns_.time) + " as in \"" + columns_.time_example + "\", found \"" +
+                   shown(fields_[time_]) + "\"");
+    }
     if (!first_) first_ = time;
-    spec.arrival = time - *first_;
-    take(',');
-    const std::int32_t prompt = number(kMostPromptTokens, 10);
-    take(',');
-    spec.output_tokens = spec.max_tokens = number(kMostPromptTokens, 10);
-    if (at_ != text_.size()) malformed();
+    spec.arrival = *time - *first_;
+    const std::int32_t prompt = count(columns_.prompt, fields_[prompt_]);
+    spec.output_tokens = spec.max_tokens = count(columns_.output, fields_[output_]);
     spec.prompt.append(text_name(seat_.index, TextKind::own, number_), 0, prompt);
     return true;
   }
 
-  // "2023-11-16 18:15:46.6805900", nanoseconds since 1970.
-  TimeNs timestamp() {
-    at_ = 0;
-    const std::int64_t year = number(2200, 4);
-    take('-');
-    const std::int64_t month = number(12, 2);
-    take('-');
-    const std::int64_t day = number(31, 2);
-    take(' ');
-    const std::int64_t hour = number(23, 2);
-    take(':');
-    const std::int64_t minute = number(59, 2);
-    take(':');
-    const std::int64_t second = number(60, 2);
-    if (year < 1970 || month < 1 || day < 1) malformed();
-    std::int64_t nanoseconds = 0;
-    if (at_ < text_.size() && text_[at_] == '.') {
-      const std::size_t begin = ++at_;
-      nanoseconds = number(999'999'999, 9);
-      for (std::size_t digits = at_ - begin; digits < 9; ++digits) nanoseconds *= 10;
-    }
-    // Days since 1970-01-01 in the proleptic Gregorian calendar, years counted from March.
-    const std::int64_t y = year - (month <= 2 ? 1 : 0);
-    const std::int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const std::int64_t days = 365 * y + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
-    return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1'000'000'000 + nanoseconds;
-  }
-
-  std::int32_t number(std::int32_t most, std::size_t most_digits) {
-    std::int32_t value = 0;
-    const char* begin = text_.data() + at_;
-    const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), value);
-    const auto digits = static_cast<std::size_t>(end - begin);
-    if (error != std::errc{} || value < 0 || value > most || digits > most_digits || *begin == '-') malformed();
-    at_ += digits;
+  std::int32_t count(const char* column, std::string_view text) const {
+    Scanner scan(text);
+    const std::int32_t value = scan.number(kMostPromptTokens, 10);
+    if (value < 0 || !scan.done())
+      reader_.fail("expected " + std::string(column) + " to be a number of tokens, found \"" + shown(text) + "\"");
     return value;
   }
 
-  void take(char c) {
-    if (at_ >= text_.size() || text_[at_] != c) malformed();
-    ++at_;
-  }
-
-  [[noreturn]] void malformed() const {
-    reader_.fail("expected a time and two counts as in \"2023-11-16 18:15:46.6805900,374,44\", found \"" + shown(text_) + "\"");
-  }
-
-  std::string_view text_;
-  std::size_t at_ = 0;
+  const Columns& columns_;
+  std::vector<std::string_view> fields_;                        // of the line last read
+  std::size_t width_ = 0, time_ = 0, prompt_ = 0, output_ = 0;  // where the columns are
   std::optional<TimeNs> first_;
 };
 
-constexpr std::int32_t kMooncakeBlock = 512;  // tokens named by one hash id
+// --- JSON Lines ---
 
+TimeNs nanoseconds(const JsonValue& json, double unit) {
+  const double most = 1e18 / unit;
+  return static_cast<TimeNs>(std::floor(json.number(0, most) * unit + 0.5));
+}
+
+// Equal hash ids are equal texts; without ids a prompt is its own text.
 class MooncakeSource final : public RecordedSource {
  public:
-  MooncakeSource(const RecordedFile& file, const SourceSeat& seat) : RecordedSource(file, seat) { advance(); }
+  struct Dialect {
+    double time_unit;            // nanoseconds
+    std::int32_t block_size;     // tokens named by one hash id, unless the file says otherwise
+    bool rest_may_lack = false;  // the tokens behind the last whole block may have no id
+  };
+
+  MooncakeSource(const RecordedFile& file, const SourceSeat& seat, const Dialect& dialect)
+      : RecordedSource(file, seat), dialect_(dialect), block_size_(file.block_size) {
+    advance();
+  }
 
  private:
   bool read(RequestSpec& spec) override {
     std::string_view line;
     if (!next_line(line)) return false;
     JsonObject object = JsonValue::parse(line, place()).object();
-    spec.arrival = static_cast<TimeNs>(std::floor(object.at("timestamp").number(0, 1e12) * 1e6 + 0.5));
-    const std::int32_t prompt = object.at("input_length").int32(0, kMostPromptTokens);
+    spec.arrival = nanoseconds(object.at("timestamp"), dialect_.time_unit);
+    std::int32_t left = object.at("input_length").int32(0, kMostPromptTokens);
     spec.output_tokens = spec.max_tokens = object.at("output_length").int32(0, kMostPromptTokens);
-    const JsonValue ids = object.at("hash_ids");
-    const std::int32_t blocks = prompt / kMooncakeBlock + (prompt % kMooncakeBlock != 0 ? 1 : 0);
-    if (!ids.is_array() || ids.size() != static_cast<std::size_t>(blocks)) {
-      ids.expected("one id for each 512 tokens of the input, " + std::to_string(blocks));
+    if (const auto ids = object.find("hash_ids"); ids && !ids->is_null()) {
+      const std::int32_t block_size = block_size_for(*ids, left);
+      for (const std::int64_t id : ids->integers(0, kMostTexts - 1)) {
+        const std::int32_t tokens = std::min(left, block_size);
+        spec.prompt.append(text_name(seat_.index, TextKind::shared, id), 0, tokens);
+        left -= tokens;
+      }
     }
-    std::int32_t left = prompt;
-    for (const std::int64_t id : ids.integers(0, kMostTexts - 1)) {
-      const std::int32_t tokens = std::min(left, kMooncakeBlock);
-      spec.prompt.append(text_name(seat_.index, TextKind::shared, id), 0, tokens);
-      left -= tokens;
+    if (left > 0) spec.prompt.append(text_name(seat_.index, TextKind::own, number_), 0, left);
+    return true;
+  }
+
+  bool fits(std::int64_t ids, std::int32_t prompt, std::int32_t block_size) const {
+    const std::int32_t whole = prompt / block_size;
+    const bool rest = prompt % block_size != 0;
+    return ids == whole + (rest ? 1 : 0) || (dialect_.rest_may_lack && ids == whole);
+  }
+
+  // Traces name no block size. The first prompt of several blocks tells it: it is a power of two, and no two of them fit.
+  std::int32_t block_size_for(const JsonValue& ids, std::int32_t prompt) {
+    const auto count = static_cast<std::int64_t>(ids.size());
+    std::int32_t size = block_size_ > 0 ? block_size_ : dialect_.block_size;
+    if (ids.is_array() && block_size_ == 0 && count > 1) {
+      for (std::int32_t other = 1; !fits(count, prompt, size) && other <= kMostBlock; other *= 2) {
+        if (fits(count, prompt, other)) size = other;
+      }
+      if (fits(count, prompt, size)) block_size_ = size;
     }
+    if (!ids.is_array() || !fits(count, prompt, size)) {
+      ids.expected("one id for each " + std::to_string(size) + " tokens of the input (block_size says how many), " +
+                   std::to_string(prompt / size + (prompt % size != 0 ? 1 : 0)));
+    }
+    return size;
+  }
+
+  static constexpr std::int32_t kMostBlock = 1 << 16;
+
+  const Dialect& dialect_;
+  std::int32_t block_size_;  // 0: not known yet
+};
+
+class LlmServingSimSource final : public RecordedSource {
+ public:
+  LlmServingSimSource(const RecordedFile& file, const SourceSeat& seat) : RecordedSource(file, seat) { advance(); }
+
+ private:
+  bool read(RequestSpec& spec) override {
+    std::string_view line;
+    if (!next_line(line)) return false;
+    JsonObject object = JsonValue::parse(line, place()).object();
+    spec.arrival = nanoseconds(object.at("arrival_time_ns"), 1);
+    const std::int32_t prompt = object.at("input_toks").int32(0, kMostPromptTokens);
+    spec.output_tokens = spec.max_tokens = object.at("output_toks").int32(0, kMostPromptTokens);
+    spec.prompt.append(text_name(seat_.index, TextKind::own, number_), 0, prompt);
     return true;
   }
 };
@@ -220,42 +354,123 @@ class VllmRunSource final : public RecordedSource {
   std::optional<TimeNs> first_;
 };
 
+// --- The kinds ---
+
+struct Kind {
+  const char* type;                      // in a scenario
+  const char* title;                     // in messages
+  bool csv;                              // else JSON Lines
+  std::vector<std::string_view> fields;  // columns or keys that tell the kind, all of them; any order, others beside them
+  std::unique_ptr<RequestSource> (*source)(const RecordedFile&, const SourceSeat&);
+};
+
+template <const CsvSource::Columns& columns>
+std::unique_ptr<RequestSource> csv_source(const RecordedFile& file, const SourceSeat& seat) {
+  return std::make_unique<CsvSource>(file, seat, columns);
+}
+template <const MooncakeSource::Dialect& dialect>
+std::unique_ptr<RequestSource> hashed_source(const RecordedFile& file, const SourceSeat& seat) {
+  return std::make_unique<MooncakeSource>(file, seat, dialect);
+}
 template <typename Source>
+std::unique_ptr<RequestSource> plain_source(const RecordedFile& file, const SourceSeat& seat) {
+  return std::make_unique<Source>(file, seat);
+}
+
+constexpr CsvSource::Columns kAzure = {"TIMESTAMP", "ContextTokens", "GeneratedTokens", date_and_time,
+                                       "2024-05-10 00:00:00.009930+00:00"};
+constexpr CsvSource::Columns kBurstGpt = {"Timestamp", "Request tokens", "Response tokens", seconds, "45"};
+constexpr CsvSource::Columns kVidur = {"arrived_at", "num_prefill_tokens", "num_decode_tokens", seconds, "0.25"};
+constexpr MooncakeSource::Dialect kMooncake = {.time_unit = 1e6, .block_size = 512};
+constexpr MooncakeSource::Dialect kBailian = {.time_unit = 1e9, .block_size = 16, .rest_may_lack = true};
+
+// The first that fits is taken: one that has all fields of another stands before it.
+const std::vector<Kind>& kinds() {
+  static const std::vector<Kind> all = {
+      {"azure", "Azure LLM inference trace", true, {kAzure.time, kAzure.prompt, kAzure.output}, csv_source<kAzure>},
+      {"burstgpt", "BurstGPT", true, {kBurstGpt.time, kBurstGpt.prompt, kBurstGpt.output}, csv_source<kBurstGpt>},
+      {"vidur", "Vidur", true, {kVidur.time, kVidur.prompt, kVidur.output}, csv_source<kVidur>},
+      {"qwen_bailian",
+       "Qwen-Bailian",
+       false,
+       {"chat_id", "timestamp", "input_length", "output_length"},
+       hashed_source<kBailian>},
+      {"mooncake", "Mooncake", false, {"timestamp", "input_length", "output_length"}, hashed_source<kMooncake>},
+      {"llmservingsim",
+       "LLMServingSim",
+       false,
+       {"arrival_time_ns", "input_toks", "output_toks"},
+       plain_source<LlmServingSimSource>},
+      {"vllm_run", "requests a vLLM served", false, {"queued_ts", "first_token_ts"}, plain_source<VllmRunSource>},
+  };
+  return all;
+}
+
 class RecordedWorkload final : public Workload {
  public:
-  explicit RecordedWorkload(RecordedFile file) : file_(std::move(file)) {}
-  std::unique_ptr<RequestSource> source(const SourceSeat& seat) const override { return std::make_unique<Source>(file_, seat); }
+  RecordedWorkload(const Kind& kind, RecordedFile file) : kind_(kind), file_(std::move(file)) {}
+  std::unique_ptr<RequestSource> source(const SourceSeat& seat) const override { return kind_.source(file_, seat); }
 
  private:
+  const Kind& kind_;
   RecordedFile file_;
 };
 
-template <typename Source>
-std::shared_ptr<const Workload> read_recorded(const JsonValue& json, const std::string& directory) {
+}  // namespace
+
+std::vector<std::string> recorded_types() {
+  std::vector<std::string> out;
+  for (const Kind& kind : kinds()) out.emplace_back(kind.type);
+  return out;
+}
+
+std::string recorded_type(std::string_view first_line) {
+  std::vector<std::string_view> fields;
+  Json json;
+  const bool csv = !first_line.starts_with('{');
+  if (csv) {
+    split_fields(first_line, fields);
+  } else {
+    try {
+      json = Json::parse(first_line, "");
+    } catch (const InputError&) {
+      return "";  // an object of several lines
+    }
+    for (const Json::Member& member : json.object()) fields.push_back(member.key);
+  }
+  for (const Kind& kind : kinds()) {
+    const auto there = [&](std::string_view field) { return std::find(fields.begin(), fields.end(), field) != fields.end(); };
+    if (kind.csv == csv && std::all_of(kind.fields.begin(), kind.fields.end(), there)) return kind.type;
+  }
+  return "";
+}
+
+std::string recorded_kinds() {
+  std::string out;
+  for (const Kind& kind : kinds()) {
+    out += (out.empty() ? "" : "; ") + std::string(kind.title) + (kind.csv ? " with the columns " : " with the keys ");
+    for (const std::string_view field : kind.fields)
+      out += std::string(field == kind.fields.front() ? "" : ", ") + std::string(field);
+  }
+  return out;
+}
+
+std::shared_ptr<const Workload> read_recorded_workload(const JsonValue& json, const std::string& directory) {
   JsonObject object = json.object();
-  object.at("type");
+  const std::string type = object.at("type").string();
+  const auto kind = std::find_if(kinds().begin(), kinds().end(), [&](const Kind& each) { return type == each.type; });
   RecordedFile file;
   file.path = file_beside(directory, object.at("path").string());
   if (const auto v = object.find("repeat")) file.repeat = v->integer(1, 1000);
   if (const auto v = object.find("limit")) file.limit = v->integer(0, std::int64_t{1} << 40);
+  if (type == "mooncake" || type == "qwen_bailian") {
+    if (const auto v = object.find("block_size")) file.block_size = v->int32(1, 1 << 20);
+  }
   object.done();
-  auto workload = std::make_shared<RecordedWorkload<Source>>(std::move(file));
-  workload->source({});  // opens the file and reads its first request
+  auto workload = std::make_shared<RecordedWorkload>(*kind, file);
+  // Opens the file and reads its first request.
+  if (workload->source({})->next_time() == kNever) throw InputError(file.path + ": expected at least one request, found none");
   return workload;
-}
-
-}  // namespace
-
-std::shared_ptr<const Workload> read_azure_workload(const JsonValue& json, const std::string& directory) {
-  return read_recorded<AzureSource>(json, directory);
-}
-
-std::shared_ptr<const Workload> read_mooncake_workload(const JsonValue& json, const std::string& directory) {
-  return read_recorded<MooncakeSource>(json, directory);
-}
-
-std::shared_ptr<const Workload> read_vllm_run_workload(const JsonValue& json, const std::string& directory) {
-  return read_recorded<VllmRunSource>(json, directory);
 }
 
 }  // namespace tokenyard

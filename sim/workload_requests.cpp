@@ -172,6 +172,11 @@ Listed read_request(const JsonValue& json, std::int64_t number, TextNames& texts
   if (const auto v = object.find("output_text")) spec.output_content = texts[v->string()];
   if (const auto v = object.find("cancel_ms")) out.cancel_at = from_ms(v->number(0, kMostMs));
   if (const auto v = object.find("cancel_step")) out.cancel_step = v->integer(0, std::int64_t{1} << 53);
+  // Before a step cancels come first, so that one of the step of the arrival would find no request.
+  const bool by_step = spec.arrival_step >= 0;
+  if (!by_step && out.cancel_at < spec.arrival) object.at("cancel_ms").expected("a time not before the request's arrival_ms");
+  if (by_step && out.cancel_step >= 0 && out.cancel_step <= spec.arrival_step)
+    object.at("cancel_step").expected("a step after the request's arrival_step");
   object.done();
   return out;
 }
@@ -197,6 +202,7 @@ std::shared_ptr<const Workload> read_requests_workload(const JsonValue& json, Te
   std::vector<Listed> requests;
   std::unordered_set<std::string_view> ids;  // they stand in `requests`, which does not move
   const JsonValue list = object.at("requests");
+  if (list.size() == 0) list.expected("an array of at least one request");
   requests.reserve(list.size());
   ids.reserve(list.size());
   for (const JsonValue& entry : list.array()) {

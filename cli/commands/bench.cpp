@@ -207,7 +207,8 @@ int bench(const BenchOptions& options) {
   context.hardware = facts.device;
   context.timing = context.model + (options.model.empty() ? ", random weights" : "") + " on " + facts.device + ", measured";
   if (!options.json.empty()) write_file(options.json, result_json(metrics, context));
-  fmt::print("{}{}", result_table(metrics, context), card_table(watch.work, facts, bandwidth, metrics.duration()));
+  print_result(metrics, context);
+  fmt::print("{}", card_table(watch.work, facts, bandwidth, metrics.duration()));
   if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
   return 0;
 }
@@ -219,13 +220,12 @@ Command bench_command() {
   auto options = std::make_shared<BenchOptions>();
   command
       .positional("SCENARIO", &options->scenario,
-                  "nano-vLLM's benchmark if none; any scenario, Azure 2023 trace (.csv) or Mooncake trace (.jsonl)")
+                  "nano-vLLM's benchmark if none; any scenario, or recorded traffic as simulate takes it")
       .shows_default();
   command.option("--shape", &options->shape, "MODEL",
                  "Random weights in the shape of this model: qwen3-0.6b, llama-3.1-8b ...");
   command.option("--model", &options->model, "FOLDER", "The weights of a Hugging Face folder");
-  command.option("--policy", &options->policy, "NAME",
-                 "static, orca, nano_vllm or vllm_v1; short for --set engine.policy=NAME");
+  command.option("--policy", &options->policy, "NAME", "Short for --set engine.policy=NAME").one_of(all_names<Policy>());
   command.option("--set", &options->set, "PATH=VALUE", "Change values: engine.max_num_seqs=64");
   command.option("--temperature", &options->temperature, "NUMBER", "Of every request; 0: greedy")
       .between(0, 100)

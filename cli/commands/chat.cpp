@@ -51,7 +51,9 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   for (std::string line; !interrupted;) {
     if (terminal) fmt::print("> ");
     std::fflush(stdout);
-    if (!std::getline(std::cin, line) || line == "/quit") break;
+    if (!std::getline(std::cin, line)) break;
+    if (line.ends_with('\r')) line.pop_back();  // of a text from Windows
+    if (line == "/quit") break;
     if (line.empty()) continue;
     if (line == "/reset") {
       reset();

@@ -22,7 +22,7 @@ int print_completion(const std::string& shell) {
 Command completion_command() {
   Command command("completion", "Print what lets a shell complete commands, options and names");
   auto shell = std::make_shared<std::string>();
-  command.positional("SHELL", shell.get(), "bash, zsh or fish").required().one_of({"bash", "zsh", "fish"});
+  command.positional("SHELL", shell.get(), "Whose script to print").required().one_of({"bash", "zsh", "fish"});
   command.notes("An installed tokenyard is completed without this.");
   command.examples({{"source <(tokenyard completion bash)", "in ~/.bashrc"},
                     {"tokenyard completion zsh > _tokenyard", "in a folder of $fpath"},

@@ -34,8 +34,7 @@ Command diff_command() {
   auto options = std::make_shared<DiffOptions>();
   command.positional("TRACE_A", &options->a, "A trace").required();
   command.positional("TRACE_B", &options->b, "The one to compare it with").required();
-  command.option("--ignore", &options->ignore, "time", "Compare decisions, not when they fell nor how long steps took")
-      .one_of({"time"});
+  command.option("--ignore", &options->ignore, "WHAT", "What may differ; decisions always count").one_of({"time"});
   command.notes("Exit status, for scripts: 0 the same, 1 different, 2 a trace cannot be read.");
   command.examples({{"tokenyard simulate prefill-first --trace mixed.trace", ""},
                     {"tokenyard simulate prefill-first --policy orca --trace orca.trace", ""},

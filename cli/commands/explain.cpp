@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/output/report.h"
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "sim/lesson.h"
@@ -21,10 +22,16 @@ int explain(const std::string& name) {
   std::vector<Scenario> scenarios;
   for (const Variant& variant : lesson.variants) scenarios.push_back(load_scenario(lesson.path, variant.overrides));
   std::vector<std::vector<ResultValue>> results(scenarios.size());
+  std::vector<std::string> nothing(scenarios.size());
   run_parallel(static_cast<std::int64_t>(scenarios.size()), num_cores(), [&](std::int64_t i) {
     const auto index = static_cast<std::size_t>(i);
-    results[index] = result_values(run_scenario(scenarios[index]).metrics);
+    const Metrics metrics = run_scenario(scenarios[index]).metrics;
+    results[index] = result_values(metrics);
+    nothing[index] = nothing_served(metrics);
   });
+  for (std::size_t i = 0; i < nothing.size(); ++i) {
+    if (!nothing[i].empty()) fmt::print(stderr, "{}: {}\n", lesson.variants[i].name, nothing[i]);
+  }
 
   fmt::print("{}\n{}\n\n{}\nLook for\n{}\n", lesson.title.empty() ? lesson.name : lesson.title,
              std::string(std::min(kWidth, lesson.title.empty() ? lesson.name.size() : lesson.title.size()), '='),

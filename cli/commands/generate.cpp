@@ -175,7 +175,7 @@ int simulate(const GenerateOptions& options, const GenerationArguments& argument
   context.timing = context.model + " on a simulated " + options.hardware + ", which knows times and no text";
   context.error_note = error_note(scenario);
   if (!options.json.empty()) write_file(options.json, result_json(result.metrics, context));
-  fmt::print("{}", result_table(result.metrics, context));
+  print_result(result.metrics, context);
   return 0;
 }
 
@@ -189,7 +189,12 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     questions = read_questions(options.prompts, options.chat, sampling);
   } else {
     std::string prompt = options.prompt;
-    if (prompt.empty() && isatty(STDIN_FILENO) == 0) prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+    if (prompt.empty() && isatty(STDIN_FILENO) == 0) {
+      prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
+      // The last line's end is the shell's, not the text's: `echo TEXT |` is the prompt TEXT.
+      if (prompt.ends_with('\n')) prompt.pop_back();
+      if (prompt.ends_with('\r')) prompt.pop_back();
+    }
     if (prompt.empty() && arguments.is_embedded() && !options.chat) prompt = kStory;
     if (prompt.empty()) throw InputError("expected a prompt: tokenyard generate \"...\", --prompts FILE, or text on stdin");
     questions.push_back({prompt, {}, sampling});
@@ -254,7 +259,7 @@ Command generate_command() {
   command.flag("--chat", options->chat, "The prompt is a user's message, put in the model's chat format");
   command.option("--logprobs", &options->logprobs, "N", "Report each token's log probability and those of the N most likely")
       .between(0, 1000);
-  command.option("--backend", &options->backend, "NAME", "auto, cpu, cuda, or sim: how long a GPU would take, without text")
+  command.option("--backend", &options->backend, "NAME", "What computes; sim says how long a GPU would take, without text")
       .one_of({"auto", "cpu", "cuda", "sim"});
   command.option("--hardware", &options->hardware, "GPU", "Of --backend sim").shows_default();
   command.option("--json", &options->json, "FILE.json", "Write the measurements under the field names of `vllm bench serve`");

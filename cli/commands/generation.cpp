@@ -56,7 +56,7 @@ GenerationArguments::GenerationArguments(Command& command) {
   command.flag("--ignore-eos", given_.ignore_eos, "Go on when the model ends its text");
 
   command.group("Engine");
-  command.option("--policy", &policy_, "NAME", "static, orca, nano_vllm or vllm_v1 (default)");
+  command.option("--policy", &policy_, "NAME", "The scheduler's; vllm_v1 unless said").one_of(all_names<Policy>());
   command.option("--set", &set_, "PATH=VALUE",
                  "engine.block_size, engine.num_blocks, engine.max_num_seqs ... (docs/scenarios.md)");
   command.option("--trace", &trace_, "FILE.trace", "Record every decision");

@@ -32,7 +32,7 @@ int run_replay(const ReplayOptions& options) {
   context.engine = reader.header().engine;
   context.timing = "step times as recorded (" + context.backend + ")";
   if (!options.json.empty()) write_file(options.json, result_json(outcome.metrics, context));
-  fmt::print("{}", result_table(outcome.metrics, context));
+  print_result(outcome.metrics, context);
   if (!outcome.identical) {
     fmt::print("differs after {} steps: {}\n", outcome.steps, outcome.first_difference);
     return 1;

@@ -56,7 +56,7 @@ int simulate(const SimulateOptions& options) {
   context.timing = scenario.model ? context.model + " on " + context.hardware : "constant step time";
   context.error_note = error_note(scenario);
   if (!options.json.empty()) write_file(options.json, result_json(result.metrics, context));
-  fmt::print("{}", result_table(result.metrics, context));
+  print_result(result.metrics, context);
   if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
   if (!options.plot.empty()) {
     const std::string name = scenario.title.empty() ? scenario.name : scenario.title;
@@ -75,11 +75,10 @@ Command simulate_command() {
   auto options = std::make_shared<SimulateOptions>();
   command
       .positional("SCENARIO", &options->scenario,
-                  "A scenario's name or file, an Azure 2023 trace (.csv), a Mooncake trace (.jsonl) or a peer's workload")
+                  "A scenario's name or file, recorded traffic (docs/scenarios.md lists the kinds) or a peer's workload")
       .required();
   command.option("--variant", &options->variant, "NAME", "One of a classroom scenario's variants, as explain lists them");
-  command.option("--policy", &options->policy, "NAME",
-                 "static, orca, nano_vllm or vllm_v1; short for --set engine.policy=NAME");
+  command.option("--policy", &options->policy, "NAME", "Short for --set engine.policy=NAME").one_of(all_names<Policy>());
   command.option("--set", &options->set, "PATH=VALUE", "Change values: engine.max_num_seqs=64 hardware=h100-sxm");
   command.option("--trace", &options->trace, "FILE.trace", "Write every decision with its reason (JSON Lines)");
   command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`");

@@ -50,15 +50,20 @@ Size parse_size(const std::string& text) {
   return size;
 }
 
-// The one of `all` that is called `name`.
+// What an option takes: the names of the first `count` values of an enum.
 template <typename Enum>
-Enum named(const std::string& option, const std::string& name, std::initializer_list<Enum> all) {
-  std::string known;
-  for (const Enum each : all) {
-    if (name == name_of(each)) return each;
-    known += (known.empty() ? "" : ", ") + std::string(name_of(each));
-  }
-  throw InputError(option + ": expected one of " + known + ", found \"" + name + "\"");
+std::vector<std::string> choices_of(int count) {
+  std::vector<std::string> out;
+  for (int i = 0; i < count; ++i) out.emplace_back(name_of(static_cast<Enum>(i)));
+  return out;
+}
+
+// REQUIRES: `name` is one of those.
+template <typename Enum>
+Enum named(const std::string& name) {
+  int i = 0;
+  while (name != name_of(static_cast<Enum>(i))) ++i;
+  return static_cast<Enum>(i);
 }
 
 std::vector<const Panel*> parse_panels(const std::string& text) {
@@ -156,7 +161,7 @@ void set_up(App& app, const ViewOptions& options) {
   }
   const Side& first = *app.sides.front();
   if (!options.theme.empty()) {
-    app.theme = named("--theme", options.theme, {Theme::dark, Theme::light});
+    app.theme = named<Theme>(options.theme);
     app.theme_chosen = true;
   }
   if (options.scale != 0) {
@@ -166,24 +171,15 @@ void set_up(App& app, const ViewOptions& options) {
     app.scale_chosen = true;
   }
   if (!options.panels.empty()) set_panels(app, parse_panels(options.panels));
-  if (!options.lanes.empty())
-    app.lanes = named("--lanes", options.lanes, {LaneView::requests, LaneView::seats, LaneView::density});
-  if (!options.latency.empty()) {
-    app.statistic =
-        named("--latency", options.latency, {LatencyKind::ttft, LatencyKind::tpot, LatencyKind::itl, LatencyKind::e2el});
-  }
-  if (!options.sort.empty()) {
-    set_order(app, named("--sort", options.sort,
-                         {LaneOrder::arrival, LaneOrder::ttft, LaneOrder::latency, LaneOrder::priority, LaneOrder::preemptions,
-                          LaneOrder::id}));
-  }
+  if (!options.lanes.empty()) app.lanes = named<LaneView>(options.lanes);
+  if (!options.latency.empty()) app.statistic = named<LatencyKind>(options.latency);
+  if (!options.sort.empty()) set_order(app, named<LaneOrder>(options.sort));
   if (!options.select.empty()) {
     if (first.model->find(options.select) < 0)
       throw InputError("--select: no request \"" + options.select + "\" in " + first.name);
     select(app, options.select);
   }
-  if (!options.align.empty())
-    set_align(app, named("--align", options.align, {Align::time, Align::step, Align::work, Align::arrival}));
+  if (!options.align.empty()) set_align(app, named<Align>(options.align));
   const auto place = [&](const std::string& option, const std::string& text) {
     return first.clock->place(parse_when(text, *first.model, option));
   };
@@ -272,8 +268,7 @@ Command view_command() {
   command.group("Without a window");
   command.option("--shot", &options->shot, "FILE.png", "Write a picture; needs no display");
   command.flag("--describe", options->describe, "Print the moment as text");
-  command.option("--csv", &options->csv, "WHAT", "Print the visible time's requests or steps as CSV")
-      .one_of({"requests", "steps"});
+  command.option("--csv", &options->csv, "WHAT", "Print a table of the visible time as CSV").one_of({"requests", "steps"});
 
   command.group("What it shows");
   command.option("--size", &options->size, "WIDTHxHEIGHT", "Of picture or window, in pixels; 1280x800 unless said");
@@ -281,12 +276,14 @@ Command view_command() {
   command.option("--range", &options->range, "MOMENT", "The visible time: from, to").exactly(2);
   command.option("--select", &options->select, "ID", "A request");
   command.option("--panels", &options->panels, "NAME,...", "Some of " + panel_names());
-  command.option("--lanes", &options->lanes, "NAME", "requests, seats or density");
-  command.option("--sort", &options->sort, "NAME", "The lanes' order: arrival, ttft, latency, priority, preemptions or id");
-  command.option("--align", &options->align, "NAME", "What compared traces share: time, step, work or arrival (of --select)");
-  command.option("--latency", &options->latency, "NAME", "ttft, tpot, itl or e2el");
+  command.option("--lanes", &options->lanes, "NAME", "What the lanes show").one_of(choices_of<LaneView>(kLaneViews));
+  command.option("--sort", &options->sort, "NAME", "The lanes' order").one_of(choices_of<LaneOrder>(kLaneOrders));
+  command.option("--align", &options->align, "NAME", "What compared traces share; arrival is that of --select")
+      .one_of(choices_of<Align>(kAligns));
+  command.option("--latency", &options->latency, "NAME", "The distribution shown")
+      .one_of(choices_of<LatencyKind>(kLatencyKinds));
   command.option("--goodput", &options->goodput, "METRIC:MS", "Objectives in ms: ttft:500 tpot:50 e2el:2000");
-  command.option("--theme", &options->theme, "NAME", "dark or light");
+  command.option("--theme", &options->theme, "NAME", "Colours").one_of(choices_of<Theme>(kThemes));
   command.option("--scale", &options->scale, "NUMBER", "How large everything is, 1 to 3");
   command.flag("--partial", options->partial, "Of a broken or unfinished trace, show what could be read");
   command.flag("--follow", options->follow, "Keep reading a trace that grows");

@@ -49,6 +49,8 @@ std::string usage(const Argument& argument) {
 
 std::string description(const Argument& argument) {
   std::string out = argument.help;
+  const std::vector<std::string>& choices = argument.choices;
+  for (std::size_t i = 0; i < choices.size(); ++i) out += (i == 0 ? ": " : i + 1 < choices.size() ? ", " : " or ") + choices[i];
   if (argument.is_required && !argument.is_positional()) out += " (required)";
   if (!argument.default_value.empty()) out += fmt::format(" [{}]", argument.default_value);
   return out;

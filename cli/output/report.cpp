@@ -59,6 +59,13 @@ Slo parse_slo(const std::vector<std::string>& words) {
   return slo;
 }
 
+std::string nothing_served(const Metrics& m) {
+  if (m.completed + m.cancelled + m.failed > 0) return "";
+  if (m.refused == 0) return "no request was served: none came";
+  return fmt::format("no request was served: all {} were refused, the first of them {}", m.refused,
+                     m.first_refusals.empty() ? "" : printable(m.first_refusals.front()));
+}
+
 std::string result_table(const Metrics& m, const ReportContext& context) {
   std::string out;
   const auto line = [&](const char* label, double value) { out += fmt::format("{:<40} {:<10.2f}\n", label, value); };
@@ -110,6 +117,11 @@ std::string result_table(const Metrics& m, const ReportContext& context) {
   if (!context.error_note.empty()) out += context.error_note + "\n";
   for (const std::string& refusal : m.first_refusals) out += "refused " + printable(refusal) + "\n";
   return out;
+}
+
+void print_result(const Metrics& m, const ReportContext& context) {
+  fmt::print("{}", result_table(m, context));
+  if (const std::string why = nothing_served(m); !why.empty()) fmt::print(stderr, "{}\n", why);
 }
 
 std::string result_json(const Metrics& m, const ReportContext& context) {

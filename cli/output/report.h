@@ -23,7 +23,12 @@ struct ReportContext {
 // `text` is "ttft:500 tpot:50 e2el:2000" split at blanks; milliseconds. Throws InputError.
 Slo parse_slo(const std::vector<std::string>& words);
 
+// Why a run's numbers say nothing: no request came, or every one was refused. Empty when some were served.
+std::string nothing_served(const Metrics& metrics);
+
 std::string result_table(const Metrics& metrics, const ReportContext& context);
+// The table on stdout and, when it says nothing, why on stderr.
+void print_result(const Metrics& metrics, const ReportContext& context);
 // Field names of `vllm bench serve --save-result`; times in its units.
 std::string result_json(const Metrics& metrics, const ReportContext& context);
 

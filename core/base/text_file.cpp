@@ -228,7 +228,10 @@ std::string read_text_file(const std::string& path, std::size_t most_bytes) {
     in->read(piece.data(), static_cast<std::streamsize>(piece.size()));
     if (in->bad()) throw InputError(path + ": cannot be read; is it a regular file?");
     const auto size = static_cast<std::size_t>(in->gcount());
-    if (size == 0) return text;
+    if (size == 0) {
+      if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+      return text;
+    }
     if (text.empty()) refuse_lfs_pointer({piece.data(), size}, path);
     if (size > most_bytes - text.size()) {
       throw InputError(path + ": expected at most " + std::to_string(most_bytes) + " bytes of text, found more");
@@ -269,6 +272,7 @@ bool LineReader::next(std::string_view& line) {
     ++line_;
     if (length > 0 && start[length - 1] == '\r') --length;
     line = {start, length};
+    if (line_ == 1 && line.starts_with(kByteOrderMark)) line.remove_prefix(kByteOrderMark.size());
     return true;
   }
 }

@@ -12,6 +12,9 @@
 
 namespace tokenyard {
 
+// Some programs begin a text with this mark. It is no content: read_text_file and LineReader leave it out.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 // From the beginning; seekg(0) goes back there. What a plain file gains after its end has been met can be read after clear().
 // Throws InputError when the file cannot be read, or is packed and this program was built without zlib or liblzma; reading a
 // damaged packed file throws it too.

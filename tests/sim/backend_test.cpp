@@ -79,7 +79,7 @@ TEST_CASE("waiting without a time ends with wake, also when that came first") {
 }
 
 TEST_CASE("live requests are served in virtual time") {
-  World world(constant_scenario(R"({"type": "requests", "requests": []})"));
+  World world(constant_scenario(R"({"type": "requests", "requests": [{"id": "unused", "prompt_tokens": 1}]})"));
   std::thread server([&] { world.engine.serve(); });
   for (int i = 0; i < 50; ++i) {
     RequestSpec spec;

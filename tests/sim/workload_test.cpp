@@ -302,3 +302,22 @@ TEST_CASE("one seed is one workload, under every policy and on every machine") {
   CHECK(hash == hash_of(first_turns({"engine.policy=nano_vllm"})));
   CHECK(hash != hash_of(first_turns({"seed=1"})));
 }
+
+TEST_CASE("a cancel that finds no request, and a list without requests, are refused") {
+  const auto error = [](const std::string& requests) {
+    return error_of([&] {
+      parse_scenario(
+          R"({"tokenyard_scenario": 1, "name": "n", "step_time": {"per_step_us": 1000}, "engine": {"num_blocks": 100},
+                         "workload": [{"type": "requests", "requests": [)" +
+              requests + "]}]}",
+          "test.json", "");
+    });
+  };
+  const std::string request = R"({"id": "a", "prompt_tokens": 5, )";
+  CHECK_THAT(error(""), has_text("/workload/0/requests: expected an array of at least one request"));
+  CHECK_THAT(error(request + R"("arrival_ms": 5, "cancel_ms": 4.999})"),
+             has_text("/requests/0/cancel_ms: expected a time not before"));
+  CHECK_THAT(error(request + R"("arrival_step": 5, "cancel_step": 5})"),
+             has_text("/requests/0/cancel_step: expected a step after"));
+  CHECK(error(request + R"("arrival_ms": 5, "cancel_ms": 5})").empty());
+}

@@ -245,8 +245,10 @@ void apply(App& app, const Action& action) {
     case Command::first_difference: go_to_first_difference(app); break;
     case Command::next_align: set_align(app, static_cast<Align>((static_cast<int>(app.align) + 1) % kAligns)); break;
     case Command::next_order: set_order(app, static_cast<LaneOrder>((static_cast<int>(app.order) + 1) % kLaneOrders)); break;
-    case Command::next_lanes: app.lanes = static_cast<LaneView>((static_cast<int>(app.lanes) + 1) % 3); break;
-    case Command::next_statistic: app.statistic = static_cast<LatencyKind>((static_cast<int>(app.statistic) + 1) % 4); break;
+    case Command::next_lanes: app.lanes = static_cast<LaneView>((static_cast<int>(app.lanes) + 1) % kLaneViews); break;
+    case Command::next_statistic:
+      app.statistic = static_cast<LatencyKind>((static_cast<int>(app.statistic) + 1) % kLatencyKinds);
+      break;
     case Command::next_panel:  // the one who draws knows which panels there are, how large, and where the pointer is
     case Command::previous_panel:
     case Command::panel_taller:

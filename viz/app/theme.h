@@ -8,6 +8,7 @@
 namespace tokenyard::viz {
 
 enum class Theme : std::uint8_t { dark, light };
+inline constexpr int kThemes = 2;
 const char* name_of(Theme);
 
 // 0xRRGGBB.

@@ -61,11 +61,11 @@ void Screen::toolbar() {
     if (room_for(11, after)) {
       after = 0;
       ImGui::SetNextItemWidth(9 * style_.em);
-      const std::string shown = std::string("by ") + name_of(app_.align);
+      const std::string shown = std::string("by ") + title_of(app_.align);
       if (ImGui::BeginCombo("##align", shown.c_str())) {
         in_popup();
         for (int i = 0; i < kAligns; ++i) {
-          if (ImGui::Selectable(name_of(static_cast<Align>(i)), i == static_cast<int>(app_.align)))
+          if (ImGui::Selectable(title_of(static_cast<Align>(i)), i == static_cast<int>(app_.align)))
             set_align(app_, static_cast<Align>(i));
         }
         ImGui::EndCombo();
@@ -77,11 +77,11 @@ void Screen::toolbar() {
   }
   if (room_for(12, after)) {
     ImGui::SetNextItemWidth(10 * style_.em);
-    const std::string shown = std::string("sort: ") + name_of(app_.order);
+    const std::string shown = std::string("sort: ") + title_of(app_.order);
     if (ImGui::BeginCombo("##order", shown.c_str())) {
       in_popup();
       for (int i = 0; i < kLaneOrders; ++i) {
-        if (ImGui::Selectable(name_of(static_cast<LaneOrder>(i)), i == static_cast<int>(app_.order)))
+        if (ImGui::Selectable(title_of(static_cast<LaneOrder>(i)), i == static_cast<int>(app_.order)))
           set_order(app_, static_cast<LaneOrder>(i));
       }
       ImGui::EndCombo();

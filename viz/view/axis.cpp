@@ -32,11 +32,13 @@ const char* name_of(Align align) {
   switch (align) {
     case Align::time: return "time";
     case Align::step: return "step";
-    case Align::work: return "work done";
+    case Align::work: return "work";
     case Align::arrival: return "arrival";
   }
   return "?";
 }
+
+const char* title_of(Align align) { return align == Align::work ? "work done" : name_of(align); }
 
 Clock::Clock(const TraceModel& model, Align align, std::int32_t request) : model_(&model), align_(align) {
   if (align == Align::arrival && request >= 0 && request < model.num_requests()) origin_ = model.request(request).begin;

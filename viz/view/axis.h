@@ -16,7 +16,9 @@ enum class Align : std::uint8_t {
   arrival,  // nanoseconds since the selected request was sent
 };
 inline constexpr int kAligns = 4;
+// What a user types, and what the viewer shows.
 const char* name_of(Align);
+const char* title_of(Align);
 
 // A place on the axis: nanoseconds, or 1e-6 steps, or 1e-3 tokens.
 using Place = std::int64_t;

@@ -59,7 +59,7 @@ Picture ruler(const Frame& frame, Box box) {
     const float room = std::min(axis.x1 - x - 2 * pad, 7.5f * style.em);
     if (style.width(tick.text) <= room) add_text(style, x + pad, box.y0 + 1, room, tick.text, Tone::dim, out);
   }
-  side_label(frame, box, name_of(frame.clock->align()), {}, out);
+  side_label(frame, box, title_of(frame.clock->align()), {}, out);
   cursor_line(frame, projector, box, out);
   return out;
 }

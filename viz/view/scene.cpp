@@ -14,7 +14,7 @@ const char* name_of(LaneView view) {
 const char* name_of(LaneOrder order) {
   switch (order) {
     case LaneOrder::arrival: return "arrival";
-    case LaneOrder::ttft: return "TTFT";
+    case LaneOrder::ttft: return "ttft";
     case LaneOrder::latency: return "latency";
     case LaneOrder::priority: return "priority";
     case LaneOrder::preemptions: return "preemptions";
@@ -23,7 +23,19 @@ const char* name_of(LaneOrder order) {
   return "?";
 }
 
+const char* title_of(LaneOrder order) { return order == LaneOrder::ttft ? "TTFT" : name_of(order); }
+
 const char* name_of(LatencyKind kind) {
+  switch (kind) {
+    case LatencyKind::ttft: return "ttft";
+    case LatencyKind::tpot: return "tpot";
+    case LatencyKind::itl: return "itl";
+    case LatencyKind::e2el: return "e2el";
+  }
+  return "?";
+}
+
+const char* title_of(LatencyKind kind) {
   switch (kind) {
     case LatencyKind::ttft: return "time to first token";
     case LatencyKind::tpot: return "time per output token";

@@ -48,13 +48,18 @@ struct Frame {
   std::span<const std::int32_t> order;  // of its requests, as lanes from top to bottom; empty: all by arrival
 };
 
+// name_of: what a user types; title_of: what the viewer shows where that is another word.
 enum class LaneView : std::uint8_t { requests, seats, density };
+inline constexpr int kLaneViews = 3;
 const char* name_of(LaneView);
 enum class LaneOrder : std::uint8_t { arrival, ttft, latency, priority, preemptions, id };
 inline constexpr int kLaneOrders = 6;
 const char* name_of(LaneOrder);
+const char* title_of(LaneOrder);
 enum class LatencyKind : std::uint8_t { ttft, tpot, itl, e2el };
+inline constexpr int kLatencyKinds = 4;
 const char* name_of(LatencyKind);
+const char* title_of(LatencyKind);
 
 struct Scene {
   std::vector<Frame> frames;  // of all compared traces

@@ -145,3 +145,19 @@ TEST_CASE("Lines are found wherever the buffer ends", "[text]") {
   }
   CHECK_THAT(action_error([] { LineReader("no/such/file"); }), has_text("no/such/file: cannot be read"));
 }
+
+TEST_CASE("A byte order mark is no content", "[text]") {
+  const Folder folder;
+  const std::string mark = "\xEF\xBB\xBF";
+  const std::string path = folder.file("marked", mark + "a\n" + mark + "b\n");
+  CHECK(read_text_file(path, 100) == "a\n" + mark + "b\n");
+  LineReader reader(path);
+  std::string_view line;
+  for (int pass = 0; pass < 2; ++pass) {
+    REQUIRE(reader.next(line));
+    CHECK(line == "a");
+    REQUIRE(reader.next(line));
+    CHECK(line == mark + "b");
+    reader.rewind();
+  }
+}

@@ -174,7 +174,7 @@ extern constinit const Panel panel_latency = {
     .usual = [](const Panel::Situation&) { return 3; },
     .shared = true,
     .layout = latency_picture,
-    .at_right = [](const Scene& scene) { return std::string(name_of(scene.statistic)); },
+    .at_right = [](const Scene& scene) { return std::string(title_of(scene.statistic)); },
     .click = Panel::Click::next_statistic,
 };
 

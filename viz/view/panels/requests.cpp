@@ -53,7 +53,7 @@ std::vector<Meaning> requests_meanings(std::span<const TraceModel* const> traces
 
 std::string requests_at_right(const Scene& scene) {
   const std::string view = name_of(scene.lanes);
-  return scene.lanes == LaneView::requests ? view + ", by " + name_of(scene.order) : view;
+  return scene.lanes == LaneView::requests ? view + ", by " + title_of(scene.order) : view;
 }
 
 std::string requests_text(const Scene& scene) {
