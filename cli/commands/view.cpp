@@ -270,7 +270,7 @@ Command view_command() {
   command.flag("--lessons", options->lessons, "List the lessons");
 
   command.group("Without a window");
-  command.option("--shot", &options->shot, "FILE.png", "Write a picture; needs no display");
+  command.option("--shot", &options->shot, "FILE.png", "Write a picture; needs no display").writes();
   command.flag("--describe", options->describe, "Print the moment as text");
   command.option("--csv", &options->csv, "WHAT", "Print the visible time's requests or steps as CSV")
       .one_of({"requests", "steps"});
