@@ -51,6 +51,8 @@ std::optional<Place> follow(const std::string& name) {
 
 int where_now(int descriptor) { return descriptor == STDOUT_FILENO ? standard_output : descriptor; }
 
+bool is_same(const struct stat& a, const struct stat& b) { return a.st_dev == b.st_dev && a.st_ino == b.st_ino; }
+
 bool status_of(const std::string& path, struct stat& status) {
   const std::optional<Place> place = follow(path);
   if (place && place->descriptor >= 0) return fstat(where_now(place->descriptor), &status) == 0;
@@ -79,7 +81,7 @@ OutputFile::OutputFile(const std::string& path, Meanwhile meanwhile) : path_(pat
   // Renaming asks only for a folder that can be written; a file that is protected stays.
   if (exists && faccessat(AT_FDCWD, place->path.c_str(), W_OK, AT_EACCESS) != 0) fail(errno);
   target_ = place->path;
-  create(!exists && meanwhile == Meanwhile::growing);
+  create(!exists && meanwhile == Meanwhile::growing, exists ? 0600 : 0666);
   if (!exists) return;
   // First the owner: changing it takes bits of the mode away. Only root may give a file away.
   if (fchown(file_, old.st_uid, old.st_gid) != 0 && errno != EPERM) fail(errno);
@@ -89,10 +91,10 @@ OutputFile::OutputFile(const std::string& path, Meanwhile meanwhile) : path_(pat
 OutputFile::~OutputFile() { discard(); }
 
 // Never takes a file that is there: it may be another run's, or what a killed one left and somebody wants.
-void OutputFile::create(bool growing) {
+void OutputFile::create(bool growing, mode_t mode) {
   for (int i = growing ? 0 : 1; i < kMostAside; ++i) {
     written_ = target_ + (i == 0 ? "" : i == 1 ? ".part" : "." + std::to_string(i) + ".part");
-    file_ = open(written_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    file_ = open(written_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (file_ >= 0) return;
     if (errno != EEXIST) break;
   }
@@ -104,13 +106,16 @@ void OutputFile::fail(int why) {
   throw InputError(path_ + ": cannot be written: " + std::strerror(why));
 }
 
+// Another run may have replaced a file that grows under its own name.
+bool OutputFile::has_its_name() const {
+  struct stat ours {};
+  struct stat named {};
+  return !target_.empty() && fstat(file_, &ours) == 0 && lstat(written_.c_str(), &named) == 0 && is_same(ours, named);
+}
+
 void OutputFile::discard() {
   if (file_ < 0) return;
-  struct stat ours {
-  }, named{};
-  const bool is_ours = !target_.empty() && fstat(file_, &ours) == 0 && lstat(written_.c_str(), &named) == 0 &&
-                       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
-  if (is_ours) unlink(written_.c_str());
+  if (has_its_name()) unlink(written_.c_str());
   close(std::exchange(file_, -1));
 }
 
@@ -124,11 +129,12 @@ void OutputFile::write(std::string_view text) {
 }
 
 void OutputFile::finish() {
+  const bool named = has_its_name();
   // Some file systems say only here that the disk is full. A descriptor is gone after close(), whatever it answers.
   if (close(std::exchange(file_, -1)) == 0 && (target_ == written_ || std::rename(written_.c_str(), target_.c_str()) == 0))
     return;
   const int why = errno;
-  unlink(written_.c_str());
+  if (named) unlink(written_.c_str());
   fail(why);
 }
 
@@ -153,11 +159,10 @@ bool is_standard_output(const std::string& path) {
 
 bool same_file(const std::string& a, const std::string& b) {
   if (is_standard_output(a) && is_standard_output(b)) return true;
-  struct stat status_a {
-  }, status_b{};
+  struct stat status_a {};
+  struct stat status_b {};
   const bool is_a = status_of(a, status_a), is_b = status_of(b, status_b);
-  if (is_a && is_b)
-    return S_ISREG(status_a.st_mode) && status_a.st_dev == status_b.st_dev && status_a.st_ino == status_b.st_ino;
+  if (is_a && is_b) return S_ISREG(status_a.st_mode) && is_same(status_a, status_b);
   if (is_a || is_b) return false;
   const std::optional<Place> place_a = follow(a), place_b = follow(b);
   if (!place_a || !place_b) return false;

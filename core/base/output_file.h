@@ -1,6 +1,8 @@
 // Files that the program writes. An older file stays whole until the new one is: a run that fails leaves no half file.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -29,8 +31,9 @@ class OutputFile {
 
  private:
   [[noreturn]] void fail(int why);
-  void create(bool growing);
+  void create(bool growing, mode_t mode);
   void discard();
+  bool has_its_name() const;
 
   std::string path_;     // as the user wrote it
   std::string target_;   // the regular file to be; empty: written through
