@@ -64,6 +64,7 @@ bool status_of(const std::string& path, struct stat& status) {
 OutputFile::OutputFile(const std::string& path, Meanwhile meanwhile) : path_(path) {
   const std::optional<Place> place = follow(path);
   if (!place) fail(ELOOP);
+  if (path.empty()) fail(ENOENT);
   if (place->descriptor >= 0) {
     std::fflush(stdout);  // what was printed before comes before
     file_ = fcntl(where_now(place->descriptor), F_DUPFD_CLOEXEC, 0);
