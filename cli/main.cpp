@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -15,6 +16,7 @@
 #include "cli/options/closest.h"
 #include "cli/options/help.h"
 #include "cli/options/parse.h"
+#include "cli/output/check_outputs.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
 #include "core/base/json_text.h"
@@ -62,7 +64,10 @@ int run(const std::vector<std::string>& words) {
     throw InputError(fmt::format("tokenyard: unknown option {}{} see tokenyard help", first, meant.empty() ? ";" : meant));
   }
   const Command command = find_command(first);
-  if (parse(command, {words.begin() + 1, words.end()})) return command.run()();
+  if (parse(command, {words.begin() + 1, words.end()})) {
+    check_outputs(command);
+    return command.run()();
+  }
   fmt::print("{}", help(command));
   return 0;
 }
@@ -70,6 +75,9 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A closed pipe and a file that may grow no more are errors of writing like others.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     const int status = run({argv + std::min(argc, 1), argv + argc});
     // A full disk shows no sooner than here.

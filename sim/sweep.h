@@ -59,7 +59,7 @@ class RunKeys {
 // leaves of a last line is dropped at the next start. While open, the file is locked against other sweeps.
 class SweepFile {
  public:
-  // Opens or creates. Throws InputError when the file has other columns, is no CSV, or is in use.
+  // Opens or creates; of a stream (core/base/output_file.h), nothing before finish(). Throws InputError when the file has other columns, is no CSV, or is in use.
   SweepFile(const std::string& path, std::vector<std::string> columns);
   ~SweepFile();
   SweepFile(const SweepFile&) = delete;
@@ -68,17 +68,17 @@ class SweepFile {
   // Row by key, or null. A key that stands twice: the last one.
   const std::vector<std::string>* find(const std::string& key) const;
   void append(const std::vector<std::string>& row);
-  // Rewrites the file beside itself and renames it: the rows of `keys` in this order, then what else the file had, in its.
+  // Replaces the file: the rows of `keys` in this order, then what else the file had, in its.
   void finish(const std::vector<std::string>& keys);
 
  private:
   void read();
   [[noreturn]] void fail(const std::string& what) const;
-  void write_all(int file, const std::string& text) const;
+  void write_all(const std::string& text) const;
 
   std::string path_;
   std::vector<std::string> columns_;
-  int file_ = -1;
+  int file_ = -1;  // -1: a stream, which has nothing to go on with and is written at the end
   std::map<std::string, std::vector<std::string>> rows_;
   std::vector<std::string> order_;  // of the keys
 };

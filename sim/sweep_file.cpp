@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/input_error.h"
+#include "core/base/output_file.h"
 #include "core/base/text_file.h"
 #include "sim/sweep.h"
 
@@ -51,6 +52,7 @@ bool parse_csv_line(std::string_view line, std::vector<std::string>& cells) {
 }
 
 SweepFile::SweepFile(const std::string& path, std::vector<std::string> columns) : path_(path), columns_(std::move(columns)) {
+  if (is_stream(path)) return;
   file_ = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (file_ < 0) throw InputError(path + ": cannot be written: " + std::strerror(errno));
   try {
@@ -62,7 +64,9 @@ SweepFile::SweepFile(const std::string& path, std::vector<std::string> columns) 
   }
 }
 
-SweepFile::~SweepFile() { close(file_); }
+SweepFile::~SweepFile() {
+  if (file_ >= 0) close(file_);
+}
 
 void SweepFile::fail(const std::string& what) const { throw InputError(path_ + ": " + what); }
 
@@ -81,7 +85,7 @@ void SweepFile::read() {
       fail("line 1: expected the columns of this sweep, found others; choose a new file");
     }
     if (ftruncate(file_, 0) != 0) fail(std::string("cannot be written: ") + std::strerror(errno));
-    write_all(file_, header);
+    write_all(header);
     return;
   }
   LineReader lines(path_);
@@ -113,14 +117,14 @@ const std::vector<std::string>* SweepFile::find(const std::string& key) const {
 }
 
 void SweepFile::append(const std::vector<std::string>& row) {
-  write_all(file_, csv_line(row));
+  if (file_ >= 0) write_all(csv_line(row));
   if (!rows_.contains(row.front())) order_.push_back(row.front());
   rows_[row.front()] = row;
 }
 
-void SweepFile::write_all(int file, const std::string& text) const {
+void SweepFile::write_all(const std::string& text) const {
   for (std::size_t done = 0; done < text.size();) {
-    const ssize_t written = write(file, text.data() + done, text.size() - done);
+    const ssize_t written = write(file_, text.data() + done, text.size() - done);
     if (written < 0 && errno != EINTR) fail(std::string("cannot be written: ") + std::strerror(errno));
     if (written > 0) done += static_cast<std::size_t>(written);
   }
@@ -135,20 +139,7 @@ void SweepFile::finish(const std::vector<std::string>& keys) {
       if (row != rows_.end() && !std::exchange(written[key], true)) text += csv_line(row->second);
     }
   }
-  const std::string aside = path_ + ".part";
-  const int file = open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0) fail(std::string("cannot be written: ") + std::strerror(errno));
-  try {
-    write_all(file, text);
-  } catch (...) {
-    close(file);
-    std::remove(aside.c_str());
-    throw;
-  }
-  if (close(file) != 0 || std::rename(aside.c_str(), path_.c_str()) != 0) {
-    std::remove(aside.c_str());
-    fail(std::string("cannot be written: ") + std::strerror(errno));
-  }
+  write_file(path_, text);
 }
 
 }  // namespace tokenyard

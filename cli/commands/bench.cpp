@@ -16,6 +16,7 @@
 #include "cli/version.h"
 #include "core/base/input_error.h"
 #include "core/base/model_json.h"
+#include "core/base/output_file.h"
 #include "core/policy.h"
 #include "core/trace/recorder.h"
 #include "core/trace/writer.h"
@@ -194,7 +195,7 @@ int bench(const BenchOptions& options) {
   }
   if (trace) {
     trace->on_end(engine.num_steps(), backend->now());
-    trace->flush();
+    trace->finish();
   }
 
   const double bandwidth = backend->measure_read_bandwidth();
@@ -236,8 +237,9 @@ Command bench_command() {
   command.flag("--no-graphs", options->no_graphs, "Launch every kernel by itself, to see what CUDA graphs are worth");
   command.flag("--no-async", options->no_async,
                "Plan a step only when the one before has ended, to see what planning ahead is worth");
-  command.option("--trace", &options->trace, "FILE.trace", "Write every decision, time and token (JSON Lines)");
-  command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`");
+  command.option("--trace", &options->trace, "FILE.trace", "Write every decision, time and token (JSON Lines)").writes();
+  command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`")
+      .writes();
   command.option("--goodput", &options->goodput, "METRIC:MS", "Count requests within these limits, in ms: ttft:500 tpot:50");
   command.notes("Requests get the lengths the scenario gives them, whatever the model says.");
   command.examples({{"tokenyard bench", "nano-vLLM's workload, Qwen3-0.6B's shape"},

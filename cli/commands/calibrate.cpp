@@ -11,6 +11,7 @@
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
 #include "core/base/model_json.h"
+#include "core/base/output_file.h"
 #include "sim/fit.h"
 
 namespace tokenyard::cli {
@@ -92,9 +93,10 @@ Command calibrate_command() {
   command.option("--hardware", &options->hardware, "GPU", "Datasheet and first guesses: a built-in name or a .json file")
       .required();
   command.option("--model", &options->model, "NAME", "The model the trace, or a table that names layers, was measured with");
-  command.option("--out", &options->out, "FILE.json", "The hardware file to write").required();
+  command.option("--out", &options->out, "FILE.json", "The hardware file to write").writes().required();
   command.option("--name", &options->name, "NAME", "Its name; else that of --hardware with -calibrated");
   command.option("--residuals", &options->residuals, "FILE.csv", "Write predicted and measured time of every step of the trace")
+      .writes()
       .needs("--trace");
   command.notes(
       "Fits on one half of the measurements and reports the error on the other. With both, kernels come first and the trace "

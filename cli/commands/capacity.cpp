@@ -111,7 +111,7 @@ Command capacity_command() {
   command.option("--precision", &options->precision, "SHARE", "Stop when the rates that meet and miss differ by this share")
       .between(0.0001, 0.5)
       .shows_default();
-  command.option("--plot", &options->plot, "FILE.svg", "Draw the goal's metrics over the rate (.svg or .png)");
+  command.option("--plot", &options->plot, "FILE.svg", "Draw the goal's metrics over the rate (.svg or .png)").writes();
   command.notes(
       "Generated sessions start more often, recorded requests come closer together; lengths and think times stay.\n\n"
       "A goal is ttft, tpot, itl or e2el, then _mean, _median, _p90, _p95 or _p99, in us, ms or s. It is also missed when more "

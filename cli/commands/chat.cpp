@@ -83,7 +83,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   }
   if (terminal) fmt::print("\n");
   engine.finish();
-  if (trace) trace->flush();
+  if (trace) trace->finish();
   return all_well ? 0 : 2;
 }
 

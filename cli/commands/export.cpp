@@ -34,7 +34,7 @@ Command export_command() {
   Command command("export", "Convert traces for other viewers");
   auto options = std::make_shared<ExportOptions>();
   command.positional("TRACE", &options->traces, "Traces; each becomes a process of its own").required();
-  command.option("--perfetto", &options->perfetto, "FILE.json", "Write Chrome/Perfetto JSON").required();
+  command.option("--perfetto", &options->perfetto, "FILE.json", "Write Chrome/Perfetto JSON").writes().required();
   command.examples({{"tokenyard simulate head-of-line --trace run.trace", ""},
                     {"tokenyard export run.trace --perfetto run.json", "open it in ui.perfetto.dev"}});
   command.run([options] { return run_export(*options); });

@@ -15,6 +15,7 @@
 #include "cli/output/report.h"
 #include "cli/version.h"
 #include "core/base/json_reader.h"
+#include "core/base/output_file.h"
 #include "core/base/text_file.h"
 #include "core/trace/writer.h"
 #include "sim/run.h"
@@ -169,7 +170,7 @@ int simulate(const GenerateOptions& options, const GenerationArguments& argument
   std::unique_ptr<TraceWriter> trace;
   if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
   const RunResult result = run_scenario(scenario, {{}, trace.get(), kProgram, {}});
-  if (trace) trace->flush();
+  if (trace) trace->finish();
   ReportContext context = context_of(arguments, result.engine, "sim");
   context.hardware = options.hardware;
   context.timing = context.model + " on a simulated " + options.hardware + ", which knows times and no text";
@@ -239,7 +240,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     if (terminal) fmt::print(stderr, "\r\033[K");
     fmt::print(stderr, "{}", result_table(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
   }
-  if (trace) trace->flush();
+  if (trace) trace->finish();
   if (!options.json.empty())
     write_file(options.json, result_json(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
   return all_well ? 0 : 2;
@@ -262,7 +263,8 @@ Command generate_command() {
   command.option("--backend", &options->backend, "NAME", "What computes; sim says how long a GPU would take, without text")
       .one_of({"auto", "cpu", "cuda", "sim"});
   command.option("--hardware", &options->hardware, "GPU", "Of --backend sim").shows_default();
-  command.option("--json", &options->json, "FILE.json", "Write the measurements under the field names of `vllm bench serve`");
+  command.option("--json", &options->json, "FILE.json", "Write the measurements under the field names of `vllm bench serve`")
+      .writes();
   auto arguments = std::make_shared<GenerationArguments>(command);
   command.notes("Exit status: 2 when a prompt was refused or failed; the others are answered all the same.");
   command.examples({{"tokenyard generate", "a story from the embedded model"},

@@ -59,7 +59,7 @@ GenerationArguments::GenerationArguments(Command& command) {
   command.option("--policy", &policy_, "NAME", "The scheduler's; vllm_v1 unless said").one_of(all_names<Policy>());
   command.option("--set", &set_, "PATH=VALUE",
                  "engine.block_size, engine.num_blocks, engine.max_num_seqs ... (docs/scenarios.md)");
-  command.option("--trace", &trace_, "FILE.trace", "Record every decision");
+  command.option("--trace", &trace_, "FILE.trace", "Record every decision").writes();
 }
 
 std::string GenerationArguments::model_folder() const { return is_embedded() ? find_model_folder("story") : model_; }

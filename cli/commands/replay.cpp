@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/output/report.h"
+#include "core/base/output_file.h"
 #include "core/trace/reader.h"
 #include "core/trace/writer.h"
 
@@ -25,6 +26,7 @@ int run_replay(const ReplayOptions& options) {
   std::unique_ptr<TraceWriter> copy;
   if (!options.copy.empty()) copy = std::make_unique<TraceWriter>(options.copy);
   const ReplayOutcome outcome = replay(reader, copy.get(), slo);
+  if (copy) copy->finish();
 
   ReportContext context;
   context.scenario = options.trace;
@@ -48,8 +50,9 @@ Command replay_command() {
   Command command("replay", "Schedule a recorded run again and compare every decision");
   auto options = std::make_shared<ReplayOptions>();
   command.positional("TRACE", &options->trace, "A trace of any backend").required();
-  command.option("--trace", &options->copy, "FILE.trace", "Write the replayed run as a trace of its own");
-  command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`");
+  command.option("--trace", &options->copy, "FILE.trace", "Write the replayed run as a trace of its own").writes();
+  command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`")
+      .writes();
   command.option("--goodput", &options->goodput, "METRIC:MS", "Count requests within these limits, in ms: ttft:500 tpot:50");
   command.notes("No GPU is needed, whatever recorded the trace. Exit status: 1 when a decision differs.");
   command.examples({{"tokenyard simulate head-of-line --trace run.trace", ""},

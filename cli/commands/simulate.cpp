@@ -10,6 +10,7 @@
 #include "cli/output/timeline.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
+#include "core/base/output_file.h"
 #include "core/trace/writer.h"
 #include "sim/lesson.h"
 #include "sim/run.h"
@@ -45,7 +46,7 @@ int simulate(const SimulateOptions& options) {
                                        if (!options.plot.empty()) timeline.add(engine, metrics, now);
                                      }});
   }
-  if (trace) trace->flush();
+  if (trace) trace->finish();
 
   ReportContext context;
   context.scenario = scenario.name;
@@ -80,9 +81,10 @@ Command simulate_command() {
   command.option("--variant", &options->variant, "NAME", "One of a classroom scenario's variants, as explain lists them");
   command.option("--policy", &options->policy, "NAME", "Short for --set engine.policy=NAME").one_of(all_names<Policy>());
   command.option("--set", &options->set, "PATH=VALUE", "Change values: engine.max_num_seqs=64 hardware=h100-sxm");
-  command.option("--trace", &options->trace, "FILE.trace", "Write every decision with its reason (JSON Lines)");
-  command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`");
-  command.option("--plot", &options->plot, "FILE.svg", "Draw latencies, memory and queues (.svg or .png)");
+  command.option("--trace", &options->trace, "FILE.trace", "Write every decision with its reason (JSON Lines)").writes();
+  command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`")
+      .writes();
+  command.option("--plot", &options->plot, "FILE.svg", "Draw latencies, memory and queues (.svg or .png)").writes();
   command.option("--goodput", &options->goodput, "METRIC:MS", "Count requests within these limits, in ms: ttft:500 tpot:50");
   command.examples({{"tokenyard simulate chat-hour --goodput ttft:500 tpot:50", ""},
                     {"tokenyard simulate chat-hour --set engine.num_blocks=700 --trace small.trace --plot small.svg", ""},

@@ -205,13 +205,16 @@ Command sweep_command() {
   command.option("--vary", &options->vary, "PATH=V,V,...", "Values to try: engine.max_num_seqs=64,256 hardware=h200,l40s")
       .required();
   command.option("--set", &options->set, "PATH=VALUE", "A value for all runs, as in simulate");
-  command.option("--csv", &options->csv, "FILE.csv",
-                 "Write every run with all its results; runs that stand there are not run again");
+  command
+      .option("--csv", &options->csv, "FILE.csv",
+              "Write every run with all its results; runs that stand there are not run again")
+      .writes();
   command.option("--shard", &options->shard, "i/n", "Run only part i of n of the combinations");
   command.option("--show", &options->show, "NAME,...", "Columns of the table: names as in simulate's --json").split_at(',');
   command.option("--goodput", &options->goodput, "METRIC:MS", "Count requests within these limits, in ms: ttft:500 tpot:50");
-  command.option("--plot", &options->plot, "FILE.svg",
-                 "Draw latencies and throughput over the first varied value (.svg or .png)");
+  command
+      .option("--plot", &options->plot, "FILE.svg", "Draw latencies and throughput over the first varied value (.svg or .png)")
+      .writes();
   command.option("--jobs", &options->jobs, "N", "Runs at a time; all cores unless said").between(1, 4096);
   command.notes("Exit status: 2 when a combination cannot be run (the others are).");
   command.examples({{"tokenyard sweep chat-hour --vary engine.max_num_batched_tokens=256,512,2048 --vary rate_scale=0.5,1", ""},

@@ -266,7 +266,7 @@ Command view_command() {
   command.flag("--lessons", options->lessons, "List the lessons");
 
   command.group("Without a window");
-  command.option("--shot", &options->shot, "FILE.png", "Write a picture; needs no display");
+  command.option("--shot", &options->shot, "FILE.png", "Write a picture; needs no display").writes();
   command.flag("--describe", options->describe, "Print the moment as text");
   command.option("--csv", &options->csv, "WHAT", "Print a table of the visible time as CSV").one_of({"requests", "steps"});
 

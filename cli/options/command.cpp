@@ -15,6 +15,11 @@ Argument& Argument::required() {
   return *this;
 }
 
+Argument& Argument::writes() {
+  is_output = true;
+  return *this;
+}
+
 Argument& Argument::one_of(std::vector<std::string> words) {
   choices = std::move(words);
   return *this;

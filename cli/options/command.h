@@ -29,9 +29,10 @@ struct Argument {
   Target target;
 
   bool is_required = false;
-  bool one_each = false;  // of a vector: --stop A --stop B, not --stop A B
-  int count = 0;          // of a vector: exactly so many values; 0: any number
-  char delimiter = 0;     // of a vector: splits a value into several
+  bool is_output = false;  // names a file that is written
+  bool one_each = false;   // of a vector: --stop A --stop B, not --stop A B
+  int count = 0;           // of a vector: exactly so many values; 0: any number
+  char delimiter = 0;      // of a vector: splits a value into several
   std::vector<std::string> choices;
   std::optional<std::pair<double, double>> limits;  // of a number: least and most
   std::string excluded;                             // name of an argument that cannot be given together with this one
@@ -42,6 +43,7 @@ struct Argument {
   bool is_vector() const;
 
   Argument& required();
+  Argument& writes();
   Argument& one_of(std::vector<std::string> words);
   Argument& between(double least, double most);
   Argument& one_value_each();

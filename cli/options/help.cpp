@@ -91,6 +91,10 @@ std::string help(const Command& command) {
       if (!argument.is_positional() && argument.group == title) out += entry(usage(argument), description(argument));
     }
   }
+  if (std::any_of(command.arguments().begin(), command.arguments().end(), [](const Argument& a) { return a.is_output; })) {
+    out += "\n" +
+           wrapped("A file to write may be -, standard output; what is printed goes to standard error then.", kLineWidth, 0);
+  }
   for (std::size_t begin = 0; begin < command.notes().size();) {
     const std::size_t end = std::min(command.notes().find("\n\n", begin), command.notes().size());
     out += "\n" + wrapped(command.notes().substr(begin, end - begin), kLineWidth, 0);

@@ -89,6 +89,11 @@ std::string manual(const std::vector<Section>& sections) {
          ".TP\n.B 0\nFine.\n"
          ".TP\n.B 1\nA difference, or an expectation that does not hold.\n"
          ".TP\n.B 2\nSomething cannot be read or done; one line on standard error says what.\n"
+         ".SH FILES\n"
+         "An older file stays until the new one is whole: that grows beside it as FILE.part, which a killed run leaves behind.\n"
+         "A trace that replaces no file grows under its own name.\n"
+         "A symbolic link, a device, a pipe or a socket stays what it is.\n"
+         "\\- is standard output; what is printed goes to standard error then.\n"
          ".SH ENVIRONMENT\n"
          ".TP\n.B TOKENYARD_SCENARIOS\n"
          "A folder of scenarios to search before those of the current folder and those that were installed.\n";

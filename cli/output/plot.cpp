@@ -308,7 +308,7 @@ std::string draw(const std::string& title, const std::string& subtitle, const st
 }
 
 void require_plot_format(const std::string& path) {
-  if (ends_with(path, ".svg") || (ends_with(path, ".png") && can_rasterize())) return;
+  if (ends_with(path, ".svg") || is_stream(path) || (ends_with(path, ".png") && can_rasterize())) return;
   if (ends_with(path, ".png")) {
     throw InputError(path + ": expected a name ending in .svg: this program was built without librsvg, which .png needs");
   }

@@ -3,12 +3,9 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <filesystem>
 
 #include "core/base/input_error.h"
 #include "core/base/json.h"
@@ -152,23 +149,6 @@ std::string result_json(const Metrics& m, const ReportContext& context) {
   j["percentiles_exact"] = m.itl.exact() && m.ttft.exact();
   j["first_refusals"] = Json::list(m.first_refusals);
   return j.dump(2, /*sort_keys=*/false) + "\n";
-}
-
-void write_file(const std::string& path, const std::string& text) {
-  // A device or a pipe (/dev/stdout, >(sort)) is written to, not replaced by a file.
-  std::error_code unknown;
-  const bool replaced = !std::filesystem::exists(path, unknown) || std::filesystem::is_regular_file(path, unknown);
-  const std::string aside = replaced ? path + ".part" : path;
-  const auto fail = [&] {
-    const std::string why = std::strerror(errno);
-    if (replaced) std::remove(aside.c_str());
-    throw InputError(path + ": cannot be written: " + why);
-  };
-  std::FILE* file = std::fopen(aside.c_str(), "wb");
-  if (file == nullptr) fail();
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (std::fclose(file) != 0 || !written) fail();
-  if (replaced && std::rename(aside.c_str(), path.c_str()) != 0) fail();
 }
 
 Progress::Progress()

@@ -32,9 +32,6 @@ void print_result(const Metrics& metrics, const ReportContext& context);
 // Field names of `vllm bench serve --save-result`; times in its units.
 std::string result_json(const Metrics& metrics, const ReportContext& context);
 
-// Writes `text` beside `path` and renames it there. Throws InputError.
-void write_file(const std::string& path, const std::string& text);
-
 // One line on stderr, rewritten a few times a second while a run takes long; silent when stderr is no terminal.
 class Progress {
  public:

@@ -1,13 +1,9 @@
 #include "core/trace/perfetto.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <utility>
 #include <vector>
 
-#include "core/base/input_error.h"
 #include "core/base/json_text.h"
+#include "core/base/output_file.h"
 #include "core/trace/reason_words.h"
 #include "core/trace/state.h"
 
@@ -31,41 +27,22 @@ const char* name_of(Phase phase) {
 
 class File {
  public:
-  explicit File(const std::string& path) : path_(path), aside_(path + ".part"), file_(std::fopen(aside_.c_str(), "wb")) {
-    if (file_ == nullptr) fail();
-  }
-  ~File() {
-    if (file_ == nullptr) return;
-    std::fclose(file_);
-    std::remove(aside_.c_str());
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
+  explicit File(const std::string& path) : file_(path) {}
 
   std::string text;  // appended to by the caller
 
   void flush_if(std::size_t bytes) {
     if (text.size() < bytes) return;
-    if (std::fwrite(text.data(), 1, text.size(), file_) != text.size()) fail();
+    file_.write(text);
     text.clear();
   }
   void finish() {
     flush_if(1);
-    const bool written = std::fclose(std::exchange(file_, nullptr)) == 0;
-    if (!written || std::rename(aside_.c_str(), path_.c_str()) != 0) {
-      const int why = errno;
-      std::remove(aside_.c_str());
-      errno = why;
-      fail();
-    }
+    file_.finish();
   }
 
  private:
-  [[noreturn]] void fail() const { throw InputError(path_ + ": cannot be written: " + std::strerror(errno)); }
-
-  std::string path_;
-  std::string aside_;
-  std::FILE* file_;
+  OutputFile file_;
 };
 
 // Microseconds, the format's unit, to the nanosecond.

@@ -8,7 +8,7 @@
 
 namespace tokenyard {
 
-// Writes `path` aside and renames it when it is whole. A trace that was cut off is exported as far as it goes. Memory follows
+// `path`: as in core/base/output_file.h. A trace that was cut off is exported as far as it goes. Memory follows
 // the requests. Throws InputError when a trace cannot be read or the file cannot be written.
 void export_perfetto(std::span<TraceSource* const> traces, const std::string& path);
 

@@ -1,11 +1,12 @@
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include "core/trace/writer.h"
+
+#include <exception>
+#include <utility>
 
 #include "core/base/input_error.h"
 #include "core/base/json_text.h"
+#include "core/base/output_file.h"
 #include "core/trace/config_json.h"
-#include "core/trace/writer.h"
 
 namespace tokenyard {
 namespace {
@@ -109,41 +110,48 @@ void append_json(std::string& out, std::string_view key, const std::string& json
 }  // namespace
 
 struct TraceWriter::Out {
-  std::string path;
-  std::FILE* file = nullptr;
-  std::string text;
+  explicit Out(const std::string& path) : file(path, OutputFile::Meanwhile::growing) { text.reserve(2 * kFlushAt); }
 
-  [[noreturn]] void fail() const { throw InputError(path + ": cannot be written: " + std::strerror(errno)); }
+  OutputFile file;
+  std::string text;
+  bool open = true;
+  int exceptions = std::uncaught_exceptions();
+
   void end_line() {
     text += "}\n";
     if (text.size() >= kFlushAt) flush();
   }
   void flush() {
-    const bool whole = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+    if (!open) return;
+    open = false;  // unless the write succeeds: after a failure nothing more is written
+    file.write(text);
+    open = true;
     text.clear();
-    if (!whole) fail();
+  }
+  void finish() {
+    flush();
+    if (std::exchange(open, false)) file.finish();
   }
 };
 
-TraceWriter::TraceWriter(const std::string& path) : out_(std::make_unique<Out>()) {
-  out_->path = path;
-  out_->file = std::fopen(path.c_str(), "wb");
-  if (out_->file == nullptr) out_->fail();
-  std::setvbuf(out_->file, nullptr, _IONBF, 0);
-  out_->text.reserve(2 * kFlushAt);
-}
+TraceWriter::TraceWriter(const std::string& path) : out_(std::make_unique<Out>(path)) {}
 
 TraceWriter::~TraceWriter() {
-  std::fwrite(out_->text.data(), 1, out_->text.size(), out_->file);
-  std::fclose(out_->file);
+  if (std::uncaught_exceptions() > out_->exceptions) return;
+  try {
+    out_->finish();
+  } catch (const InputError&) {
+    // Whoever wants to know calls finish().
+  }
 }
 
 void TraceWriter::flush() { out_->flush(); }
+void TraceWriter::finish() { out_->finish(); }
 
 void TraceWriter::on_header(const TraceHeader& header) {
   if (header.engine.num_blocks > kMostTracedBlocks) {
-    throw InputError(out_->path + ": a trace holds at most " + std::to_string(kMostTracedBlocks) + " blocks; num_blocks is " +
-                     std::to_string(header.engine.num_blocks));
+    throw InputError(out_->file.path() + ": a trace holds at most " + std::to_string(kMostTracedBlocks) +
+                     " blocks; num_blocks is " + std::to_string(header.engine.num_blocks));
   }
   std::string& text = out_->text;
   text += "{\"tokenyard_trace\":";

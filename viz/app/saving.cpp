@@ -1,23 +1,13 @@
 #include "viz/app/saving.h"
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
 
 #include "core/base/input_error.h"
+#include "core/base/output_file.h"
 #include "core/trace/perfetto.h"
 
 namespace tokenyard::viz {
-namespace {
-
-void write_text(const std::string& name, const std::string& text) {
-  std::ofstream out(name, std::ios::binary);
-  out << text;
-  out.flush();
-  if (!out) throw InputError(name + ": cannot be written");
-}
-
-}  // namespace
 
 std::string free_name(const std::string& what, const std::string& ending) {
   for (int i = 1;; ++i) {
@@ -31,8 +21,8 @@ void save_csv(App& app) {
   const auto [from, to] = range_of(app, side);
   const std::string requests = free_name("requests-", ".csv"), steps = free_name("steps-", ".csv");
   try {
-    write_text(requests, requests_csv(*side.model, from, to));
-    write_text(steps, steps_csv(*side.model, from, to));
+    write_file(requests, requests_csv(*side.model, from, to));
+    write_file(steps, steps_csv(*side.model, from, to));
     app.message = "wrote " + requests + " and " + steps;
   } catch (const InputError& error) {
     app.message = error.what();

@@ -2,9 +2,10 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 
+#include "core/base/input_error.h"
 #include "core/base/json_reader.h"
+#include "core/base/output_file.h"
 
 namespace tokenyard::viz {
 namespace {
@@ -73,7 +74,11 @@ void save_settings(const Settings& settings) {
   if (path.empty()) return;
   std::error_code ignored;
   std::filesystem::create_directories(path.parent_path(), ignored);
-  std::ofstream(path) << settings_text(settings);
+  try {
+    write_file(path, settings_text(settings));
+  } catch (const InputError&) {
+    // A home that cannot be written: the next window opens as this one did.
+  }
 }
 
 void apply_settings(const Settings& settings, App& app) {

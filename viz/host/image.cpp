@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <new>
 
 #include "core/base/input_error.h"
+#include "core/base/output_file.h"
 
 // Our own copies: libimgui.a brings libstb's along, which are built otherwise.
 #define STB_IMAGE_WRITE_IMPLEMENTATION
@@ -22,9 +24,13 @@
 namespace tokenyard::viz {
 
 void write_png(const std::string& path, const Image& image) {
-  if (stbi_write_png(path.c_str(), image.width, image.height, 4, image.rgba.data(), image.width * 4) == 0) {
-    throw InputError(path + ": cannot be written");
-  }
+  std::string png;
+  const auto append = [](void* to, void* data, int size) {
+    static_cast<std::string*>(to)->append(static_cast<const char*>(data), static_cast<std::size_t>(size));
+  };
+  if (stbi_write_png_to_func(append, &png, image.width, image.height, 4, image.rgba.data(), image.width * 4) == 0)
+    throw std::bad_alloc();  // it knows no other trouble
+  write_file(path, png);
 }
 
 Image read_png(const std::string& path) {
