@@ -59,7 +59,8 @@ class RunKeys {
 // leaves of a last line is dropped at the next start. While open, the file is locked against other sweeps.
 class SweepFile {
  public:
-  // Opens or creates; of a stream (core/base/output_file.h), nothing before finish(). Throws InputError when the file has other columns, is no CSV, or is in use.
+  // Opens or creates; of a stream (core/base/output_file.h), nothing before finish(). Throws InputError when the file has other
+  // columns, is no CSV, or is in use.
   SweepFile(const std::string& path, std::vector<std::string> columns);
   ~SweepFile();
   SweepFile(const SweepFile&) = delete;

@@ -177,6 +177,44 @@ TEST_CASE("A trace that grows can be followed", "[trace]") {
   CHECK(reader.join().spec.prompt.size() == 5);
 }
 
+TEST_CASE("A trace that replaces another is followed beside it, into its place and to its end", "[trace]") {
+  const std::string path = temporary("replaced.trace");
+  const std::string older = random_trace(5, Policy::vllm_v1, 2);
+  std::ofstream(path, std::ios::binary) << older;
+  EngineConfig config;
+  config.num_blocks = 9;
+  TraceWriter writer(path);
+  writer.on_header(header_of(config));
+  writer.flush();
+  TraceReader follower(path + ".part");
+  CHECK(follower.next() == TraceReader::Kind::none);
+  CHECK(contents(path) == older);
+  writer.on_end(0, 7);
+  CHECK(contents(path) == older);
+  writer.finish();
+  CHECK(follower.next() == TraceReader::Kind::end);
+  CHECK(contents(path) != older);
+  CHECK_FALSE(std::filesystem::exists(path + ".part"));
+}
+
+TEST_CASE("A run that ends by an exception leaves the older trace, or none", "[trace]") {
+  EngineConfig config;
+  config.num_blocks = 9;
+  const auto failing_run = [&](const std::string& path) {
+    TraceWriter writer(path);
+    writer.on_header(header_of(config));
+    writer.flush();
+    throw InputError("the run failed");
+  };
+  const std::string path = temporary("ended-early.trace");
+  CHECK_THROWS_AS(failing_run(path), InputError);
+  CHECK_FALSE(std::filesystem::exists(path));
+  std::ofstream(path) << "older";
+  CHECK_THROWS_AS(failing_run(path), InputError);
+  CHECK(contents(path) == "older");
+  CHECK_FALSE(std::filesystem::exists(path + ".part"));
+}
+
 TEST_CASE("A trace that cannot be written or read says so in one line", "[trace]") {
   CHECK_THROWS_WITH(TraceWriter(temporary("none/x.trace")), has_text("cannot be written"));
   CHECK_THROWS_AS(TraceReader(temporary("absent.trace")), InputError);
