@@ -5,7 +5,7 @@
 namespace tokenyard::viz {
 
 bool any_in(std::span<const TraceModel* const> traces, Phase phase) {
-  return any_of_traces(traces, [&](const TraceModel& model) { return model.has(phase); });
+  return any_of_traces(traces, [phase](const TraceModel& model) { return model.has(phase); });
 }
 
 bool any_caches(std::span<const TraceModel* const> traces) {

@@ -1,7 +1,6 @@
 // What colours and patterns mean, as far as they occur in the traces shown.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -20,8 +19,11 @@ struct Meaning {
 
 // Whether `has` holds for any of them.
 template <typename Has>
-bool any_of_traces(std::span<const TraceModel* const> traces, Has&& has) {
-  return std::any_of(traces.begin(), traces.end(), [&](const TraceModel* model) { return has(*model); });
+bool any_of_traces(std::span<const TraceModel* const> traces, const Has& has) {
+  for (const TraceModel* model : traces) {
+    if (has(*model)) return true;
+  }
+  return false;
 }
 bool any_in(std::span<const TraceModel* const> traces, Phase phase);
 bool any_caches(std::span<const TraceModel* const> traces);
