@@ -1,5 +1,7 @@
 #include "viz/view/legend.h"
 
+#include <algorithm>
+
 #include "viz/view/layout.h"
 
 namespace tokenyard::viz {
