@@ -20,13 +20,16 @@ export DISPLAY XDG_CONFIG_HOME
 # It may say so before it lets anybody in.
 for _ in $(seq 100); do xdotool getdisplaygeometry >/dev/null 2>&1 && break; sleep 0.1; done
 
-"$tokenyard" view "$scenario" --size 1280x800 2>viewer.log &
-viewer=$!
+# A server under load has been seen to refuse its first window; what it said is shown, and a second try counts.
 window=
-for _ in $(seq 200); do
-  window=$(xdotool search --name '^tokenyard: ' 2>/dev/null | head -1) && [ -n "$window" ] && break
-  kill -0 $viewer 2>/dev/null || { cat viewer.log; exit 1; }
-  sleep 0.1
+for attempt in 1 2; do
+  "$tokenyard" view "$scenario" --size 1280x800 2>viewer.log &
+  viewer=$!
+  for _ in $(seq 200); do
+    window=$(xdotool search --name '^tokenyard: ' 2>/dev/null | head -1) && [ -n "$window" ] && break 2
+    kill -0 $viewer 2>/dev/null || { status=0; wait $viewer || status=$?; echo "try $attempt: exit $status"; cat viewer.log xvfb.log; break; }
+    sleep 0.1
+  done
 done
 [ -n "$window" ] || { echo "no window appeared"; exit 1; }
 xdotool windowfocus "$window" 2>/dev/null || true
