@@ -21,29 +21,11 @@
 #include "cli/output/check_outputs.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
-#include "core/base/json_text.h"
 
 namespace {
 
 using namespace tokenyard;
 using namespace tokenyard::cli;
-
-// A message in one line that no terminal chokes on: control characters, and bytes that are no UTF-8, as \xHH.
-std::string one_line(const std::string& text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const std::size_t length = utf8_length(std::string_view(text).substr(i));
-    if (length == 0 || byte < 0x20 || byte == 0x7F) {
-      out += fmt::format("\\x{:02x}", byte);
-      ++i;
-    } else {
-      out.append(text, i, length);
-      i += length;
-    }
-  }
-  return out;
-}
 
 int fail(const std::string& what) {
   std::fflush(stdout);
