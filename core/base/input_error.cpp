@@ -36,7 +36,7 @@ std::string shown(std::string_view text, std::size_t most) {
 
 std::string one_line(std::string_view message) {
   constexpr std::size_t kFirst = 600, kLast = 300;
-  const std::string text = printable(message);
+  std::string text = printable(message);
   if (text.size() <= kFirst + kLast) return text;
   std::size_t last = text.size() - kLast;
   while (last < text.size() && (text[last] & 0xC0) == 0x80) ++last;  // on to where a character begins
