@@ -27,6 +27,8 @@ std::int32_t free_blocks(const TraceModel& model, const Moment& moment);
 
 std::string request_in_words(const TraceModel& model, std::int32_t request);  // several lines
 std::string step_in_words(const TraceModel& model, std::int32_t step);        // several lines
+// Of steps first .. end-1 together, which a column of a panel shows; several lines. O(log steps).
+std::string column_in_words(const TraceModel& model, std::int32_t first, std::int32_t end);
 std::string block_in_words(const TraceModel& model, const Moment& moment, BlockId block);
 std::string range_in_words(const RangeSum& sum);
 std::string short_time(double ns);  // "12.3 ms": three digits, for axes and tables
