@@ -162,7 +162,7 @@ const std::array kTests = {
     NamedTest{"sequence", TOKENYARD_TEST(v.is(Type::undefined) || v.is(Type::string) || v.is(Type::dict) ||
                                          (v.is(Type::list) && v.list->kind <= List::Kind::range))},
     NamedTest{"callable", TOKENYARD_TEST(v.is(Type::function))},
-    NamedTest{"escaped", TOKENYARD_TEST(v.is(Type::string) && v.text->safe)},
+    NamedTest{"escaped", TOKENYARD_TEST(is_safe(v))},
     NamedTest{"sameas", is_same},
     NamedTest{"odd", TOKENYARD_TEST(whole(taken, v) % 2 != 0)},
     NamedTest{"even", TOKENYARD_TEST(whole(taken, v) % 2 == 0)},

@@ -75,15 +75,25 @@ List_ keys_of(Renderer& renderer, const List_& items, Value attribute, bool case
   return keys;
 }
 
-// Of the letters of a text, the first of each word large and the others small.
+// The first letter of each word large and the others small. A word ends at white space and at - ( { [ <.
 std::string title(std::string_view text) {
-  std::string out = lower(text);
-  bool starts = true;
-  for (char& c : out) {
-    if (starts) c = upper(std::string_view(&c, 1))[0];
-    const bool parts = std::string_view("-({[<").find(c) != std::string_view::npos || is_space(static_cast<unsigned char>(c));
-    starts = parts;
+  std::string out;
+  std::size_t start = 0;
+  const auto put = [&](std::size_t end) {
+    if (end == start) return;
+    const std::size_t first = char_bytes(text[start]);
+    out += upper(text.substr(start, first));
+    out += lower(text.substr(start + first, end - start - first));
+    start = end;
+  };
+  bool parts = false;
+  for (std::size_t at = 0; at < text.size(); at += char_bytes(text[at])) {
+    const bool is_part =
+        std::string_view("-({[<").find(text[at]) != std::string_view::npos || is_space(code_point(text.substr(at)));
+    if (is_part != parts) put(at);
+    parts = is_part;
   }
+  put(text.size());
   return out;
 }
 
@@ -103,7 +113,7 @@ std::string indented(Renderer& renderer, std::string_view text, const std::strin
 }
 
 Value escaped(Renderer& renderer, Value value) {
-  if (value.is(Type::string) && value.text->safe) return value;
+  if (is_safe(value)) return value;
   std::string out;
   for (const char c : renderer.str(value)) {
     switch (c) {
@@ -209,6 +219,7 @@ List_ selected(Renderer& renderer, Value value, Taken& taken, bool by_attribute,
   arguments.named = taken.take_named();
   if (test.empty()) taken.done();
   List_ out;
+  if (!truth(value)) return out;  // None, too
   for (const Value& item : renderer.heap.items(value)) {
     const Value looked = by_attribute ? look_up(renderer, item, attribute, std::nullopt) : item;
     if ((test.empty() ? truth(looked) : apply_test(renderer, test, looked, arguments)) == wanted) out.push_back(item);
@@ -221,6 +232,7 @@ List_ mapped(Renderer& renderer, Value value, Taken& taken) {
   List_ rest = taken.rest();
   Arguments arguments;
   arguments.named = taken.take_named();
+  if (!truth(value)) return out;  // None, too
   if (!rest.empty()) {
     if (!rest[0].is(Type::string)) taken.fail("expected the name of a filter");
     arguments.values.assign(rest.begin() + 1, rest.end());
@@ -344,6 +356,27 @@ Value reversed(Renderer& renderer, Value value) {
   return renderer.text(std::move(out));
 }
 
+// \uXXXX, two of them beyond 0xFFFF, for all that is not ASCII.
+std::string escaped_ascii(std::string_view text) {
+  std::string out;
+  const auto put = [&](char32_t unit) {
+    out += "\\u";
+    for (int shift = 12; shift >= 0; shift -= 4) out += "0123456789abcdef"[unit >> shift & 15];
+  };
+  for (std::size_t at = 0; at < text.size(); at += char_bytes(text[at])) {
+    const char32_t c = code_point(text.substr(at));
+    if (c < 0x80) {
+      out += text[at];
+    } else if (c < 0x10000) {
+      put(c);
+    } else {
+      put(0xD800 + ((c - 0x10000) >> 10));
+      put(0xDC00 + ((c - 0x10000) & 0x3FF));
+    }
+  }
+  return out;
+}
+
 Value tojson(Renderer& renderer, Value value, Taken& taken) {
   // As transformers defines it: no escapes for HTML and letters as they are.
   const bool ensure_ascii = taken.next_flag("ensure_ascii", false);
@@ -351,7 +384,6 @@ Value tojson(Renderer& renderer, Value value, Taken& taken) {
   const Value separators = taken.next("separators", Value::none());
   const bool sort_keys = taken.next_flag("sort_keys", false);
   taken.done();
-  if (ensure_ascii) taken.fail("ensure_ascii=true is not known here");
   std::optional<std::string> step;
   if (indent.is(Type::string)) {
     step = indent.string();
@@ -397,7 +429,7 @@ Value tojson(Renderer& renderer, Value value, Taken& taken) {
     renderer.heap.touch(text.size());
     std::string quotes;
     append_json_string(quotes, text);
-    write(quotes);
+    write(ensure_ascii ? escaped_ascii(quotes) : quotes);
   };
   const std::function<void(Value, std::size_t)> put = [&](Value of, std::size_t level) {
     renderer.heap.step();
@@ -478,9 +510,7 @@ const std::array kFilters = {
     NamedFilter{"batch", batched},
     NamedFilter{"capitalize", [](Renderer& r, Value v, Taken& taken) {
       taken.done();
-      std::string text = lower(r.str(v));
-      if (!text.empty()) text[0] = upper(text.substr(0, 1))[0];
-      return r.text(std::move(text));
+      return r.heap.text(capitalize(r.str(v)), is_safe(v));
     }},
     NamedFilter{"default", [](Renderer& r, Value v, Taken& taken) {
       const Value otherwise = taken.next("default_value", r.text(""));
@@ -537,7 +567,7 @@ const std::array kFilters = {
     }},
     NamedFilter{"length", [](Renderer&, Value v, Taken& taken) { taken.done(); return length_of(taken, v); }},
     NamedFilter{"list", [](Renderer& r, Value v, Taken& taken) { taken.done(); return r.heap.list(r.heap.items(v)); }},
-    NamedFilter{"lower", [](Renderer& r, Value v, Taken& taken) { taken.done(); return r.text(lower(r.str(v))); }},
+    NamedFilter{"lower", [](Renderer& r, Value v, Taken& taken) { taken.done(); return r.heap.text(lower(r.str(v)), is_safe(v)); }},
     NamedFilter{"map", [](Renderer& r, Value v, Taken& taken) { return iterator(r, mapped(r, v, taken)); }},
     NamedFilter{"max", [](Renderer& r, Value v, Taken& taken) { return extreme(r, v, taken, true); }},
     NamedFilter{"min", [](Renderer& r, Value v, Taken& taken) { return extreme(r, v, taken, false); }},
@@ -572,10 +602,10 @@ const std::array kFilters = {
     NamedFilter{"trim", [](Renderer& r, Value v, Taken& taken) {
       const Value chars = taken.next("chars", Value::none());
       taken.done();
-      return r.text(stripped(taken, r.str(v), chars, true, true));
+      return r.heap.text(stripped(taken, r.str(v), chars, true, true), is_safe(v));
     }},
     NamedFilter{"unique", unique},
-    NamedFilter{"upper", [](Renderer& r, Value v, Taken& taken) { taken.done(); return r.text(upper(r.str(v))); }},
+    NamedFilter{"upper", [](Renderer& r, Value v, Taken& taken) { taken.done(); return r.heap.text(upper(r.str(v)), is_safe(v)); }},
 };
 
 }  // namespace
@@ -587,9 +617,8 @@ Value apply_filter(Renderer& renderer, const std::string& name, Value value, Arg
                                                  : std::string_view(name);
   for (const NamedFilter& filter : kFilters) {
     if (filter.name != plain) continue;
-    const bool may_be_safe = plain == "safe" || plain == "escape" || plain == "length" || plain == "string";
-    if (value.is(Type::string) && value.text->safe && !may_be_safe) {
-      throw Trouble("the filter " + name + ": what the filter safe or escape made can only be printed here");
+    if (is_safe(value) && (plain == "format" || plain == "indent")) {
+      throw Trouble("the filter " + name + ": not known here for what the filter safe or escape made");
     }
     renderer.heap.step();
     Taken taken("the filter " + name, std::move(arguments));

@@ -165,7 +165,7 @@ Value format(Renderer& renderer, Value object, Taken& taken) {
 }
 
 const std::array kStringMethods = {
-    NamedMethod{"capitalize", [](Renderer& r, Value o, Taken& taken) { taken.done(); return apply_filter(r, "capitalize", o, {}); }},
+    NamedMethod{"capitalize", [](Renderer& r, Value o, Taken& taken) { taken.done(); return r.text(capitalize(o.string())); }},
     NamedMethod{"count", [](Renderer& r, Value o, Taken& taken) {
       const std::string text = searched(r, o, taken);
       if (text.empty()) return Value::of(static_cast<std::int64_t>(length(o.string())) + 1);
@@ -335,8 +335,7 @@ Value method(Renderer& renderer, Value object, std::string_view name) {
     return {};
   };
   if (object.is(Type::string)) {
-    if (object.text->safe)
-      throw Trouble("." + std::string(name) + ": what the filter safe or escape made can only be printed here");
+    if (is_safe(object)) throw Trouble("." + std::string(name) + ": not known here for what the filter safe or escape made");
     return look(kStringMethods);
   }
   if (object.is(Type::dict)) return look(kDictMethods);

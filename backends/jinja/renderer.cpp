@@ -438,8 +438,6 @@ Value Renderer::evaluate_node(const Node& node, Scope& scope) {
       std::string out;
       for (const Node* piece : node.parts) {
         const Value value = evaluate(*piece, scope);
-        if (value.is(Type::string) && value.text->safe)
-          throw Trouble("~: what the filter safe or escape made can only be printed here");
         out += str(value);
       }
       return text(std::move(out));
@@ -515,7 +513,7 @@ Value Renderer::item(Value object, Value index) {
     if (at < 0) at += size;
     if (at < 0 || at >= size) return {};
     const std::size_t start = starts[static_cast<std::size_t>(at)];
-    return text(object.string().substr(start, starts[static_cast<std::size_t>(at) + 1] - start));
+    return heap.text(object.string().substr(start, starts[static_cast<std::size_t>(at) + 1] - start), is_safe(object));
   }
   if (!object.is(Type::list) || object.list->kind > List::Kind::range) return {};
   const std::vector<Value>& items = object.list->items;
@@ -573,7 +571,7 @@ Value Renderer::slice(Value object, const Node& node, Scope& scope) {
     if (step > 0 ? step >= to - at : step <= to - at) break;
     at += step;
   }
-  return is_text ? text(std::move(bytes)) : heap.list(std::move(items), object.list->kind);
+  return is_text ? heap.text(std::move(bytes), is_safe(object)) : heap.list(std::move(items), object.list->kind);
 }
 
 Value Renderer::call(Value function, Arguments arguments) {
@@ -588,8 +586,6 @@ Value Renderer::binary(const std::string& sign, Value a, Value b) {
   for (const Value& value : {a, b}) {
     if (value.is(Type::undefined))
       throw Trouble((value.what != nullptr ? std::string(value.what) : "a value") + " is undefined: " + sign);
-    if (value.is(Type::string) && value.text->safe)
-      throw Trouble(sign + ": what the filter safe or escape made can only be printed here");
   }
   const auto refuse = [&]() -> Value {
     throw Trouble(sign + ": not for values of type " + type_name(a) + " and " + type_name(b));
@@ -598,7 +594,10 @@ Value Renderer::binary(const std::string& sign, Value a, Value b) {
   const auto is_sequence = [](Value v) { return v.is(Type::list) && v.list->kind <= List::Kind::tuple; };
   if (op == '+' && a.is(Type::string) && b.is(Type::string)) {
     heap.touch(a.string().size() + b.string().size());
-    return text(a.string() + b.string());
+    const bool safe = is_safe(a) || is_safe(b);
+    if (safe && !is_safe(a)) a = apply_filter(*this, "escape", a, {});
+    if (safe && !is_safe(b)) b = apply_filter(*this, "escape", b, {});
+    return heap.text(a.string() + b.string(), safe);
   }
   if (op == '+' && is_sequence(a) && is_sequence(b) && a.list->kind == b.list->kind) {
     std::vector<Value> items = a.list->items;
@@ -606,6 +605,7 @@ Value Renderer::binary(const std::string& sign, Value a, Value b) {
     return heap.list(std::move(items), a.list->kind);
   }
   if (op == '%' && a.is(Type::string)) {
+    if (is_safe(a)) throw Trouble("%: not known here for what the filter safe or escape made");
     return text(format_percent(*this, a.string(),
                                is_sequence(b) && b.list->kind == List::Kind::tuple ? b.list->items : std::vector{b}));
   }
@@ -620,7 +620,7 @@ Value Renderer::binary(const std::string& sign, Value a, Value b) {
     if (b.is(Type::string)) {
       std::string out;
       for (std::size_t i = 0; i < count; ++i) out += b.string();
-      return text(std::move(out));
+      return heap.text(std::move(out), is_safe(b));
     }
     std::vector<Value> items;
     for (std::size_t i = 0; i < count; ++i) items.insert(items.end(), b.list->items.begin(), b.list->items.end());

@@ -91,15 +91,6 @@ int order(Value a, Value b) {
 
 bool is_nan(Value value) { return value.is(Type::number) && std::isnan(value.number); }
 
-bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-}
-
-void check_ascii(std::string_view text, const char* what) {
-  if (!is_ascii(text))
-    throw Trouble(std::string(what) + ": only ASCII letters are known here, found \"" + std::string(text.substr(0, 40)) + "\"");
-}
-
 // Where the key stands; the number of keys where it does not.
 std::size_t place_of(Heap& heap, const Dict& dict, Value key) {
   if (key.is(Type::dict) || (key.is(Type::list) && key.list->kind == List::Kind::list)) {
@@ -244,6 +235,8 @@ bool truth(Value value) {
   }
   return true;
 }
+
+bool is_safe(Value value) { return value.is(Type::string) && value.text->safe; }
 
 std::string repr(Heap& heap, Value value) {
   heap.step();
@@ -403,20 +396,6 @@ std::string_view strip(std::string_view text, bool left, bool right) {
     text = text.substr(0, start);
   }
   return text;
-}
-
-std::string upper(std::string_view text) {
-  check_ascii(text, "upper case");
-  std::string out(text);
-  for (char& c : out) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-  return out;
-}
-
-std::string lower(std::string_view text) {
-  check_ascii(text, "lower case");
-  std::string out(text);
-  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
 }
 
 }  // namespace tokenyard::jinja

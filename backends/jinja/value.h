@@ -75,7 +75,7 @@ struct Value {
 
 struct Text {
   std::string bytes;  // UTF-8
-  bool safe;          // by the filters `safe` and `escape`: jinja2 would escape what it is joined to, so it may only be printed
+  bool safe;          // by the filters `safe` and `escape` (markupsafe's Markup): what is added to it is escaped
 };
 
 struct List {
@@ -151,6 +151,7 @@ class Heap {
 
 const char* type_name(Value value);  // as Python's messages have it
 bool truth(Value value);
+bool is_safe(Value value);                  // a string that is
 std::string str(Heap& heap, Value value);   // as Python's str()
 std::string repr(Heap& heap, Value value);  // as Python's repr()
 bool equal(Heap& heap, Value a, Value b);
@@ -167,8 +168,9 @@ std::size_t length(std::string_view text);
 char32_t code_point(std::string_view text);  // of its first character
 void append_char(std::string& out, char32_t c);
 std::string_view strip(std::string_view text, bool left, bool right);  // white space
-// Throw Trouble beyond ASCII: other letters need tables.
+// As str.upper(), str.lower() and str.capitalize().
 std::string upper(std::string_view text);
 std::string lower(std::string_view text);
+std::string capitalize(std::string_view text);
 
 }  // namespace tokenyard::jinja

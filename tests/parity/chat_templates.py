@@ -73,9 +73,23 @@ def conversations(seed, count):
             roles.append(r.choice(("assistant", "user", "system")))
         given = {"messages": [{"role": role, "content": content()} for role in roles], "add_generation_prompt": r.random() < 0.9,
                  "tools": None, "documents": None, **SPECIAL}
+        if r.random() < 0.2:  # the program passes no tools; they reach more of a template
+            given["tools"] = [tool(name) for name in r.sample(("weather", "search", "add"), r.randint(0, 3))]
+        if r.random() < 0.2:
+            call = {"name": "weather", "arguments": r.choice(({}, {"city": content(), "days": 3, "exact": True, "far": 1.5e20, "no": None}))}
+            given["messages"][-1:] = [{"role": "user", "content": content()},
+                                      {"role": "assistant", "content": r.choice(("", None)), "tool_calls": [{"id": "abcdefghi", "type": "function", "function": call}]},
+                                      {"role": "tool", "name": "weather", "tool_call_id": "abcdefghi", "content": content()}]
         if r.random() < 0.3:
             given[r.choice(("enable_thinking", "thinking"))] = r.random() < 0.5
         yield given
+
+
+def tool(name):
+    parameters = {"type": "object", "required": ["city"], "properties": {
+        "city": {"type": "string", "description": "a <city>, \u00e9"}, "days": {"type": ["integer", "null"], "enum": [1, 2, None]},
+        "way": {"type": "array", "items": {"type": "number"}, "default": 0.1}}}
+    return {"type": "function", "function": {"name": name, "description": f"The {name}\n\nof a 'place'.", "parameters": parameters}}
 
 
 def render(compiled, given):
