@@ -9,6 +9,7 @@
 #include "core/base/json_reader.h"
 #include "core/base/json_text.h"
 #include "core/base/model_json.h"
+#include "core/base/text_file.h"
 #include "core/policy.h"
 #include "core/trace/config_json.h"
 #include "sim/scenario_input.h"
@@ -23,7 +24,7 @@ Spec read_spec(const JsonValue& json, const std::string& directory, Spec (*find)
                Spec (*read)(const JsonValue&)) {
   if (!json.is_string()) return read(json);
   const std::string name = json.string();
-  if (name.ends_with(".json")) return find(file_beside(directory, name));
+  if (const std::string file = file_beside(directory, name); means_file(file)) return find(file);
   try {
     return find(name);
   } catch (const InputError& error) {

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/base/model_json.h"
+#include "core/base/output_file.h"
 #include "core/base/text_file.h"
 #include "sim/hardware_spec.h"
 #include "sim/workload.h"
@@ -23,8 +24,14 @@ Json default_scenario(const std::string& path, Json workload) {
                 {"hardware", "a100-80gb"}, {"engine", Object()},      {"workload", Json::Array{std::move(workload)}}};
 }
 
+// Where the paths in a file start. A pipe lies nowhere: those in it start where the program does.
+std::string folder_of(const std::string& path) {
+  return is_stream(path) ? "" : std::filesystem::path(path).parent_path().string();
+}
+
 Json recorded_scenario(const std::string& type, const std::string& path) {
-  return default_scenario(path, Object{{"type", type}, {"path", std::filesystem::path(path).filename().string()}});
+  const std::string name = is_stream(path) ? path : std::filesystem::path(path).filename().string();
+  return default_scenario(path, Object{{"type", type}, {"path", name}});
 }
 
 // A peer's workload: {"config": {...}, "requests": [...]}, with "steps" when it is a recording.
@@ -125,7 +132,7 @@ void apply_override(Json& root, const std::string& override) {
   // A file named on the command line is meant as seen from there, not from the scenario's folder.
   if (node->is_string() && (at == "/model" || at == "/hardware")) {
     const std::string name = node->string();
-    if (name.ends_with(".json")) *node = std::filesystem::absolute(name).string();
+    if (means_file(name)) *node = std::filesystem::absolute(name).string();
   }
 }
 
@@ -174,7 +181,7 @@ ScenarioInput scenario_input(Json document, const std::string& name, const std::
 }
 
 ScenarioInput read_scenario_input(const std::string& path, const std::vector<std::string>& overrides) {
-  std::string directory = std::filesystem::path(path).parent_path().string();
+  const std::string directory = folder_of(path);
   const std::string line = first_line(path);
   const std::string type = recorded_type(line);
   if (!type.empty()) return finish(recorded_scenario(type, path), path, directory, overrides);
