@@ -31,6 +31,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   TextEngine engine(arguments.model_folder(), text_options);
   print_notes(engine.notes());
   const Sampling sampling = arguments.sampling(default_sampling(engine.model()));
+  note_temperature(sampling.params.temperature);
 
   const bool terminal = isatty(STDIN_FILENO) != 0;
   if (terminal) {

@@ -63,7 +63,7 @@ Question read_question(const JsonValue& line, bool chat, const Sampling& default
 }
 
 std::vector<Question> read_questions(const std::string& path, bool chat, const Sampling& defaults) {
-  LineReader reader(path == "-" ? "/dev/stdin" : path);
+  LineReader reader(path);
   std::vector<Question> questions;
   std::string_view line;
   while (reader.next(line)) {
@@ -200,6 +200,9 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     if (prompt.empty()) throw InputError("expected a prompt: tokenyard generate \"...\", --prompts FILE, or text on stdin");
     questions.push_back({prompt, {}, sampling});
     if (options.chat) questions.back() = {{}, {{"user", prompt}}, sampling};
+  }
+  for (const Question& question : questions) {
+    if (note_temperature(question.sampling.params.temperature)) break;  // others are alike
   }
   if (options.backend == "sim") return simulate(options, arguments, questions);
 
