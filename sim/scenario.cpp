@@ -118,9 +118,11 @@ std::string resolved(const Scenario& s, const ScenarioInput& input) {
     char separator = '[';
     for (const Json& entry : input.json.json().find("workload")->array()) {
       out += std::exchange(separator, ',');
-      if (const Json* path = entry.find("path")) {
+      if (entry.find("path") != nullptr) {
         Json found = entry;
-        found["path"] = file_beside(input.directory, path->string());
+        for (const char* name : {"path", "tokenizer"}) {
+          if (Json* const file = found.find(name)) *file = file_beside(input.directory, file->string());
+        }
         append_json(out, found);
       } else {
         append_json(out, entry);
@@ -216,8 +218,12 @@ std::unique_ptr<RequestSource> make_source(const Scenario& scenario) {
 }
 
 std::string error_note(const Scenario& scenario) {
-  if (scenario.step_time) return "constant step time; no hardware is modelled";
-  return scenario.hardware->name + ": " + scenario.hardware->known_error;
+  std::string out = scenario.step_time ? "constant step time; no hardware is modelled"
+                                       : scenario.hardware->name + ": " + scenario.hardware->known_error;
+  for (const auto& workload : scenario.workload) {
+    if (const std::string note = workload->note(); !note.empty()) out += "; " + note;
+  }
+  return out;
 }
 
 }  // namespace tokenyard

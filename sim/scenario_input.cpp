@@ -9,6 +9,7 @@
 #include "core/base/output_file.h"
 #include "core/base/text_file.h"
 #include "sim/hardware_spec.h"
+#include "sim/object_reader.h"
 #include "sim/workload.h"
 
 namespace tokenyard {
@@ -183,14 +184,19 @@ ScenarioInput scenario_input(Json document, const std::string& name, const std::
 ScenarioInput read_scenario_input(const std::string& path, const std::vector<std::string>& overrides) {
   const std::string directory = folder_of(path);
   const std::string line = first_line(path);
-  const std::string type = recorded_type(line);
+  std::string type = recorded_type(line);
+  std::string object;
+  if (line.starts_with('[') && ObjectReader(path).next(object)) type = recorded_type_of(Json::parse(object, path));
   if (!type.empty()) return finish(recorded_scenario(type, path), path, directory, overrides);
-  const bool json = line.empty() || line.starts_with('{') || line.starts_with('[');
+  const bool json = line.empty() || line.starts_with('{');
   if (!json || is_foreign_object(line)) {
     throw InputError(path + ": line 1: expected a scenario, {\"tokenyard_scenario\": 1, ...}, or recorded traffic (" +
                      recorded_kinds() + "), found \"" + shown(line, 200) + "\"");
   }
-  return scenario_input(Json::parse(read_text_file(path, kMostJsonBytes), path), path, directory, overrides);
+  Json document = Json::parse(read_text_file(path, kMostJsonBytes), path);
+  type = recorded_type_of(document);
+  if (!type.empty()) return finish(recorded_scenario(type, path), path, directory, overrides);
+  return scenario_input(std::move(document), path, directory, overrides);
 }
 
 }  // namespace tokenyard
