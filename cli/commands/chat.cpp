@@ -32,6 +32,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   print_notes(engine.notes());
   engine.chat_template();  // throws when there is none, before anything is asked
   const Sampling sampling = arguments.sampling(default_sampling(engine.model()));
+  note_temperature(sampling.params.temperature);
 
   const bool terminal = isatty(STDIN_FILENO) != 0;
   if (terminal) {

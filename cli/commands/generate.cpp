@@ -65,7 +65,7 @@ Question read_question(const JsonValue& line, bool chat, const Sampling& default
 }
 
 std::vector<Question> read_questions(const std::string& path, bool chat, const Sampling& defaults) {
-  LineReader reader(path == "-" ? "/dev/stdin" : path);
+  LineReader reader(path);
   std::vector<Question> questions;
   std::string_view line;
   while (reader.next(line)) {
@@ -208,6 +208,9 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
   }
   if (arguments.thinking() && !any_chat(questions)) {
     throw InputError("--thinking: nothing here is a conversation; expected --chat, or messages in --prompts");
+  }
+  for (const Question& question : questions) {
+    if (note_temperature(question.sampling.params.temperature)) break;  // others are alike
   }
   if (options.backend == "sim") return simulate(options, arguments, questions);
 

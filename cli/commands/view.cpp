@@ -83,8 +83,7 @@ std::vector<const Panel*> parse_panels(const std::string& text) {
 // A trace by its name or its first bytes; anything else is a scenario.
 bool is_trace(const std::string& input) {
   if (input.ends_with(".trace")) return true;
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(input, ignored)) return false;
+  if (input != "-" && !means_file(input)) return false;
   std::string first(64, '\0');
   open_text_file(input)->read(first.data(), static_cast<std::streamsize>(first.size()));
   return first.find("\"tokenyard_trace\"") != std::string::npos;
@@ -109,7 +108,7 @@ std::unique_ptr<Side> open(const std::string& input, const std::vector<std::stri
   std::error_code ignored;
   if (is_trace(input)) return open_trace_file(input);
   // NAME:VARIANT, unless there is a file of that name.
-  const std::size_t colon = std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
+  const std::size_t colon = input == "-" || std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
   const std::string path = find_scenario(input.substr(0, colon));
   std::vector<std::string> overrides;
   std::string name = std::filesystem::path(path).stem().string();
