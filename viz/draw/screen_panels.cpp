@@ -57,8 +57,9 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
   list.AddRectFilled({box.x0, box.y0}, {box.x1, box.y1}, packed(faded(app_.theme, rgb_of(app_.theme, Tone::grid), 150)));
   std::string name = panel.title;
   if (app_.sides.size() > 1 && !panel.shared) name += (name.back() == '?' ? " " : ": ") + app_.sides[trace]->name;
-  const bool has_words = panel.at_right != nullptr && app_.sides[trace]->step >= 0;
-  const std::string right = has_words ? panel.at_right(scene_of(trace)) : "";
+  std::string right;
+  if (panel.at_right != nullptr && app_.sides[trace]->step >= 0) right = panel.at_right(scene_of(trace));
+  if (panel.at_right != nullptr && app_.sides[trace]->over) right = "the run is over";
   const float right_width = right.empty() ? 0 : style_.width(right) + 2 * pad;
   const float text_y = std::round(box.y0 + (box.height() - style_.em) / 2);
   name = style_.fit(name, box.width() - 2 * pad);
