@@ -68,6 +68,7 @@ struct Fact {
     admitted,
     computed,
     joined,
+    unrefused,
     blocks,
     step,
     time
@@ -257,7 +258,7 @@ class TraceComparison::Side {
     for (const StepRecord::Refusal& r : s.refused)
       out.push_back({Fact::What::refused, r.request, refused(r.request) + ": " + in_words(r.reason)});
     for (const StepRecord::RefusalEnd& r : s.refused_until) {
-      out.push_back({Fact::What::refused, r.request,
+      out.push_back({Fact::What::unrefused, r.request,
                      id(r.request) + ", refused since step " + std::to_string(r.since) + ", no longer " + in_words(r.reason)});
     }
     for (const StepRecord::Finish& f : s.done)

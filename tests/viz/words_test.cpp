@@ -202,7 +202,7 @@ TEST_CASE("CSV of a selection", "[viz]") {
 TEST_CASE("The prefix cache is a tree of beginnings", "[viz]") {
   const auto model = two_requests();
   Seeker seeker(*model);
-  const std::vector<PrefixNode> tree = prefix_tree(seeker.seek(1));
+  const std::vector<PrefixNode> tree = prefix_tree(*model, seeker.seek(1));
   REQUIRE(tree.size() == 3);
   CHECK(tree[0].blocks == std::vector<BlockId>{1});
   CHECK(tree[0].references == 2);
@@ -213,7 +213,7 @@ TEST_CASE("The prefix cache is a tree of beginnings", "[viz]") {
   CHECK(tree[2].blocks == std::vector<BlockId>{3});
   CHECK(path_of(tree, seeker.moment(), 1) == std::vector<std::int32_t>{0, 2});
   // In step 3 a is gone; its full second block stays findable below the first one, beside b's new one.
-  const std::vector<PrefixNode> later = prefix_tree(seeker.seek(3));
+  const std::vector<PrefixNode> later = prefix_tree(*model, seeker.seek(3));
   std::vector<std::vector<BlockId>> blocks;
   for (const PrefixNode& node : later) blocks.push_back(node.blocks);
   CHECK(blocks.front() == std::vector<BlockId>{1});
@@ -223,7 +223,8 @@ TEST_CASE("The prefix cache is a tree of beginnings", "[viz]") {
 TEST_CASE("Every live or cached block is in the prefix tree once, below what came before it", "[viz]") {
   Dice dice(9);
   for (int round = 0; round < 20; ++round) {
-    const EngineConfig config = random_engine_config(Policy::vllm_v1, dice);
+    EngineConfig config = random_engine_config(Policy::vllm_v1, dice);
+    config.enable_prefix_caching = round % 4 != 0;
     TestBackend backend;
     ModelBuilder builder("random");
     run_traced(config, random_workload(dice, config, 60), backend, builder);
@@ -231,7 +232,12 @@ TEST_CASE("Every live or cached block is in the prefix tree once, below what cam
     Seeker seeker(model);
     for (std::int32_t s = 0; s < model.num_steps(); s += 7) {
       const Moment& moment = seeker.seek(s);
-      const std::vector<PrefixNode> tree = prefix_tree(moment);
+      const std::vector<PrefixNode> tree = prefix_tree(model, moment);
+      REQUIRE(keeps_prefixes(model) == config.enable_prefix_caching);
+      if (!config.enable_prefix_caching) {
+        REQUIRE(tree.empty());
+        continue;
+      }
       std::vector<int> seen(moment.blocks.size());
       for (std::size_t i = 0; i < tree.size(); ++i) {
         REQUIRE(tree[i].parent < static_cast<std::int32_t>(i));

@@ -18,12 +18,15 @@ constexpr std::int32_t kMostLanes = 500;  // that are shown a request each at fi
 constexpr std::int64_t kRecordsAtOnce = 1 << 16;
 
 void at_cursor(App& app, Side& side) {
-  const std::int32_t step = side.model->step_at(side.clock->time(app.cursor));
-  if (step == side.step && side.seeker->moment().step == step && !side.sentences.empty()) return;
+  // At its very end a run shows its last step; behind it, beside runs that take longer, what the step has left.
+  const bool over = side.model->complete() && app.cursor > side.clock->end();
+  const std::int32_t step = over ? -1 : side.model->step_at(side.clock->time(app.cursor));
+  if (step == side.step && over == side.over && side.seeker->moment().step == step && !side.sentences.empty()) return;
   side.step = step;
-  const Moment& moment = side.seeker->seek(step);
-  side.tree = prefix_tree(moment);
-  side.sentences = explain(*side.model, moment);
+  side.over = over;
+  const Moment& moment = over ? side.seeker->seek_end() : side.seeker->seek(step);
+  side.tree = prefix_tree(*side.model, moment);
+  side.sentences = over ? std::vector{ended_in_words(*side.model)} : explain(*side.model, moment);
 }
 
 void remake_clocks(App& app) {
@@ -305,6 +308,7 @@ Frame frame_of(const App& app, std::size_t trace, const Style* style) {
   frame.cursor = side.clock->time(app.cursor);
   frame.request = side.selected;
   frame.step = side.step;
+  frame.over = side.over;
   frame.trace = static_cast<std::uint8_t>(trace);
   frame.style = style;
   frame.bars = &side.bars;

@@ -48,7 +48,8 @@ struct Side {
   Verdict verdict;
   std::vector<std::int32_t> order;  // of its lanes
   std::int32_t selected = -1;
-  std::int32_t step = -1;           // at the cursor
+  std::int32_t step = -1;           // at the cursor; -1: none has begun there, or all are over
+  bool over = false;                // the cursor is where this run has ended
   std::vector<PrefixNode> tree;     // there
   std::vector<Sentence> sentences;  // there
   PerPanel<float> scroll;

@@ -30,7 +30,7 @@ void pan(App& app, double share) {
 void move_steps(App& app, std::int32_t by) {
   Side& side = app.side();
   if (side.model->num_steps() == 0) return;
-  const std::int32_t to = std::clamp(side.step + by, 0, side.model->num_steps() - 1);
+  const std::int32_t to = std::clamp((side.over ? side.model->num_steps() : side.step) + by, 0, side.model->num_steps() - 1);
   app.playing = false;
   move_cursor_to_time(app, side.model->step(to).start);
   keep_cursor_visible(app);

@@ -48,6 +48,8 @@ void Screen::toolbar() {
   if (side.step >= 0) {
     const Step& step = side.model->step(side.step);
     where += "   step " + std::to_string(step.number) + " of " + std::to_string(side.model->steps().back().number);
+  } else if (side.over) {
+    where += "   the run is over";
   }
   // What follows stays where it is while the numbers change.
   float after = 0;

@@ -56,8 +56,10 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
     name += name.back() == '?' ? " " : ": ";
     name += style_.fit_name(app_.sides[trace]->name, box.width() - 2 * pad - style_.width(name));
   }
-  const bool has_words = panel.at_right != nullptr && app_.sides[trace]->step >= 0;
-  const std::string right = has_words ? panel.at_right(scene_of(trace)) : "";
+  std::string right;
+  if (panel.at_right != nullptr && app_.sides[trace]->step >= 0) right = panel.at_right(scene_of(trace));
+  // Not above what is of the whole run anyway.
+  if (panel.at_right != nullptr && !panel.shared && app_.sides[trace]->over) right = "the run is over";
   const float right_width = right.empty() ? 0 : style_.width(right) + 2 * pad;
   const float text_y = std::round(box.y0 + (box.height() - style_.em) / 2);
   name = style_.fit(name, box.width() - 2 * pad);

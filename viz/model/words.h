@@ -19,6 +19,11 @@ struct Sentence {
 };
 // The most telling first.
 std::vector<Sentence> explain(const TraceModel& model, const Moment& moment);
+// Instead of it, behind the run's end.
+Sentence ended_in_words(const TraceModel& model);
+
+// In no table, the cached ones included.
+std::int32_t free_blocks(const TraceModel& model, const Moment& moment);
 
 std::string request_in_words(const TraceModel& model, std::int32_t request);  // several lines
 // "r7: TTFT 1.3 s, end to end 6.2 s; of 6.2 s: queued ..."

@@ -31,7 +31,8 @@ struct Frame {
   Axis axis;                  // begin, end; x0 and x1 are set from each panel's box
   TimeNs cursor = 0;          // in this trace's time
   std::int32_t request = -1;  // selected
-  std::int32_t step = -1;     // the current one
+  std::int32_t step = -1;     // the current one; -1: none has begun, or all are over
+  bool over = false;          // the cursor is behind the run's end
   std::uint8_t trace = 0;     // index among the compared ones
   const Style* style;
   BarCache* bars = nullptr;       // may be left out
