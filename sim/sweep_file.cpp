@@ -74,7 +74,7 @@ void SweepFile::read() {
   const off_t bytes = lseek(file_, 0, SEEK_END);
   off_t whole = bytes;  // up to the last line end
   for (char c = 0; whole > 0; --whole) {
-    if (pread(file_, &c, 1, whole - 1) != 1) fail("cannot be read; is it a regular file?");
+    if (pread(file_, &c, 1, whole - 1) != 1) fail(std::string("cannot be read: ") + std::strerror(errno));
     if (c == '\n') break;
   }
   if (whole == 0) {

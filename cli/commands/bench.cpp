@@ -149,6 +149,7 @@ int bench(const BenchOptions& options) {
   if (!options.policy.empty()) overrides.push_back("engine.policy=" + options.policy);
   if (!options.shape.empty()) overrides.push_back("model=" + options.shape);
   if (!options.model.empty()) overrides.push_back("model=" + options.model + "/config.json");
+  note_temperature(options.temperature);
   const Slo slo = parse_slo(options.goodput);
   const Scenario scenario = load_scenario(find_scenario(options.scenario), overrides);
   if (!scenario.model) throw InputError(options.scenario + ": names no model; add --shape, such as --shape qwen3-0.6b");

@@ -27,7 +27,7 @@ namespace {
 using namespace viz;
 
 struct ViewOptions {
-  std::vector<std::string> inputs, set, goodput, range;
+  std::vector<std::string> inputs, set, goodput, range, mark;
   std::string lesson, shot, size, at, select, panels, theme, align, sort, lanes, latency, csv;
   double scale = 0;
   int page = 1;
@@ -83,8 +83,7 @@ std::vector<const Panel*> parse_panels(const std::string& text) {
 // A trace by its name or its first bytes; anything else is a scenario.
 bool is_trace(const std::string& input) {
   if (input.ends_with(".trace")) return true;
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(input, ignored)) return false;
+  if (input != "-" && !means_file(input)) return false;
   std::string first(64, '\0');
   open_text_file(input)->read(first.data(), static_cast<std::streamsize>(first.size()));
   return first.find("\"tokenyard_trace\"") != std::string::npos;
@@ -109,7 +108,7 @@ std::unique_ptr<Side> open(const std::string& input, const std::vector<std::stri
   std::error_code ignored;
   if (is_trace(input)) return open_trace_file(input);
   // NAME:VARIANT, unless there is a file of that name.
-  const std::size_t colon = std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
+  const std::size_t colon = input == "-" || std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
   const std::string path = find_scenario(input.substr(0, colon));
   std::vector<std::string> overrides;
   std::string name = std::filesystem::path(path).stem().string();
@@ -158,6 +157,7 @@ void set_up(App& app, const ViewOptions& options) {
       throw InputError(fmt::format("expected 1 to {} traces or scenarios, or --lesson", kMostTraces));
     }
     for (const std::string& input : options.inputs) add_side(app, open(input, options.set));
+    go_to_opening(app);
   }
   const Side& first = *app.sides.front();
   if (!options.theme.empty()) {
@@ -184,6 +184,11 @@ void set_up(App& app, const ViewOptions& options) {
     return first.clock->place(parse_when(text, *first.model, option));
   };
   if (!options.range.empty()) show_range(app, place("--range", options.range[0]), place("--range", options.range[1]));
+  if (!options.mark.empty()) {
+    app.range_from = place("--mark", options.mark[0]);
+    app.range_to = place("--mark", options.mark[1]);
+    if (!has_range(app)) throw InputError("--mark: expected two moments, the earlier one first");
+  }
   if (!options.at.empty()) {
     move_cursor(app, place("--at", options.at));
     app.reveal = true;
@@ -274,6 +279,7 @@ Command view_command() {
   command.option("--size", &options->size, "WIDTHxHEIGHT", "Of picture or window, in pixels; 1280x800 unless said");
   command.option("--at", &options->at, "MOMENT", "1200ms, 'step 57', end, 'arrival ID', 'preemption 1'");
   command.option("--range", &options->range, "MOMENT", "The visible time: from, to").exactly(2);
+  command.option("--mark", &options->mark, "MOMENT", "A range to be summed up and compared: from, to").exactly(2);
   command.option("--select", &options->select, "ID", "A request");
   command.option("--panels", &options->panels, "NAME,...", "Some of " + panel_names());
   command.option("--lanes", &options->lanes, "NAME", "What the lanes show").one_of(choices_of<LaneView>(kLaneViews));

@@ -61,8 +61,8 @@ class Screen {
   void words(const Panel& panel, Box box);
   void lesson(Box box);
   float lesson_height() const;
+  float lesson_wrap() const { return width_ - 4 * style_.em; }
   float ruler_above(Box box, std::size_t trace);
-  const std::string& range_words();
   float status_height(std::span<const Meaning> meanings) const;
   float legend_height();
   void status(Box box);
@@ -70,12 +70,14 @@ class Screen {
   void search_box();
   void banner();
   void difference(float bottom);
+  void parting(const Parting& parting);
+  void time_changes();
   bool button(const char* name, const char* tip);
   void remember(const char* name);
   void act_on(const Ref& ref, std::size_t trace);
   void show_tip(const Ref& ref, std::size_t trace) const;
   Frame frame_of(std::size_t trace) const { return viz::frame_of(app_, trace, &style_); }
-  Scene scene_of(std::size_t trace);
+  Scene scene_of(std::size_t trace) const { return viz::scene_of(app_, trace, &style_); }
   bool is_highlighted(const Panel& panel) const;
   std::vector<const TraceModel*> models() const;
   std::vector<Meaning> meanings(bool with_titles) const;
@@ -107,15 +109,6 @@ class Screen {
   std::vector<const TraceModel*> legend_of_;             // for these, at this width and scale,
   float legend_width_ = 0, legend_scale_ = 0;
   float legend_height_ = 0;  // the line at the bottom has been as high
-
-  struct RangeKey {
-    const TraceModel* model = nullptr;
-    std::int32_t steps = 0;
-    TimeNs from = 0, to = 0;
-    friend bool operator==(const RangeKey&, const RangeKey&) = default;
-  };
-  RangeKey range_key_;
-  std::string range_words_;
 
   // A mouse button held down.
   struct Drag {

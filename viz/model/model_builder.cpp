@@ -396,6 +396,7 @@ void ModelBuilder::Work::deliver() {
     if (!streams) continue;
     if (r.first_token < 0) r.first_token = sampled_at;
     if (r.last_token >= 0) gaps.add(sampled_at - r.last_token);
+    if (r.last_token >= 0) r.longest_gap = std::max(r.longest_gap, sampled_at - r.last_token);
     r.last_token = sampled_at;
   }
   sampled.clear();

@@ -105,6 +105,7 @@ struct Request {
   TimeNs begin = 0;         // of its lane: when it was sent, or joined where the workload names steps
   TimeNs first_token = -1;  // delivered
   TimeNs last_token = -1;
+  TimeNs longest_gap = -1;  // between two of its tokens; -1: there are no two
   TimeNs end = -1;          // -1: lives
   std::int32_t prompt = 0;  // tokens
   std::int32_t output = 0;

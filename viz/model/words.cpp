@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/core.h>
 
@@ -147,14 +148,43 @@ Sentence ended_in_words(const TraceModel& model) {
 std::string request_in_words(const TraceModel& model, std::int32_t request) {
   const Request& r = model.request(request);
   std::string out =
-      fmt::format("{}: {}\n{}, {} made of at most {}\nsent {}", r.id, life_of(r), count(r.prompt, "prompt token"),
+      fmt::format("{}: {}\n{}, {} made of at most {}, sent {}", r.id, life_of(r), count(r.prompt, "prompt token"),
                   count(r.output, "token"), r.max_tokens, r.arrival == 0 ? "at 0 s" : "at " + time_in_words(r.arrival));
-  if (r.cached > 0) out += fmt::format("\n{} found in the prefix cache", count(r.cached, "token"));
-  if (r.preemptions > 0) out += "\npreempted " + count(r.preemptions, "time");
   if (const auto ttft = ttft_of(r)) out += "\nTTFT " + short_time(static_cast<double>(*ttft));
   if (const auto tpot = tpot_of(r)) out += ", TPOT " + short_time(static_cast<double>(*tpot));
   if (const auto e2el = e2el_of(r)) out += ", end to end " + short_time(static_cast<double>(*e2el));
+  if (const std::string went = time_went(model, request); !went.empty()) out += "\n" + went;
+  if (r.cached > 0) out += fmt::format("\n{} found in the prefix cache", count(r.cached, "token"));
+  if (r.preemptions > 0) out += "\npreempted " + count(r.preemptions, "time");
   if (!model.refusal(request).empty()) out += "\n" + model.refusal(request);
+  return out;
+}
+
+std::string request_in_a_line(const TraceModel& model, std::int32_t request) {
+  const Request& r = model.request(request);
+  std::string out = r.id + ":";
+  for (const auto& [name, time] :
+       {std::pair{"TTFT", ttft_of(r)},
+        {"longest time between tokens", r.longest_gap < 0 ? std::nullopt : std::optional(r.longest_gap)},
+        {"end to end", e2el_of(r)}}) {
+    if (time) out += fmt::format(" {} {},", name, short_time(static_cast<double>(*time)));
+  }
+  return out + " " + time_went(model, request);
+}
+
+std::string time_went(const TraceModel& model, std::int32_t request) {
+  const std::array<TimeNs, kPhases> times = phase_times(model, request);
+  const TimeNs all = std::accumulate(times.begin(), times.end(), TimeNs{0});
+  if (all == 0) return "";
+  std::string out = "of " + short_time(static_cast<double>(all)) + ":";
+  const char* separator = " ";
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    if (times[i] == 0) continue;
+    const auto time = static_cast<double>(times[i]);
+    out += fmt::format("{}{} {} ({:.0f} %)", separator, name_of(static_cast<Phase>(i)), short_time(time),
+                       100 * time / static_cast<double>(all));
+    separator = ", ";
+  }
   return out;
 }
 

@@ -46,6 +46,7 @@ struct Frame {
   // Of the whole run:
   const Latency* latency = nullptr;
   const Verdict* verdict = nullptr;
+  const RangeSum* range = nullptr;      // of the marked range; null: none is marked
   std::span<const std::int32_t> order;  // of its requests, as lanes from top to bottom; empty: all by arrival
 };
 
@@ -71,7 +72,6 @@ struct Scene {
   LatencyKind statistic = LatencyKind::ttft;
   Slo slo;
   std::string_view selected;  // id of a request, which this trace need not have; empty: none
-  std::string_view range;     // the marked range in words; empty: none is marked
 
   const Frame& frame() const { return frames[trace]; }
   const Style& style() const { return *frame().style; }
