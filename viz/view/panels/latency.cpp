@@ -146,7 +146,7 @@ Picture latency_picture(const Scene& scene, Box box) {
                                                r.longest_gap < 0 ? std::nullopt : std::optional(r.longest_gap), e2el_of(r)};
         if (const auto& time = times[which])
           point(static_cast<double>(*time), distribution(trace).share_up_to(*time), 3 * style.scale, Tone::highlight,
-             frame.request);
+                frame.request);
       }
       // From the front what is most wanted; what has no room is left out.
       const auto percentile = [&](const char* name, std::size_t at) { return name + short_time(curve[at]); };
