@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
+#include "cli/output/say.h"
 #include "core/trace/writer.h"
 
 namespace tokenyard::cli {
@@ -35,8 +36,8 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
 
   const bool terminal = isatty(STDIN_FILENO) != 0;
   if (terminal) {
-    if (arguments.is_embedded()) fmt::print("A small storyteller. Ask for one: Write a story about a fox and a lamp.\n");
-    fmt::print("/reset forgets the conversation, /quit or Ctrl-D ends, Ctrl-C stops an answer.\n");
+    if (arguments.is_embedded()) say("A small storyteller. Ask for one: Write a story about a fox and a lamp.\n");
+    say("/reset forgets the conversation, /quit or Ctrl-D ends, Ctrl-C stops an answer.\n");
   }
   struct sigaction action {};
   action.sa_handler = [](int) { interrupted = true; };  // no SA_RESTART: at the prompt, reading a line ends
@@ -50,7 +51,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   reset();
   bool all_well = true;
   for (std::string line; !interrupted;) {
-    if (terminal) fmt::print("> ");
+    if (terminal) say("> ");
     std::fflush(stdout);
     if (!std::getline(std::cin, line)) break;
     if (line.ends_with('\r')) line.pop_back();  // of a text from Windows
@@ -71,18 +72,18 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
     }
     interrupted = false;
     const Completion completion = answer.completion.get();
-    fmt::print("\n");
+    say("\n");
     std::fflush(stdout);
     print_seed(sampling, completion);
     if (completion.finish_reason == FinishReason::refused || completion.finish_reason == FinishReason::error) {
-      fmt::print(stderr, "{}: {}; /reset begins anew\n", name_of(completion.finish_reason), completion.why);
+      warn("{}: {}; /reset begins anew\n", name_of(completion.finish_reason), completion.why);
       messages.pop_back();
       all_well = false;
       continue;
     }
     messages.push_back({"assistant", completion.text});
   }
-  if (terminal) fmt::print("\n");
+  if (terminal) say("\n");
   engine.finish();
   if (trace) trace->finish();
   return all_well ? 0 : 2;
