@@ -1,18 +1,16 @@
-#include <fmt/core.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
+#include "cli/commands/prompt.h"
 #include "cli/output/say.h"
+#include "core/base/input_error.h"
 #include "core/trace/writer.h"
 
 namespace tokenyard::cli {
@@ -34,8 +32,8 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   const Sampling sampling = arguments.sampling(default_sampling(engine.model()));
   note_temperature(sampling.params.temperature);
 
-  const bool terminal = isatty(STDIN_FILENO) != 0;
-  if (terminal) {
+  Prompt prompt;
+  if (prompt.on_terminal()) {
     if (arguments.is_embedded()) say("A small storyteller. Ask for one: Write a story about a fox and a lamp.\n");
     say("/reset forgets the conversation, /quit or Ctrl-D ends, Ctrl-C stops an answer.\n");
   }
@@ -51,10 +49,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   reset();
   bool all_well = true;
   for (std::string line; !interrupted;) {
-    if (terminal) say("> ");
-    std::fflush(stdout);
-    if (!std::getline(std::cin, line)) break;
-    if (line.ends_with('\r')) line.pop_back();  // of a text from Windows
+    if (!prompt.read(line)) break;
     if (line == "/quit") break;
     if (line.empty()) continue;
     if (line == "/reset") {
@@ -63,10 +58,18 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
     }
     messages.push_back({"user", line});
     interrupted = false;
-    Answer answer = engine.chat(messages, sampling, [](std::string_view text) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    });
+    Answer answer;
+    try {
+      answer = engine.chat(messages, sampling, [](std::string_view text) {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        std::fflush(stdout);
+      });
+    } catch (const InputError& error) {  // a message that is no text costs itself, not the conversation
+      warn("{}\n", error.what());
+      messages.pop_back();
+      all_well = false;
+      continue;
+    }
     while (answer.completion.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
       if (interrupted) engine.cancel(answer);
     }
@@ -83,7 +86,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
     }
     messages.push_back({"assistant", completion.text});
   }
-  if (terminal) say("\n");
+  if (prompt.on_terminal()) say("\n");
   engine.finish();
   if (trace) trace->finish();
   return all_well ? 0 : 2;
