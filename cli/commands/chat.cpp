@@ -29,6 +29,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   text_options.trace = trace.get();
   TextEngine engine(arguments.model_folder(), text_options);
   print_notes(engine.notes());
+  engine.chat_template();  // throws when there is none, before anything is asked
   const Sampling sampling = arguments.sampling(default_sampling(engine.model()));
   note_temperature(sampling.params.temperature);
 

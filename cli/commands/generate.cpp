@@ -1,12 +1,14 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,6 +76,10 @@ std::vector<Question> read_questions(const std::string& path, bool chat, const S
   }
   if (questions.empty()) throw InputError(path + ": expected a prompt a line, found none");
   return questions;
+}
+
+bool any_chat(const std::vector<Question>& questions) {
+  return std::any_of(questions.begin(), questions.end(), [](const Question& question) { return !question.messages.empty(); });
 }
 
 const char* finish_name(FinishReason reason) { return reason == FinishReason::kv_capacity ? "length" : name_of(reason); }
@@ -149,16 +155,15 @@ bool well(const Completion& c, std::size_t number) {
 // The same requests on a simulated GPU: times, no text.
 int simulate(const GenerateOptions& options, const GenerationArguments& arguments, const std::vector<Question>& questions) {
   const std::string folder = arguments.model_folder();
-  const ModelConfig model = load_model_config(folder);
   const Tokenizer tokenizer = Tokenizer::load(folder + "/tokenizer.json");
   print_notes(tokenizer.notes());
+  std::optional<ChatTemplate> chat_template;
+  if (any_chat(questions)) chat_template = ChatTemplate::load(folder, arguments.thinking());
   std::vector<RequestSpec> requests;
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const Question& q = questions[i];
     const std::vector<Token> prompt =
-        q.messages.empty()
-            ? tokenizer.encode(q.prompt)
-            : tokenizer.encode(chat_prompt(chat_format(name_of(model.shape.family), tokenizer), q.messages), false);
+        q.messages.empty() ? tokenizer.encode(q.prompt) : tokenizer.encode(chat_template->prompt(q.messages), false);
     RequestSpec& request = requests.emplace_back();
     request.id = "r" + std::to_string(i);
     request.prompt.append(prompt);
@@ -202,6 +207,9 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     questions.push_back({prompt, {}, sampling});
     if (options.chat) questions.back() = {{}, {{"user", prompt}}, sampling};
   }
+  if (arguments.thinking() && !any_chat(questions)) {
+    throw InputError("--thinking: nothing here is a conversation; expected --chat, or messages in --prompts");
+  }
   for (const Question& question : questions) {
     if (note_temperature(question.sampling.params.temperature)) break;  // others are alike
   }
@@ -216,6 +224,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
                                                     : TextBackend::automatic;
   TextEngine engine(arguments.model_folder(), text_options);
   print_notes(engine.notes());
+  if (any_chat(questions)) engine.chat_template();  // throws when there is none, before anything is computed
   bool all_well = true;
   if (one && options.logprobs < 0) {
     if (!options.chat) fmt::print("{}", questions.front().prompt);
@@ -261,7 +270,7 @@ Command generate_command() {
               "A prompt a line, all served together: \"text\" or {\"prompt\": ..} or {\"messages\": [..]}, with max_tokens, "
               "temperature, seed ... of its own; - is standard input. Answers are printed as JSON, a line each")
       .excludes("PROMPT");
-  command.flag("--chat", options->chat, "The prompt is a user's message, put in the model's chat format");
+  command.flag("--chat", options->chat, "The prompt is a user's message, put in the model's own chat template");
   command.option("--logprobs", &options->logprobs, "N", "Report each token's log probability and those of the N most likely")
       .between(0, 1000);
   command.option("--backend", &options->backend, "NAME", "What computes; sim says how long a GPU would take, without text")

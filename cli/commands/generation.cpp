@@ -36,6 +36,8 @@ GenerationArguments::GenerationArguments(Command& command) {
   command.group("Model");
   command.option("--model", &model_, "FOLDER",
                  "A Hugging Face folder (config.json, *.safetensors, tokenizer.json); a small storyteller if none");
+  command.option("--thinking", &thinking_, "ON", "on or off: the switch of the model's chat template, where it has one")
+      .one_of({"on", "off"});
   command.option("--threads", &threads_, "N", "Of the CPU; 0: one a core").between(0, 1024);
 
   command.group("Sampling (else as the model's makers recommend)");
@@ -65,9 +67,14 @@ GenerationArguments::GenerationArguments(Command& command) {
 
 std::string GenerationArguments::model_folder() const { return is_embedded() ? find_model_folder("story") : model_; }
 
+std::optional<bool> GenerationArguments::thinking() const {
+  return thinking_.empty() ? std::nullopt : std::optional(thinking_ == "on");
+}
+
 TextOptions GenerationArguments::text_options() const {
   TextOptions options;
   options.threads = threads_;
+  options.thinking = thinking();
   options.program = kProgram;
   if (!policy_.empty()) apply_setting("engine.policy=" + policy_, options.engine);
   for (const std::string& setting : set_) apply_setting(setting, options.engine);

@@ -22,6 +22,7 @@ class GenerationArguments {
 
   std::string model_folder() const;
   bool is_embedded() const { return model_.empty(); }
+  std::optional<bool> thinking() const;
   const std::string& trace() const { return trace_; }
   // Throws InputError, naming the option.
   TextOptions text_options() const;
@@ -30,7 +31,7 @@ class GenerationArguments {
   Sampling sampling(const Sampling& defaults) const;
 
  private:
-  std::string model_, policy_, trace_;
+  std::string model_, policy_, trace_, thinking_;
   std::vector<std::string> set_;
   int threads_ = 0;
   Sampling given_;

@@ -28,7 +28,7 @@ namespace {
 using namespace viz;
 
 struct ViewOptions {
-  std::vector<std::string> inputs, set, goodput, range;
+  std::vector<std::string> inputs, set, goodput, range, mark;
   std::string lesson, shot, size, at, select, panels, theme, align, sort, lanes, latency, csv;
   double scale = 0;
   int page = 1;
@@ -158,6 +158,7 @@ void set_up(App& app, const ViewOptions& options) {
       throw InputError(fmt::format("expected 1 to {} traces or scenarios, or --lesson", kMostTraces));
     }
     for (const std::string& input : options.inputs) add_side(app, open(input, options.set));
+    go_to_opening(app);
   }
   const Side& first = *app.sides.front();
   if (!options.theme.empty()) {
@@ -184,6 +185,11 @@ void set_up(App& app, const ViewOptions& options) {
     return first.clock->place(parse_when(text, *first.model, option));
   };
   if (!options.range.empty()) show_range(app, place("--range", options.range[0]), place("--range", options.range[1]));
+  if (!options.mark.empty()) {
+    app.range_from = place("--mark", options.mark[0]);
+    app.range_to = place("--mark", options.mark[1]);
+    if (!has_range(app)) throw InputError("--mark: expected two moments, the earlier one first");
+  }
   if (!options.at.empty()) {
     move_cursor(app, place("--at", options.at));
     app.reveal = true;
@@ -274,6 +280,7 @@ Command view_command() {
   command.option("--size", &options->size, "WIDTHxHEIGHT", "Of picture or window, in pixels; 1280x800 unless said");
   command.option("--at", &options->at, "MOMENT", "1200ms, 'step 57', end, 'arrival ID', 'preemption 1'");
   command.option("--range", &options->range, "MOMENT", "The visible time: from, to").exactly(2);
+  command.option("--mark", &options->mark, "MOMENT", "A range to be summed up and compared: from, to").exactly(2);
   command.option("--select", &options->select, "ID", "A request");
   command.option("--panels", &options->panels, "NAME,...", "Some of " + panel_names());
   command.option("--lanes", &options->lanes, "NAME", "What the lanes show").one_of(choices_of<LaneView>(kLaneViews));
