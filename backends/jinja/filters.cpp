@@ -76,7 +76,7 @@ List_ keys_of(Renderer& renderer, const List_& items, Value attribute, bool case
 }
 
 // The first letter of each word large and the others small. A word ends at white space and at - ( { [ <.
-std::string title(std::string_view text) {
+std::string titled(std::string_view text) {
   std::string out;
   std::size_t start = 0;
   const auto put = [&](std::size_t end) {
@@ -597,7 +597,7 @@ const std::array kFilters = {
     }},
     NamedFilter{"string", [](Renderer& r, Value v, Taken& taken) { taken.done(); return v.is(Type::string) ? v : r.text(r.str(v)); }},
     NamedFilter{"sum", summed},
-    NamedFilter{"title", [](Renderer& r, Value v, Taken& taken) { taken.done(); return r.text(title(r.str(v))); }},
+    NamedFilter{"title", [](Renderer& r, Value v, Taken& taken) { taken.done(); return r.text(titled(r.str(v))); }},
     NamedFilter{"tojson", tojson},
     NamedFilter{"trim", [](Renderer& r, Value v, Taken& taken) {
       const Value chars = taken.next("chars", Value::none());

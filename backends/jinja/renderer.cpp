@@ -615,7 +615,7 @@ Value Renderer::binary(const std::string& sign, Value a, Value b) {
     const auto count = static_cast<std::size_t>(std::max<std::int64_t>(a.whole(), 0));
     const std::size_t size = b.is(Type::string) ? b.string().size() : b.list->items.size() * sizeof(Value);
     if (size == 0 || count == 0) return b.is(Type::string) ? text("") : heap.list({}, b.list->kind);
-    if (count > (std::size_t{1} << 40) / size) throw Trouble("the template makes too much text");
+    if (count > (std::size_t{1} << 40) / size) throw Trouble("the template takes too much memory");
     heap.charge(count * size);
     if (b.is(Type::string)) {
       std::string out;

@@ -113,7 +113,7 @@ void Heap::step(std::size_t count) {
 }
 
 void Heap::charge(std::size_t bytes) {
-  if (bytes > bytes_) throw Trouble("the template makes too much text");
+  if (bytes > bytes_) throw Trouble("the template takes too much memory");
   bytes_ -= bytes;
   touch(bytes);
 }

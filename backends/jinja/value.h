@@ -168,9 +168,10 @@ std::size_t length(std::string_view text);
 char32_t code_point(std::string_view text);  // of its first character
 void append_char(std::string& out, char32_t c);
 std::string_view strip(std::string_view text, bool left, bool right);  // white space
-// As str.upper(), str.lower() and str.capitalize().
+// As Python's methods of strings.
 std::string upper(std::string_view text);
 std::string lower(std::string_view text);
 std::string capitalize(std::string_view text);
+std::string title(std::string_view text);
 
 }  // namespace tokenyard::jinja
