@@ -43,6 +43,8 @@ class GenerationArguments {
 
 // A line each on stderr.
 void print_notes(const std::vector<std::string>& notes);
+// That the temperature asked for is not the one taken, if so. True where it says so.
+bool note_temperature(float asked);
 // The seed of an answer that was asked to draw one, so that the same can be had again.
 void print_seed(const Sampling& sampling, const Completion& completion);
 
