@@ -59,6 +59,7 @@ List_ sorted(Renderer& renderer, const List_& items, const List_& keys, bool rev
   std::vector<std::size_t> order(items.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   merge_sort(order, [&](std::size_t a, std::size_t b) {
+    if (keys[a].is(Type::undefined) && keys[b].is(Type::undefined)) return false;
     return reverse ? less(renderer.heap, keys[b], keys[a]) : less(renderer.heap, keys[a], keys[b]);
   });
   List_ out;
@@ -145,6 +146,7 @@ std::optional<std::string> number_text(std::string_view text) {
 }
 
 std::optional<double> float_of(Value value) {
+  if (value.is(Type::undefined)) throw Trouble("what is undefined is no number");
   if (value.is_numeric()) return value.real();
   if (!value.is(Type::string)) return std::nullopt;
   std::optional<std::string> text = number_text(value.string());

@@ -39,7 +39,7 @@ Value split(Renderer& renderer, Value object, Taken& taken, bool from_right) {
   std::vector<Value> out;
   const auto more = [&] { return most < 0 || std::ssize(out) < most; };
   if (by.is(Type::none)) {
-    for (left = strip(left, true, true); !left.empty() && more();) {
+    for (left = strip(left, !from_right, from_right); !left.empty() && more();) {
       std::size_t at = from_right ? left.size() : 0;
       // A word is what has no white space; here, up to the next one.
       if (from_right) {

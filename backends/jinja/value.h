@@ -158,6 +158,7 @@ bool equal(Heap& heap, Value a, Value b);
 bool less(Heap& heap, Value a, Value b);  // throws Trouble where Python knows no order
 bool less_or_equal(Heap& heap, Value a, Value b);
 bool contains(Heap& heap, Value container, Value item);
+bool can_be_key(Value value);  // of a dict: Python's hashable
 // The value at this key, or null. Throws Trouble for what cannot be a key.
 const Value* find(Heap& heap, const Dict& dict, Value key);
 
