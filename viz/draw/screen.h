@@ -64,6 +64,7 @@ class Screen {
   float lesson_wrap() const { return width_ - 4 * style_.em; }
   float ruler_above(Box box, std::size_t trace);
   float status_height(std::span<const Meaning> meanings) const;
+  float legend_height();
   void status(Box box);
   void help();
   void search_box();
@@ -80,6 +81,7 @@ class Screen {
   bool is_highlighted(const Panel& panel) const;
   std::vector<const TraceModel*> models() const;
   std::vector<Meaning> meanings(bool with_titles) const;
+  std::vector<Meaning> shown_meanings() const;
   std::vector<const Panel*> column_of(bool of_trace) const;
   std::vector<const Panel*> shown_of(bool of_trace) const;
   float least_height(const Panel& panel) const;
@@ -103,6 +105,10 @@ class Screen {
   PerPanel<float> words_scroll_;      // as panels of words were drawn latest
   std::set<const Panel*> unexplained_,
       explained_below_;  // panels without room for their legend, in this frame and the one before
+  std::map<const Panel*, Occurring> occurs_, occurred_;  // what the panels show, likewise
+  std::vector<const TraceModel*> legend_of_;             // for these, at this width and scale,
+  float legend_width_ = 0, legend_scale_ = 0;
+  float legend_height_ = 0;  // the line at the bottom has been as high
 
   // A mouse button held down.
   struct Drag {

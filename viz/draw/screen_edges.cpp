@@ -195,10 +195,30 @@ std::vector<Meaning> Screen::meanings(bool with_titles) const {
   return out;
 }
 
+// Of these, what the panels really show.
+std::vector<Meaning> Screen::shown_meanings() const {
+  std::vector<Meaning> out;
+  for (const Meaning& meaning : meanings(true)) {
+    const auto shows = [&](const auto& panel) { return panel.first->meanings != nullptr && panel.second.has(meaning); };
+    if (std::any_of(occurred_.begin(), occurred_.end(), shows)) out.push_back(meaning);
+  }
+  return out;
+}
+
 float Screen::status_height(std::span<const Meaning> meanings) const {
   const float needed = legend(style_, {style_.em * 0.5F, 0, width_ - style_.em * 0.5F, 0}, meanings).content_height;
   constexpr float kMostLines = 4;
   return std::round(std::min(needed, kMostLines * 1.3F * style_.em) + style_.em * 0.3F);
+}
+
+// It grows with what is shown and does not shrink: else panels and legend would make room for each other in turns.
+float Screen::legend_height() {
+  if (legend_of_ != models() || legend_width_ != width_ || legend_scale_ != app_.scale) legend_height_ = 0;
+  legend_of_ = models();
+  legend_width_ = width_;
+  legend_scale_ = app_.scale;
+  legend_height_ = std::max(legend_height_, status_height(shown_meanings()));
+  return legend_height_;
 }
 
 void Screen::status(Box box) {
@@ -210,7 +230,7 @@ void Screen::status(Box box) {
   }
   ImDrawList& list = *ImGui::GetWindowDrawList();
   if (text.empty()) {
-    paint(list, legend(style_, inner, meanings(true)), app_.theme, style_);
+    paint(list, legend(style_, inner, shown_meanings()), app_.theme, style_);
     return;
   }
   if (box.height() < 2.4F * style_.em) text = style_.fit(text, inner.width());
