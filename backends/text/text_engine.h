@@ -88,6 +88,8 @@ class TextEngine {
 
   // Thread-safe, as are all below but finish(). A prompt is taken as it is; added tokens written out in it count as such.
   Answer submit(std::string_view prompt, const Sampling& sampling, OnText on_text = {});
+  // Ids that are there already. One that the model does not have is refused.
+  Answer submit_tokens(std::vector<Token> prompt, const Sampling& sampling, OnText on_text = {});
   // A conversation in the model's own format. Throws InputError when the model has none or a role is unknown.
   Answer chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text = {});
   void cancel(const Answer& answer);
@@ -104,7 +106,6 @@ class TextEngine {
 
  private:
   struct State;
-  Answer submit_tokens(std::vector<Token> prompt, const Sampling& sampling, OnText on_text);
   std::unique_ptr<State> state_;
 };
 
