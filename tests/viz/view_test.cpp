@@ -170,7 +170,7 @@ TEST_CASE("Every panel stays within its box and budget, and hides no mark", "[vi
       const auto y0 = static_cast<float>(dice.roll(0, 200));
       const Box box{x0, y0, x0 + static_cast<float>(dice.roll(150, 1600)), y0 + static_cast<float>(dice.roll(20, 700))};
       const Moment& moment = seeker.seek(frame.step);
-      const std::vector<PrefixNode> tree = prefix_tree(moment);
+      const std::vector<PrefixNode> tree = prefix_tree(*model, moment);
       const std::vector<Sentence> sentences = explain(*model, moment);
       LaneOptions options;
       options.view = static_cast<LaneView>(dice.roll(0, 2));

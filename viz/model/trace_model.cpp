@@ -44,7 +44,8 @@ StepSum sum_of(const Step& step, std::int32_t index) {
   sum.hit_tokens = step.hit_tokens;
   sum.asked_tokens = step.asked_tokens;
   sum.evicted_blocks = step.evicted_blocks;
-  const std::int32_t in_phase[] = {step.waiting, step.prefill_rows, step.decode_rows, step.stalled, step.padding_rows};
+  const std::int32_t in_phase[] = {step.waiting, step.prefill_rows, step.decode_rows, step.stalled,
+                                   step.padding_rows - step.late_rows};
   for (std::size_t i = 0; i < std::size(in_phase); ++i) sum.in_phase[i] = in_phase[i];
   return sum;
 }

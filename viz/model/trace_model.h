@@ -29,13 +29,16 @@ struct Step {
   TimeNs duration = 0;  // as the backend measured
   StepParts parts;
   bool prefill_only = false;
+  bool ahead = false;  // planned before it was known what came of the step before
   std::int32_t prefill_tokens = 0;
   std::int32_t decode_tokens = 0;
-  std::int32_t padding_tokens = 0;  // positions computed for nobody (static)
+  std::int32_t padding_tokens = 0;  // positions computed for nobody
   std::int32_t prefill_rows = 0;
   std::int32_t decode_rows = 0;
   std::int32_t padding_rows = 0;
-  std::int32_t stalled = 0;  // running requests without a row
+  std::int32_t late_rows = 0;    // of these: of requests that had ended, as nobody knew when the step was planned
+  std::int32_t late_tokens = 0;  // of padding_tokens, likewise
+  std::int32_t stalled = 0;      // running requests without a row
   std::int32_t running = 0;
   std::int32_t waiting = 0;
   std::int32_t admitted = 0;
@@ -85,12 +88,14 @@ struct Request {
   TimeNs begin = 0;         // of its lane: when it was sent, or joined where the workload names steps
   TimeNs first_token = -1;  // delivered
   TimeNs last_token = -1;
+  TimeNs longest_gap = -1;  // between two of its tokens; -1: there are no two
   TimeNs end = -1;          // -1: lives
   std::int32_t prompt = 0;  // tokens
   std::int32_t output = 0;
   std::int32_t cached = 0;  // prompt tokens found in the prefix cache at its first admission
   std::int32_t priority = 0;
   std::int32_t preemptions = 0;
+  bool preempted_late = false;  // the last time after its end, by a step that was planned before that was known
   std::int32_t max_tokens = 0;
   std::int32_t expected_kv = 0;  // tokens whose K/V it will hold at its end, as far as the workload tells
   std::int32_t computed = 0;     // tokens with K/V now, or at its end

@@ -85,6 +85,15 @@ void density(const Frame& frame, const Projector& projector, Box box, Picture& o
 
 }  // namespace
 
+std::vector<std::int32_t> live_in(const TraceModel& model, std::span<const std::int32_t> order, TimeNs from, TimeNs to) {
+  std::vector<std::int32_t> out;
+  for (const std::int32_t number : order) {
+    const Request& r = model.request(number);
+    if (r.begin <= to && (r.end < 0 || r.end >= from)) out.push_back(number);
+  }
+  return out;
+}
+
 std::vector<std::int32_t> ordered(const TraceModel& model, LaneOrder order) {
   std::vector<std::int32_t> out(static_cast<std::size_t>(model.num_requests()));
   std::iota(out.begin(), out.end(), 0);
@@ -205,7 +214,8 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
         options.view == LaneView::seats ? fmt::format("seat {}", row) : frame.model->request(request_of(row)).id;
     const bool selected = options.view != LaneView::seats && request_of(row) == frame.request;
     if (own.height() < style.em) continue;
-    add_text(style, area.x0 + pad, own.y0 + (own.height() - style.em) / 2, gutter(style, box.width()) - 2 * pad, name,
+    const float room = gutter(style, box.width()) - 2 * pad;
+    add_text(style, area.x0 + pad, own.y0 + (own.height() - style.em) / 2, room, style.fit_name(name, room),
              selected ? Tone::highlight : Tone::text, out);
   }
   cursor_line(frame, projector, box, out);

@@ -54,13 +54,41 @@ void add_text_on(const Rect& rect, const Style& style, float x, float y, float r
   out.labels.back().strength = rect.strength;
 }
 
-std::vector<std::string> wrapped(const Style& style, std::string_view text, float room) {
-  std::vector<std::string> lines;
-  std::string line;
+namespace {
+
+bool is_number(std::string_view word) {
+  while (!word.empty() && (word.front() == '(' || word.front() == '+' || word.front() == '-')) word.remove_prefix(1);
+  return !word.empty() && word.front() >= '0' && word.front() <= '9' && word.back() != ',' && word.back() != ';' &&
+         word.back() != ':' && word.back() != '.' && word.back() != ')';
+}
+
+// Words that must stand on one line are one.
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> out;
+  std::string_view last, before;  // of the text, whatever they were joined to
   while (!text.empty()) {
     const std::size_t space = text.find(' ');
     const std::string_view word = text.substr(0, space);
     text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
+    const bool unit = is_number(last) && !word.empty() && !is_number(word);
+    const bool rest = last == "of" && is_number(before);
+    if (unit || rest || (last == "step" && is_number(word))) {
+      out.back() += " " + std::string(word);
+    } else {
+      out.emplace_back(word);
+    }
+    before = last;
+    last = word;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> wrapped(const Style& style, std::string_view text, float room) {
+  std::vector<std::string> lines;
+  std::string line;
+  const auto add = [&](std::string_view word) {
     std::string longer = line.empty() ? std::string(word) : line + " " + std::string(word);
     if (!line.empty() && style.width(longer) > room) {
       lines.push_back(std::move(line));
@@ -68,9 +96,33 @@ std::vector<std::string> wrapped(const Style& style, std::string_view text, floa
     } else {
       line = std::move(longer);
     }
+  };
+  for (const std::string& word : words_of(text)) {
+    // What does not fit into a line at all is taken apart again.
+    std::string_view rest = word;
+    for (std::size_t space = 0; style.width(rest) > room && (space = rest.find(' ')) != std::string_view::npos;) {
+      add(rest.substr(0, space));
+      rest.remove_prefix(space + 1);
+    }
+    add(rest);
   }
   lines.push_back(std::move(line));
   return lines;
+}
+
+std::string in_lines(const Style& style, std::string_view text, float room) {
+  std::string out;
+  for (bool first = true, more = true; more; first = false) {
+    const std::size_t end = text.find('\n');
+    for (const std::string& line : wrapped(style, text.substr(0, end), room)) {
+      if (!first) out += '\n';
+      first = false;
+      out += line;
+    }
+    more = end != std::string_view::npos;
+    if (more) text.remove_prefix(end + 1);
+  }
+  return out;
 }
 
 void side_label(const Frame& frame, Box box, const std::string& name, const std::vector<std::string>& more, Picture& out) {

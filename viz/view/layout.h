@@ -19,8 +19,10 @@ Axis panel_axis(const Frame& frame, Box box);
 void mark_strip(const Frame& frame, const Projector& projector, float y, float height, Picture& out);
 
 void cursor_line(const Frame& frame, const Projector& projector, Box box, Picture& out);
-// In lines that fit, at spaces where it can be.
+// In lines that fit, at spaces where it can be: a number keeps its unit, and "12 of 96" stays whole.
 std::vector<std::string> wrapped(const Style& style, std::string_view text, float room);
+// Likewise, every line of `text`, with line ends between them.
+std::string in_lines(const Style& style, std::string_view text, float room);
 // A name at the left, in the gutter; further lines below it, dim.
 void side_label(const Frame& frame, Box box, const std::string& name, const std::vector<std::string>& more, Picture& out);
 void add_text(const Style& style, float x, float y, float room, std::string_view text, Tone tone, Picture& out);

@@ -130,6 +130,8 @@ struct Picture {
 
   // The topmost rectangle with a ref there; null: none.
   const Rect* hit(float x, float y) const;
+  // Or else the nearest one, no further than `reach` pixels.
+  const Rect* near(float x, float y, float reach) const;
   void append(Picture&& other);
 };
 
@@ -143,6 +145,8 @@ struct Style {
   float width(std::string_view text) const;
   // Shortened with "..." to fit.
   std::string fit(std::string_view text, float room) const;
+  // Likewise, in the middle: names often differ at their end only.
+  std::string fit_name(std::string_view name, float room) const;
 };
 
 }  // namespace tokenyard::viz

@@ -88,6 +88,9 @@ std::string batch_text(const Scene& scene) {
     if (row.tokens > 0) out += fmt::format(" {} from {}", row.tokens, row.first);
     out += "\n";
   }
+  if (const std::int32_t late = model.step(scene.frame().step).late_rows; late > 0) {
+    out += fmt::format("  {} row{} for nobody: who had ended when the step began\n", late, late == 1 ? "" : "s");
+  }
   return out;
 }
 

@@ -203,7 +203,7 @@ std::vector<Meaning> blocks_meanings(std::span<const TraceModel* const> traces) 
 
 std::string blocks_at_right(const Scene& scene) {
   const TraceModel& model = *scene.frame().model;
-  return fmt::format("{} of {} in use", model.step(scene.frame().step).used_blocks, model.usable_blocks());
+  return fmt::format("{} of {} in use", scene.frame().moment->used_blocks, model.usable_blocks());
 }
 
 }  // namespace

@@ -123,6 +123,30 @@ Picture latency_picture(const Scene& scene, Box box) {
         stairs.points.push_back({x(curve[static_cast<std::size_t>(i)]), y(i / 200.0)});
       }
       add_line(out, std::move(stairs));
+      // Below the line, for the pointer: who has such a time.
+      const auto point = [&](double ns, double share, float half, Tone of, std::int32_t request) {
+        add_rect(out, {{x(ns) - half, y(share) - half, x(ns) + half, y(share) + half},
+                       of,
+                       Pattern::solid,
+                       0,
+                       255,
+                       0,
+                       {Ref::Kind::request, static_cast<std::uint8_t>(t), request, -1, 1}});
+      };
+      for (std::int32_t i = 0; i < Latency::kCurve; ++i) {
+        const std::int32_t request = trace.who[which][static_cast<std::size_t>(i)];
+        if (request < 0) continue;
+        point(curve[static_cast<std::size_t>(i)], i / 200.0, 0.5F * style.scale, tone, request);
+      }
+      const Frame& frame = scene.frames[t];
+      if (frame.request >= 0) {
+        const Request& r = frame.model->request(frame.request);
+        const std::optional<TimeNs> times[] = {ttft_of(r), tpot_of(r),
+                                               r.longest_gap < 0 ? std::nullopt : std::optional(r.longest_gap), e2el_of(r)};
+        if (const auto& time = times[which])
+          point(static_cast<double>(*time), distribution(trace).share_up_to(*time), 3 * style.scale, Tone::highlight,
+             frame.request);
+      }
       // From the front what is most wanted; what has no room is left out.
       const auto percentile = [&](const char* name, std::size_t at) { return name + short_time(curve[at]); };
       words = percentile("P50 ", 100);
@@ -162,7 +186,9 @@ Picture latency_picture(const Scene& scene, Box box) {
 extern constinit const Panel panel_latency = {
     .name = "latency",
     .title = "Latency",
-    .explains = "Share of requests that were at least this fast, and the usual percentiles.",
+    .explains =
+        "Share of requests that were at least this fast, and the usual percentiles.\n"
+        "A click on a curve selects a request that was as fast, and says where its time went.",
     .order = 8,
     .key = "8",
     .what = "latency",
@@ -176,6 +202,7 @@ extern constinit const Panel panel_latency = {
     .layout = latency_picture,
     .at_right = [](const Scene& scene) { return std::string(title_of(scene.statistic)); },
     .click = Panel::Click::next_statistic,
+    .reach = 1.5F,
 };
 
 }  // namespace tokenyard::viz

@@ -21,9 +21,12 @@ Picture prefix_picture(const Scene& scene, Box box) {
   const float head = 1.3f * style.em;
   std::int64_t blocks = 0;
   for (const PrefixNode& node : tree) blocks += static_cast<std::int64_t>(node.blocks.size());
-  add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad,
-           tree.empty() ? std::string("nothing is cached") : fmt::format("{} blocks; below each, what goes on from it", blocks),
-           tree.empty() ? Tone::dim : Tone::text, out);
+  std::string title = "this run keeps no prefix cache";
+  if (keeps_prefixes(*frame.model)) title = "nothing is cached";
+  if (!tree.empty())
+    title = fmt::format("{} in use, {} free, but cached; below each, what goes on from it", moment.used_blocks,
+                        moment.cached_blocks);
+  add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad, title, tree.empty() ? Tone::dim : Tone::text, out);
   if (tree.empty() || blocks == 0) return out;
   std::vector<bool> on_path(tree.size());
   for (const std::int32_t i : path_of(tree, moment, frame.request)) on_path[static_cast<std::size_t>(i)] = true;

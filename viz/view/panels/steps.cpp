@@ -61,6 +61,7 @@ std::string steps_at_right(const Scene& scene) {
 
 std::string steps_text(const Scene& scene) {
   const Frame& frame = scene.frame();
+  if (frame.over) return "\n" + ended_in_words(*frame.model).text + "\n";
   if (frame.step < 0) return "\nbefore the first step\n";
   return "\n" + step_in_words(*frame.model, frame.step) + "\n";
 }
