@@ -135,6 +135,7 @@ void Screen::draw(float width, float height) {
   drawn_.clear();
   panels_.clear();
   controls_.clear();
+  explained_.clear();
   explained_below_ = std::exchange(unexplained_, {});
   pointed_.reset();
   under_pointer_ = nullptr;

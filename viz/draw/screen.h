@@ -34,6 +34,8 @@ class Screen {
   const Drawn* find(const Panel& panel, std::size_t trace = 0) const;
   // Buttons and sliders by their names.
   const std::map<std::string, Box>& controls() const { return controls_; }
+  // The words of the colours and patterns that were explained, in titles and at the bottom.
+  const std::set<std::string>& explained() const { return explained_; }
   const Picture& overview_of(std::size_t trace) const { return overviews_[trace]; }
   // How far what was drawn reached: nothing may lie outside of the window.
   Box extent() const { return {0, 0, width_, height_}; }
@@ -100,6 +102,7 @@ class Screen {
   bool explain_ = false;              // the panel that was just chosen
   bool popup_open_ = false;           // the menu or a list, in the latest frame,
   bool close_popup_ = false;          // and a key has closed it
+  std::set<std::string> explained_;
   PerPanel<float> words_scroll_;      // as panels of words were drawn latest
   std::set<const Panel*> unexplained_,
       explained_below_;  // panels without room for their legend, in this frame and the one before

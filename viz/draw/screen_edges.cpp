@@ -210,7 +210,9 @@ void Screen::status(Box box) {
   }
   ImDrawList& list = *ImGui::GetWindowDrawList();
   if (text.empty()) {
-    paint(list, legend(style_, inner, meanings(true)), app_.theme, style_);
+    const Picture all = legend(style_, inner, meanings(true));
+    paint(list, all, app_.theme, style_);
+    for (const Label& label : all.labels) explained_.insert(label.text);
     return;
   }
   if (box.height() < 2.4F * style_.em) text = style_.fit(text, inner.width());

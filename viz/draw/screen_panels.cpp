@@ -86,6 +86,7 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
     }
     if (x <= samples.box.x1) {
       paint(list, samples, app_.theme, style_);
+      for (const Label& label : samples.labels) explained_.insert(label.text);
     } else if (!samples.rects.empty()) {
       unexplained_.insert(&panel);
     }
