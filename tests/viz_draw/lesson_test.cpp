@@ -100,6 +100,7 @@ TEST_CASE("Every page of every lesson shows what it speaks of, whatever the wind
         show_page(app, i);
         const LessonPage& page = app.lesson->pages[i];
         Rig rig(app, window.width, window.height);
+        rig.frames(3);  // as many as a picture has, and more
         const std::string where = entry.path().stem().string() + " page " + std::to_string(i + 1) + " at " +
                                   std::to_string(window.width) + ", scale " + std::to_string(window.scale);
         const auto drawn = [&](const Panel* panel) {

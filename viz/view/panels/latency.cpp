@@ -107,7 +107,7 @@ Picture latency_picture(const Scene& scene, Box box) {
   }
   if (objective) {
     const float at = x(static_cast<double>(*objective));
-    add_line(out, {{{at, plot.y0}, {at, plot.y1}}, Tone::slo, 1.5f * style.scale, true});
+    add_line(out, {{{at, plot.y0}, {at, plot.y1}}, Tone::slo, 1.5f * style.scale, Dash::dashed});
   }
   float row = plot.y1 + line + 2;
   for (std::size_t t = 0; t < traces.size(); ++t) {
@@ -119,6 +119,7 @@ Picture latency_picture(const Scene& scene, Box box) {
       Line stairs;
       stairs.tone = tone;
       stairs.width = 1.5f * style.scale;
+      stairs.dash = static_cast<Dash>(t % 4);
       for (int i = 0; i < Latency::kCurve; ++i) {
         stairs.points.push_back({x(curve[static_cast<std::size_t>(i)]), y(i / 200.0)});
       }
@@ -158,7 +159,7 @@ Picture latency_picture(const Scene& scene, Box box) {
       if (slo.any()) more.push_back(fmt::format("goodput {:.1f} %", 100 * trace.goodput()));
       std::string rest;
       for (const std::string& one : more) rest += "  " + one;
-      const float room = box.width() - style.em - 3 * pad;
+      const float room = box.width() - 2 * style.em - 3 * pad;
       const std::string middle = "  " + percentile("P95 ", 190), high = "  " + percentile("P99 ", 198);
       if (style.width(words + middle + high + rest) <= room) {
         words += middle + high + rest;
@@ -168,14 +169,13 @@ Picture latency_picture(const Scene& scene, Box box) {
         words += high + (more.empty() ? "" : "  " + more.front());
       }
     }
-    add_rect(out, {{box.x0 + pad, row + style.em * 0.3f, box.x0 + pad + style.em, row + style.em * 0.7f},
-                   tone,
-                   Pattern::solid,
-                   0,
-                   255,
-                   0,
-                   {}});
-    add_text(style, box.x0 + 2 * pad + style.em, row, box.width() - style.em - 3 * pad, words, Tone::text, out);
+    if (row + style.em <= box.y1) {
+      const float middle = row + style.em / 2;
+      add_line(
+          out,
+          {{{box.x0 + pad, middle}, {box.x0 + pad + 2 * style.em, middle}}, tone, 2 * style.scale, static_cast<Dash>(t % 4)});
+    }
+    add_text(style, box.x0 + 2 * pad + 2 * style.em, row, box.width() - 2 * style.em - 3 * pad, words, Tone::text, out);
     row += line;
   }
   return out;
