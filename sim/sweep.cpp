@@ -116,6 +116,7 @@ std::string RunKeys::key(const Scenario& scenario, const Slo& slo) {
   for (Json& workload : json["workload"].array()) {
     Json* const path = workload.find("path");
     if (path == nullptr) continue;
+    const std::lock_guard lock(mutex_);
     auto found = contents_.find(path->string());
     if (found == contents_.end()) found = contents_.emplace(path->string(), hash_of_file(path->string())).first;
     *path = found->second;

@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/version.h"
 #include "core/base/json_reader.h"
 #include "core/base/output_file.h"
@@ -147,7 +148,7 @@ Answer ask(TextEngine& engine, const Question& question, TextEngine::OnText on_t
 // Says what went wrong with an answer. False when something did.
 bool well(const Completion& c, std::size_t number) {
   if (c.finish_reason != FinishReason::refused && c.finish_reason != FinishReason::error) return true;
-  fmt::print(stderr, "tokenyard: prompt {}: {}: {}\n", number, name_of(c.finish_reason), c.why);
+  warn("tokenyard: prompt {}: {}: {}\n", number, name_of(c.finish_reason), c.why);
   return false;
 }
 
@@ -232,12 +233,12 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
                                 std::fwrite(text.data(), 1, text.size(), stdout);
                                 std::fflush(stdout);
                               }).completion.get();
-    fmt::print("\n");
+    say("\n");
     std::fflush(stdout);
     all_well = well(answer, 1);
     engine.finish();
     print_seed(questions.front().sampling, answer);
-    if (all_well) fmt::print(stderr, "{}\n", speed_line(answer));
+    if (all_well) warn("{}\n", speed_line(answer));
   } else {
     std::vector<Answer> answers;
     for (const Question& question : questions) answers.push_back(ask(engine, question));
@@ -250,7 +251,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
       if (terminal) fmt::print(stderr, "\r{} of {} answers", i + 1, answers.size());
     }
     if (terminal) fmt::print(stderr, "\r\033[K");
-    fmt::print(stderr, "{}", result_table(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
+    warn("{}", result_table(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
   }
   if (trace) trace->finish();
   if (!options.json.empty())

@@ -1,9 +1,8 @@
 #include "cli/commands/generation.h"
 
-#include <fmt/core.h>
-
 #include <cstdio>
 
+#include "cli/output/say.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
@@ -103,17 +102,17 @@ Sampling GenerationArguments::sampling(const Sampling& defaults) const {
 }
 
 void print_notes(const std::vector<std::string>& notes) {
-  for (const std::string& note : notes) fmt::print(stderr, "note: {}\n", printable(note));
+  for (const std::string& note : notes) warn("note: {}\n", note);
 }
 
 bool note_temperature(float asked) {
   const float taken = taken_temperature(asked);
-  if (taken > asked) fmt::print(stderr, "note: temperature {} is raised to {}, the least there is, as in vLLM\n", asked, taken);
+  if (taken > asked) warn("note: temperature {} is raised to {}, the least there is, as in vLLM\n", asked, taken);
   return taken > asked;
 }
 
 void print_seed(const Sampling& sampling, const Completion& completion) {
-  if (sampling.params.seed == kDrawSeed) fmt::print(stderr, "seed {}\n", completion.seed);
+  if (sampling.params.seed == kDrawSeed) warn("seed {}\n", completion.seed);
 }
 
 void read_sampling(JsonObject& object, Sampling& s) {

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
@@ -127,7 +128,7 @@ int list_lessons() {
     const LessonPages lesson = load_lesson_pages(path);
     rows.push_back({std::filesystem::path(path).stem().string(), std::to_string(lesson.pages.size()), lesson.title});
   }
-  fmt::print("{}\ntokenyard view --lesson NAME opens one.\n", text_table(rows, 3));
+  say("{}\ntokenyard view --lesson NAME opens one.\n", text_table(rows, 3));
   return 0;
 }
 
@@ -157,7 +158,7 @@ void set_up(App& app, const ViewOptions& options) {
       throw InputError(fmt::format("expected 1 to {} traces or scenarios, or --lesson", kMostTraces));
     }
     for (const std::string& input : options.inputs) add_side(app, open(input, options.set));
-    go_to_opening(app);
+    show_all_requests(app);
   }
   const Side& first = *app.sides.front();
   if (!options.theme.empty()) {
@@ -192,6 +193,8 @@ void set_up(App& app, const ViewOptions& options) {
   if (!options.at.empty()) {
     move_cursor(app, place("--at", options.at));
     app.reveal = true;
+  } else if (!app.lesson) {
+    go_to_something(app);
   }
 }
 
@@ -204,7 +207,7 @@ int view(const ViewOptions& options) {
     set_up(app, options);
   } catch (const Unreadable& error) {
     if (silent) throw;
-    fmt::print(stderr, "{}\n", error.what());
+    warn("{}\n", error.what());
 #ifdef TOKENYARD_HAVE_WINDOW
     try {
       show_message("tokenyard: trouble", error.what());
@@ -221,26 +224,26 @@ int view(const ViewOptions& options) {
   if (!options.csv.empty()) {
     const Side& side = app.side();
     const auto [from, to] = range_of(app, side);
-    fmt::print("{}", options.csv == "requests" ? requests_csv(*side.model, from, to) : steps_csv(*side.model, from, to));
+    say("{}", options.csv == "requests" ? requests_csv(*side.model, from, to) : steps_csv(*side.model, from, to));
   }
   if (options.describe) {
     if (app.lesson) {
       const LessonPage& page = app.lesson->pages[app.page];
-      fmt::print("{}: {}\n{}\n\n", app.lesson->title, page.title, page.text);
+      say("{}: {}\n{}\n\n", app.lesson->title, page.title, page.text);
     }
-    for (std::size_t i = 0; i < app.sides.size(); ++i) fmt::print("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
+    for (std::size_t i = 0; i < app.sides.size(); ++i) say("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
   }
   if (!options.shot.empty()) {
 #ifdef TOKENYARD_HAVE_PICTURES
     write_png(options.shot, take_picture(app, size.width, size.height));
-    fmt::print("{}: {} x {}\n", options.shot, size.width, size.height);
+    say("{}: {} x {}\n", options.shot, size.width, size.height);
 #else
     throw InputError("this tokenyard was built without Dear ImGui and draws no pictures; --describe gives text");
 #endif
   }
   if (silent) return 0;
 #ifdef TOKENYARD_HAVE_WINDOW
-  if (!trouble.empty()) fmt::print(stderr, "{}\n", trouble);
+  if (!trouble.empty()) warn("{}\n", trouble);
   app.banner = trouble;
   WindowOptions window;
   window.title = "tokenyard: " + (app.lesson ? app.lesson->title : app.sides.front()->name);
