@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "backends/jinja/template.h"
 #include "backends/model/unicode.h"
 #include "core/base/json_reader.h"
 #include "core/base/text_file.h"
@@ -62,6 +63,11 @@ void add_special_tokens(const JsonValue& json, Json& variables) {
 
 }  // namespace
 
+struct ChatTemplate::State {
+  jinja::Template source;
+  Json::Object variables;  // all but the messages
+};
+
 ChatTemplate ChatTemplate::load(const std::string& folder, std::optional<bool> thinking) {
   namespace fs = std::filesystem;
   const std::string settings_file = folder + "/tokenizer_config.json";
@@ -102,7 +108,7 @@ ChatTemplate ChatTemplate::load(const std::string& folder, std::optional<bool> t
                        ": thinking cannot be switched: this chat template reads neither enable_thinking nor thinking");
     }
   }
-  return {std::move(source), std::move(variables.object())};
+  return ChatTemplate(std::make_shared<const State>(State{std::move(source), std::move(variables.object())}));
 }
 
 void check_messages(const std::vector<ChatMessage>& messages) {
@@ -121,9 +127,9 @@ std::string ChatTemplate::prompt(const std::vector<ChatMessage>& messages, std::
   check_messages(messages);
   Json::Array list;
   for (const auto& [role, content] : messages) list.push_back(Json::Object{{"role", role}, {"content", content}});
-  Json::Object variables = variables_;
+  Json::Object variables = state_->variables;
   variables.push_back({"messages", std::move(list)});
-  return template_.render(variables, now);
+  return state_->source.render(variables, now);
 }
 
 }  // namespace tokenyard
