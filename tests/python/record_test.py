@@ -130,10 +130,10 @@ def test_kill_9_leaves_whole_lines(tmp_path: Path) -> None:
     assert tokenyard.replay(path).identical
 
 
-@pytest.mark.parametrize("name", ["vllm-0.26-cpu.trace", "vllm-0.26-cpu-async.trace"])
+@pytest.mark.parametrize("name", ["vllm-0.26-cpu.trace", "vllm-0.26-async.trace"])
 def test_recordings_of_a_real_vllm(recorded: Path, name: str) -> None:
     trace = tokenyard.Trace.open(recorded / name)
-    assert trace.program == "vllm 0.26.0" and trace.complete
+    assert trace.program == "vllm 0.26.0: story, bfloat16, x86_64" and trace.complete
     assert trace.steps["preempted"].sum() > 0 and trace.steps["hit_tokens"].sum() > 0
     replay = tokenyard.replay(trace)
     assert replay.identical, replay.first_difference
@@ -141,14 +141,24 @@ def test_recordings_of_a_real_vllm(recorded: Path, name: str) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed here (docs/vllm.md)")
 @pytest.mark.parametrize("asynchronous", [False, True])
-def test_a_vllm_that_runs_here(tmp_path: Path, asynchronous: bool) -> None:
-    trace = tmp_path / "vllm.trace"
-    settings = {"num_gpu_blocks_override": 24, "max_num_batched_tokens": 64, "max_num_seqs": 6, "block_size": 16}
-    program = SOURCES / "tests" / "python" / "run_vllm.py"
-    environment = {**os.environ, "TOKENYARD_TRACE": str(trace)}
-    subprocess.run(
-        [sys.executable, str(program), json.dumps({**settings, "async_scheduling": asynchronous})], env=environment, check=True
-    )
-    replay = tokenyard.replay(trace)
+def test_the_scheduler_of_a_vllm_that_is_here(tmp_path: Path, asynchronous: bool) -> None:
+    path = tmp_path / "vllm.trace"
+    settings = {"num_blocks": 40, "max_num_seqs": 8, "max_num_batched_tokens": 128, "async_scheduling": asynchronous}
+    program = SOURCES / "tests" / "python" / "run_vllm_scheduler.py"
+    subprocess.run([sys.executable, str(program), str(path), json.dumps(settings)], check=True)
+    replay = tokenyard.replay(path)
     assert replay.identical, replay.first_difference
-    assert tokenyard.Trace.open(trace).steps["hit_tokens"].sum() > 0
+    trace = tokenyard.Trace.open(path)
+    assert trace.complete and trace.steps["hit_tokens"].sum() > 0 and trace.steps["preempted"].sum() > 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed here (docs/vllm.md)")
+def test_a_vllm_that_generates_here(tmp_path: Path) -> None:
+    path = tmp_path / "vllm.trace"
+    settings = {"num_gpu_blocks_override": 40, "max_num_batched_tokens": 512, "max_num_seqs": 16, "block_size": 16}
+    program = SOURCES / "tests" / "python" / "run_vllm.py"
+    subprocess.run(
+        [sys.executable, str(program), json.dumps(settings)], env={**os.environ, "TOKENYARD_TRACE": str(path)}, check=True
+    )
+    replay = tokenyard.replay(path)
+    assert replay.identical, replay.first_difference

@@ -235,12 +235,11 @@ class _Recorder:
         if rules is not None:
             engine["vllm_version"] = rules
         device = config.device_config.device_type
+        # The model's and the GPU's names only: a trace's own `model` and `hardware` are what simulates them.
+        model = os.path.basename(str(config.model_config.model).rstrip("/"))
+        dtype = str(config.model_config.dtype).removeprefix("torch.")
         self._file.header(
-            f"vllm {vllm.__version__}",
-            "cuda" if device == "cuda" else "cpu",
-            engine,
-            model={"name": str(config.model_config.model), "dtype": str(config.model_config.dtype)},
-            hardware={"name": _device_name(device)},
+            f"vllm {vllm.__version__}: {model}, {dtype}, {_device_name(device)}", "cuda" if device == "cuda" else "cpu", engine
         )
 
     @staticmethod
