@@ -8,12 +8,14 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
+#include "backends/model/tokenizer.h"
 #include "cli/commands.h"
 #include "cli/options/closest.h"
 #include "cli/options/help.h"
@@ -21,6 +23,7 @@
 #include "cli/output/check_outputs.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
+#include "sim/workload.h"
 
 namespace {
 
@@ -33,7 +36,13 @@ int fail(const std::string& what) {
   return 2;
 }
 
+TokenCounter tokenizer_of(const std::string& folder) {
+  const auto tokenizer = std::make_shared<const Tokenizer>(Tokenizer::load(folder + "/tokenizer.json"));
+  return [tokenizer](std::string_view text) { return static_cast<std::int32_t>(tokenizer->encode(text).size()); };
+}
+
 int run(const std::vector<std::string>& words) {
+  set_tokenizers(tokenizer_of);
   const std::string first = words.empty() ? "--help" : words.front();
   if (first == "--version") {
     fmt::print("{}", version_text());
@@ -77,7 +86,9 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return fail("tokenyard: out of memory");
   } catch (const std::system_error& error) {
-    return fail(fmt::format("tokenyard: the operating system refuses: {}", error.what()));  // a thread, a write
+    if (error.code() == std::errc::resource_unavailable_try_again)
+      return fail("tokenyard: the operating system gives no more threads (ulimit -u); ask for fewer: --threads, --jobs");
+    return fail(fmt::format("tokenyard: the operating system refuses: {}", error.what()));  // a write
   } catch (const std::exception& error) {
     return fail(fmt::format("tokenyard: {}", error.what()));
   } catch (...) {

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
@@ -83,8 +84,7 @@ std::vector<const Panel*> parse_panels(const std::string& text) {
 // A trace by its name or its first bytes; anything else is a scenario.
 bool is_trace(const std::string& input) {
   if (input.ends_with(".trace")) return true;
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(input, ignored)) return false;
+  if (input != "-" && !means_file(input)) return false;
   std::string first(64, '\0');
   open_text_file(input)->read(first.data(), static_cast<std::streamsize>(first.size()));
   return first.find("\"tokenyard_trace\"") != std::string::npos;
@@ -109,7 +109,7 @@ std::unique_ptr<Side> open(const std::string& input, const std::vector<std::stri
   std::error_code ignored;
   if (is_trace(input)) return open_trace_file(input);
   // NAME:VARIANT, unless there is a file of that name.
-  const std::size_t colon = std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
+  const std::size_t colon = input == "-" || std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
   const std::string path = find_scenario(input.substr(0, colon));
   std::vector<std::string> overrides;
   std::string name = std::filesystem::path(path).stem().string();
@@ -128,7 +128,7 @@ int list_lessons() {
     const LessonPages lesson = load_lesson_pages(path);
     rows.push_back({std::filesystem::path(path).stem().string(), std::to_string(lesson.pages.size()), lesson.title});
   }
-  fmt::print("{}\ntokenyard view --lesson NAME opens one.\n", text_table(rows, 3));
+  say("{}\ntokenyard view --lesson NAME opens one.\n", text_table(rows, 3));
   return 0;
 }
 
@@ -207,7 +207,7 @@ int view(const ViewOptions& options) {
     set_up(app, options);
   } catch (const Unreadable& error) {
     if (silent) throw;
-    fmt::print(stderr, "{}\n", error.what());
+    warn("{}\n", error.what());
 #ifdef TOKENYARD_HAVE_WINDOW
     try {
       show_message("tokenyard: trouble", error.what());
@@ -224,26 +224,26 @@ int view(const ViewOptions& options) {
   if (!options.csv.empty()) {
     const Side& side = app.side();
     const auto [from, to] = range_of(app, side);
-    fmt::print("{}", options.csv == "requests" ? requests_csv(*side.model, from, to) : steps_csv(*side.model, from, to));
+    say("{}", options.csv == "requests" ? requests_csv(*side.model, from, to) : steps_csv(*side.model, from, to));
   }
   if (options.describe) {
     if (app.lesson) {
       const LessonPage& page = app.lesson->pages[app.page];
-      fmt::print("{}: {}\n{}\n\n", app.lesson->title, page.title, page.text);
+      say("{}: {}\n{}\n\n", app.lesson->title, page.title, page.text);
     }
-    for (std::size_t i = 0; i < app.sides.size(); ++i) fmt::print("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
+    for (std::size_t i = 0; i < app.sides.size(); ++i) say("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
   }
   if (!options.shot.empty()) {
 #ifdef TOKENYARD_HAVE_PICTURES
     write_png(options.shot, take_picture(app, size.width, size.height));
-    fmt::print("{}: {} x {}\n", options.shot, size.width, size.height);
+    say("{}: {} x {}\n", options.shot, size.width, size.height);
 #else
     throw InputError("this tokenyard was built without Dear ImGui and draws no pictures; --describe gives text");
 #endif
   }
   if (silent) return 0;
 #ifdef TOKENYARD_HAVE_WINDOW
-  if (!trouble.empty()) fmt::print(stderr, "{}\n", trouble);
+  if (!trouble.empty()) warn("{}\n", trouble);
   app.banner = trouble;
   WindowOptions window;
   window.title = "tokenyard: " + (app.lesson ? app.lesson->title : app.sides.front()->name);

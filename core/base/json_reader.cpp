@@ -9,7 +9,7 @@
 namespace tokenyard {
 namespace {
 
-constexpr std::size_t kUsualKeys = 16;
+constexpr std::size_t kUsualKeys = 24;
 
 std::string escape_pointer(const std::string& key) {
   std::string out;
@@ -155,23 +155,22 @@ JsonObject JsonValue::object() const {
   return JsonObject(*this);
 }
 
-JsonValue JsonObject::at(std::string_view key) {
-  auto value = find(key);
+JsonValue JsonObject::required(std::optional<JsonValue> value, std::string_view key) const {
   if (!value) value_.fail("expected the key \"" + std::string(key) + "\", which is missing");
   return *std::move(value);
 }
 
-std::optional<JsonValue> JsonObject::find(std::string_view key) {
+std::optional<JsonValue> JsonObject::find_stable(std::string_view key) {
   if (asked_.empty()) asked_.reserve(kUsualKeys);
-  asked_.emplace_back(key);
+  asked_.push_back(key);
   const Json* value = value_.json().find(key);
   if (value == nullptr) return std::nullopt;
   return value_.at(*value);
 }
 
-std::optional<JsonValue> JsonObject::find_set(std::string_view key) {
-  auto value = find(key);
-  return value && !value->is_null() ? value : std::nullopt;
+std::optional<JsonValue> JsonObject::unless_null(std::optional<JsonValue> value) {
+  if (value && value->is_null()) value.reset();
+  return value;
 }
 
 std::vector<std::pair<std::string, JsonValue>> JsonObject::members() {
@@ -190,11 +189,11 @@ void JsonObject::done() const {
     if (!asked && (unknown == nullptr || member.key < *unknown)) unknown = &member.key;
   }
   if (unknown == nullptr) return;
-  std::vector<std::string> known = asked_;
+  std::vector<std::string_view> known = asked_;
   std::sort(known.begin(), known.end());
   known.erase(std::unique(known.begin(), known.end()), known.end());
   std::string list;
-  for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+  for (const std::string_view name : known) list += (list.empty() ? "" : ", ") + std::string(name);
   value_.fail("unknown key \"" + shown(*unknown) + "\"; known are " + list);
 }
 

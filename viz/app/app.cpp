@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "core/base/input_error.h"
+#include "core/base/text_file.h"
 #include "core/trace/memory.h"
 #include "core/trace/reader.h"
 #include "sim/lesson.h"
@@ -85,7 +85,7 @@ std::unique_ptr<Side> open_scenario(const std::string& path, const std::vector<s
 
 std::unique_ptr<TraceSource> source_of(const Side& side) {
   if (side.records) return std::make_unique<MemoryTraceSource>(side.records, side.name);
-  return std::make_unique<TraceReader>(std::make_unique<std::ifstream>(side.file, std::ios::binary), side.name);
+  return std::make_unique<TraceReader>(open_text_file(side.file), side.name);
 }
 
 void open_lesson(App& app, LessonPages lesson) {
