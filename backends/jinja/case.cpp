@@ -49,6 +49,36 @@ void append_upper(std::string& out, char32_t c) {
   }
 }
 
+// Both take the first character of `text` and return its bytes; `in_word`: the one before was a letter.
+std::size_t append_lower(std::string& out, std::string_view text, bool& in_word) {
+  constexpr char32_t kSigma = 0x3A3;
+  constexpr char32_t kFinalSigma = 0x3C2;
+  const char32_t c = code_point(text);
+  const std::size_t size = char_bytes(text[0]);
+  const char* const several = c < 0x80 ? nullptr : long_case(kLongLower, c);
+  if (several != nullptr) {
+    out += several;
+  } else if (c == kSigma && in_word && (size == text.size() || !is_cased(code_point(text.substr(size))))) {
+    append_char(out, kFinalSigma);  // at a word's end; accents and apostrophes within one count as its end here
+  } else {
+    append_char(out, lower_of(c));
+  }
+  in_word = is_cased(c);
+  return size;
+}
+
+std::size_t append_capital(std::string& out, std::string_view text, bool& in_word) {
+  const char32_t c = code_point(text);
+  const char* const own = c < 0x80 ? nullptr : long_case(kCapital, c);
+  if (own != nullptr) {
+    out += own;
+  } else {
+    append_upper(out, c);
+  }
+  in_word = is_cased(c);
+  return char_bytes(text[0]);
+}
+
 }  // namespace
 
 std::string upper(std::string_view text) {
@@ -58,36 +88,27 @@ std::string upper(std::string_view text) {
 }
 
 std::string lower(std::string_view text) {
-  constexpr char32_t kSigma = 0x3A3, kFinalSigma = 0x3C2;
   std::string out;
   bool in_word = false;
-  for (std::size_t at = 0; at < text.size();) {
-    const char32_t c = code_point(text.substr(at));
-    at += char_bytes(text[at]);
-    const char* const several = c < 0x80 ? nullptr : long_case(kLongLower, c);
-    if (several != nullptr) {
-      out += several;
-    } else if (c == kSigma && in_word && (at == text.size() || !is_cased(code_point(text.substr(at))))) {
-      append_char(out, kFinalSigma);  // at a word's end; accents and apostrophes within one count as its end here
-    } else {
-      append_char(out, lower_of(c));
-    }
-    in_word = is_cased(c);
-  }
+  for (std::size_t at = 0; at < text.size();) at += append_lower(out, text.substr(at), in_word);
   return out;
 }
 
 std::string capitalize(std::string_view text) {
-  if (text.empty()) return "";
-  const std::size_t size = char_bytes(text[0]);
-  const char32_t first = code_point(text);
   std::string out;
-  if (const char* const own = long_case(kCapital, first)) {
-    out = own;
-  } else {
-    append_upper(out, first);
+  bool in_word = false;
+  std::size_t at = text.empty() ? 0 : append_capital(out, text, in_word);
+  while (at < text.size()) at += append_lower(out, text.substr(at), in_word);
+  return out;
+}
+
+std::string title(std::string_view text) {
+  std::string out;
+  bool in_word = false;
+  for (std::size_t at = 0; at < text.size();) {
+    at += in_word ? append_lower(out, text.substr(at), in_word) : append_capital(out, text.substr(at), in_word);
   }
-  return out + lower(text.substr(size));
+  return out;
 }
 
 }  // namespace tokenyard::jinja

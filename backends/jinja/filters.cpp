@@ -59,6 +59,7 @@ List_ sorted(Renderer& renderer, const List_& items, const List_& keys, bool rev
   std::vector<std::size_t> order(items.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   merge_sort(order, [&](std::size_t a, std::size_t b) {
+    if (keys[a].is(Type::undefined) && keys[b].is(Type::undefined)) return false;
     return reverse ? less(renderer.heap, keys[b], keys[a]) : less(renderer.heap, keys[a], keys[b]);
   });
   List_ out;
@@ -76,7 +77,7 @@ List_ keys_of(Renderer& renderer, const List_& items, Value attribute, bool case
 }
 
 // The first letter of each word large and the others small. A word ends at white space and at - ( { [ <.
-std::string title(std::string_view text) {
+std::string titled(std::string_view text) {
   std::string out;
   std::size_t start = 0;
   const auto put = [&](std::size_t end) {
@@ -145,6 +146,7 @@ std::optional<std::string> number_text(std::string_view text) {
 }
 
 std::optional<double> float_of(Value value) {
+  if (value.is(Type::undefined)) throw Trouble("what is undefined is no number");
   if (value.is_numeric()) return value.real();
   if (!value.is(Type::string)) return std::nullopt;
   std::optional<std::string> text = number_text(value.string());
@@ -597,7 +599,7 @@ const std::array kFilters = {
     }},
     NamedFilter{"string", [](Renderer& r, Value v, Taken& taken) { taken.done(); return v.is(Type::string) ? v : r.text(r.str(v)); }},
     NamedFilter{"sum", summed},
-    NamedFilter{"title", [](Renderer& r, Value v, Taken& taken) { taken.done(); return r.text(title(r.str(v))); }},
+    NamedFilter{"title", [](Renderer& r, Value v, Taken& taken) { taken.done(); return r.text(titled(r.str(v))); }},
     NamedFilter{"tojson", tojson},
     NamedFilter{"trim", [](Renderer& r, Value v, Taken& taken) {
       const Value chars = taken.next("chars", Value::none());

@@ -39,7 +39,7 @@ Value split(Renderer& renderer, Value object, Taken& taken, bool from_right) {
   std::vector<Value> out;
   const auto more = [&] { return most < 0 || std::ssize(out) < most; };
   if (by.is(Type::none)) {
-    for (left = strip(left, true, true); !left.empty() && more();) {
+    for (left = strip(left, !from_right, from_right); !left.empty() && more();) {
       std::size_t at = from_right ? left.size() : 0;
       // A word is what has no white space; here, up to the next one.
       if (from_right) {
@@ -250,13 +250,13 @@ const std::array kStringMethods = {
       taken.done();
       return r.text(stripped(taken, o.string(), chars, true, true));
     }},
+    NamedMethod{"title", [](Renderer& r, Value o, Taken& taken) { taken.done(); return r.text(title(o.string())); }},
     NamedMethod{"upper", [](Renderer& r, Value o, Taken& taken) { taken.done(); return r.text(upper(o.string())); }},
     NamedMethod{"casefold", nullptr}, NamedMethod{"center", nullptr}, NamedMethod{"encode", nullptr}, NamedMethod{"expandtabs", nullptr},
     NamedMethod{"format_map", nullptr}, NamedMethod{"isalnum", nullptr}, NamedMethod{"isalpha", nullptr}, NamedMethod{"isascii", nullptr},
     NamedMethod{"isdecimal", nullptr}, NamedMethod{"isidentifier", nullptr}, NamedMethod{"islower", nullptr}, NamedMethod{"isnumeric", nullptr},
     NamedMethod{"isprintable", nullptr}, NamedMethod{"istitle", nullptr}, NamedMethod{"isupper", nullptr}, NamedMethod{"ljust", nullptr},
-    NamedMethod{"maketrans", nullptr}, NamedMethod{"rindex", nullptr}, NamedMethod{"rjust", nullptr}, NamedMethod{"swapcase", nullptr},
-    NamedMethod{"title", nullptr}, NamedMethod{"translate", nullptr}, NamedMethod{"zfill", nullptr},
+    NamedMethod{"maketrans", nullptr}, NamedMethod{"rindex", nullptr}, NamedMethod{"rjust", nullptr}, NamedMethod{"swapcase", nullptr}, NamedMethod{"translate", nullptr}, NamedMethod{"zfill", nullptr},
 };
 
 // What changes a list or dict, jinja2's sandbox refuses, too.

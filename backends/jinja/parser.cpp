@@ -108,7 +108,7 @@ class Parser {
   std::vector<const Node*> statements(const std::vector<std::string_view>& ends) {
     const Level level(*this);
     std::vector<const Node*> out;
-    const int line = now().line;
+    const int line = at_ > 0 ? tokens_[at_ - 1].line : 1;  // of the tag that begins them
     while (!is(Token::Kind::end)) {
       if (is(Token::Kind::data)) {
         Node& node = make(Kind::data);

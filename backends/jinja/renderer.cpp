@@ -11,6 +11,9 @@ using Kind = Node::Kind;
 
 constexpr int kDeepestCalls = 600;  // calls of the renderer within each other
 
+// Of what is undefined.
+std::string name_of(Value undefined) { return undefined.what != nullptr ? undefined.what : "a value"; }
+
 Value need_number(Value value, const char* what) {
   if (!value.is_numeric()) throw Trouble(std::string(what) + ": expected a number, found " + type_name(value));
   return value;
@@ -279,7 +282,9 @@ Renderer::Flow Renderer::run_node(const Node& node, Scope& outer) {
     }
     case Kind::filter_block: {
       const Value held = std::exchange(filtered_, text(body(node.body, scope(&outer))));
-      write(str(evaluate(*node.parts[0], outer)));
+      const Value filtered = evaluate(*node.parts[0], outer);
+      if (!filtered.is(Type::string)) throw Trouble(std::string("{% filter %}: expected a text, found ") + type_name(filtered));
+      write(filtered.string());
       filtered_ = held;
       break;
     }
@@ -476,9 +481,7 @@ Value Renderer::name(const std::string& name, const Scope& scope) {
 Value Renderer::attribute(Value object, std::string_view name) {
   if (name.starts_with('_')) throw Trouble("." + std::string(name) + ": names that begin with _ are not known here");
   switch (object.type) {
-    case Type::undefined:
-      throw Trouble((object.what != nullptr ? std::string(object.what) : "a value") + " is undefined, and has no ." +
-                    std::string(name));
+    case Type::undefined: throw Trouble(name_of(object) + " is undefined, and has no ." + std::string(name));
     case Type::space:
       for (const auto& [other, value] : object.space->fields) {
         if (other == name) return value;
@@ -494,10 +497,9 @@ Value Renderer::attribute(Value object, std::string_view name) {
 }
 
 Value Renderer::item(Value object, Value index) {
-  if (object.is(Type::undefined))
-    throw Trouble((object.what != nullptr ? std::string(object.what) : "a value") + " is undefined, and has no items");
+  if (object.is(Type::undefined)) throw Trouble(name_of(object) + " is undefined, and has no items");
   if (object.is(Type::dict)) {
-    const Value* found = find(heap, *object.dict, index);
+    const Value* found = can_be_key(index) ? find(heap, *object.dict, index) : nullptr;
     if (found != nullptr) return *found;
   }
   if (index.is(Type::string)) {
@@ -542,15 +544,14 @@ Value Renderer::slice(Value object, const Node& node, Scope& scope) {
     parts[i] = value.whole();
   }
   if (!object.is(Type::string) && !(object.is(Type::list) && object.list->kind <= List::Kind::range)) {
-    if (object.is(Type::undefined))
-      throw Trouble((object.what != nullptr ? std::string(object.what) : "a value") + " is undefined, and has no items");
-    return {};
+    if (object.is(Type::undefined)) throw Trouble(name_of(object) + " is undefined, and has no items");
+    throw Trouble(std::string("a value of type ") + type_name(object) + " has no slices");
   }
   const bool is_text = object.is(Type::string);
   const std::vector<std::size_t> starts = is_text ? char_starts(object) : std::vector<std::size_t>();
   const std::int64_t size = is_text ? std::ssize(starts) - 1 : std::ssize(object.list->items);
   const std::int64_t step = parts[2].value_or(1);
-  if (step == 0) return {};
+  if (step == 0) throw Trouble("a slice: the step must not be 0");
   const std::int64_t least = step > 0 ? 0 : -1;
   const std::int64_t most = step > 0 ? size : size - 1;
   const auto bound = [&](std::optional<std::int64_t> given, std::int64_t otherwise) {
@@ -575,8 +576,7 @@ Value Renderer::slice(Value object, const Node& node, Scope& scope) {
 }
 
 Value Renderer::call(Value function, Arguments arguments) {
-  if (function.is(Type::undefined))
-    throw Trouble((function.what != nullptr ? std::string(function.what) : "what is called") + " is undefined");
+  if (function.is(Type::undefined)) throw Trouble(name_of(function) + " is undefined");
   if (!function.is(Type::function)) throw Trouble(std::string("a value of type ") + type_name(function) + " cannot be called");
   const Level level(*this);
   return function.function->call(*this, std::move(arguments));
@@ -584,8 +584,7 @@ Value Renderer::call(Value function, Arguments arguments) {
 
 Value Renderer::binary(const std::string& sign, Value a, Value b) {
   for (const Value& value : {a, b}) {
-    if (value.is(Type::undefined))
-      throw Trouble((value.what != nullptr ? std::string(value.what) : "a value") + " is undefined: " + sign);
+    if (value.is(Type::undefined)) throw Trouble(name_of(value) + " is undefined: " + sign);
   }
   const auto refuse = [&]() -> Value {
     throw Trouble(sign + ": not for values of type " + type_name(a) + " and " + type_name(b));
@@ -615,7 +614,7 @@ Value Renderer::binary(const std::string& sign, Value a, Value b) {
     const auto count = static_cast<std::size_t>(std::max<std::int64_t>(a.whole(), 0));
     const std::size_t size = b.is(Type::string) ? b.string().size() : b.list->items.size() * sizeof(Value);
     if (size == 0 || count == 0) return b.is(Type::string) ? text("") : heap.list({}, b.list->kind);
-    if (count > (std::size_t{1} << 40) / size) throw Trouble("the template makes too much text");
+    if (count > (std::size_t{1} << 40) / size) throw Trouble("the template takes too much memory");
     heap.charge(count * size);
     if (b.is(Type::string)) {
       std::string out;

@@ -23,7 +23,7 @@ struct Syntax;
 
 struct RenderLimits {
   std::int64_t steps = 20'000'000;             // about one a part of an expression, or sixteen bytes of text
-  std::size_t bytes = std::size_t{256} << 20;  // of all values made on the way, and of the text
+  std::size_t bytes = std::size_t{128} << 20;  // of all values made on the way, and of the text
 };
 
 // Immutable: several threads may use one.

@@ -93,7 +93,7 @@ bool is_nan(Value value) { return value.is(Type::number) && std::isnan(value.num
 
 // Where the key stands; the number of keys where it does not.
 std::size_t place_of(Heap& heap, const Dict& dict, Value key) {
-  if (key.is(Type::dict) || (key.is(Type::list) && key.list->kind == List::Kind::list)) {
+  if (!can_be_key(key)) {
     throw Trouble(std::string("a value of type ") + type_name(key) + " cannot be a key");
   }
   std::size_t place = 0;
@@ -113,7 +113,7 @@ void Heap::step(std::size_t count) {
 }
 
 void Heap::charge(std::size_t bytes) {
-  if (bytes > bytes_) throw Trouble("the template makes too much text");
+  if (bytes > bytes_) throw Trouble("the template takes too much memory");
   bytes_ -= bytes;
   touch(bytes);
 }
@@ -121,7 +121,7 @@ void Heap::charge(std::size_t bytes) {
 Value Heap::text(std::string bytes, bool safe) {
   charge(bytes.size() + sizeof(Text));
   Value value = Value::of(Type::string);
-  value.text = &texts_.emplace_back(std::move(bytes), safe);
+  value.text = &texts_.emplace_back(Text{std::move(bytes), safe});
   return value;
 }
 
@@ -130,7 +130,7 @@ Value Heap::list(std::vector<Value> items, List::Kind kind) {
   int deepest = 0;
   for (const Value& item : items) deepest = std::max(deepest, depth_of(item));
   Value value = Value::of(Type::list);
-  value.list = &lists_.emplace_back(kind, std::move(items), checked_depth(deepest));
+  value.list = &lists_.emplace_back(List{kind, std::move(items), checked_depth(deepest)});
   return value;
 }
 
@@ -246,7 +246,9 @@ std::string repr(Heap& heap, Value value) {
     case Type::boolean: return value.boolean ? "True" : "False";
     case Type::integer: return std::to_string(value.integer);
     case Type::number: return repr_of(value.number);
-    case Type::string: heap.charge(value.string().size()); return repr_of(value.string());
+    case Type::string:
+      heap.charge(value.string().size());
+      return is_safe(value) ? "Markup(" + repr_of(value.string()) + ")" : repr_of(value.string());
     case Type::list: {
       const List& list = *value.list;
       if (list.kind != List::Kind::list && list.kind != List::Kind::tuple) break;
@@ -338,6 +340,13 @@ bool contains(Heap& heap, Value container, Value item) {
   if (container.is(Type::dict)) return find(heap, *container.dict, item) != nullptr;
   const std::vector<Value>& items = heap.items(container);
   return std::any_of(items.begin(), items.end(), [&](Value other) { return equal(heap, other, item); });
+}
+
+bool can_be_key(Value value) {
+  if (value.is(Type::list) && value.list->kind == List::Kind::tuple) {
+    return std::all_of(value.list->items.begin(), value.list->items.end(), can_be_key);
+  }
+  return !value.is(Type::dict) && !(value.is(Type::list) && value.list->kind != List::Kind::range);
 }
 
 const Value* find(Heap& heap, const Dict& dict, Value key) {

@@ -158,6 +158,7 @@ bool equal(Heap& heap, Value a, Value b);
 bool less(Heap& heap, Value a, Value b);  // throws Trouble where Python knows no order
 bool less_or_equal(Heap& heap, Value a, Value b);
 bool contains(Heap& heap, Value container, Value item);
+bool can_be_key(Value value);  // of a dict: Python's hashable
 // The value at this key, or null. Throws Trouble for what cannot be a key.
 const Value* find(Heap& heap, const Dict& dict, Value key);
 
@@ -168,9 +169,10 @@ std::size_t length(std::string_view text);
 char32_t code_point(std::string_view text);  // of its first character
 void append_char(std::string& out, char32_t c);
 std::string_view strip(std::string_view text, bool left, bool right);  // white space
-// As str.upper(), str.lower() and str.capitalize().
+// As Python's methods of strings.
 std::string upper(std::string_view text);
 std::string lower(std::string_view text);
 std::string capitalize(std::string_view text);
+std::string title(std::string_view text);
 
 }  // namespace tokenyard::jinja

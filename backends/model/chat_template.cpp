@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "backends/jinja/template.h"
 #include "backends/model/unicode.h"
 #include "core/base/json_reader.h"
 #include "core/base/text_file.h"
@@ -41,7 +42,8 @@ NamedText chosen(const JsonValue& value) {
 Json token_text(const JsonValue& value) { return value.is_string() ? value.string() : value.object().at("content").string(); }
 
 // What transformers gives every template: bos_token, eos_token ... of those that are set.
-void add_special_tokens(JsonObject settings, Json& variables) {
+void add_special_tokens(const JsonValue& json, Json& variables) {
+  JsonObject settings = json.object();
   constexpr const char* kNames[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
   for (const char* name : kNames) {
     const auto token = settings.find_set(name);
@@ -61,6 +63,11 @@ void add_special_tokens(JsonObject settings, Json& variables) {
 
 }  // namespace
 
+struct ChatTemplate::State {
+  jinja::Template source;
+  Json::Object variables;  // all but the messages
+};
+
 ChatTemplate ChatTemplate::load(const std::string& folder, std::optional<bool> thinking) {
   namespace fs = std::filesystem;
   const std::string settings_file = folder + "/tokenizer_config.json";
@@ -74,12 +81,12 @@ ChatTemplate ChatTemplate::load(const std::string& folder, std::optional<bool> t
     JsonObject settings = JsonValue::load(settings_file, kMostSettingsBytes).object();
     const auto text = settings.find_set("chat_template");
     if (text && !found) found = chosen(*text);
-    add_special_tokens(settings, variables);
+    add_special_tokens(settings.value(), variables);
     lists_added_tokens = settings.find("added_tokens_decoder").has_value();
   }
   // Older folders name their tokens here; transformers looks only where the settings list none.
   if (!lists_added_tokens && fs::exists(map_file)) {
-    add_special_tokens(JsonValue::load(map_file, kMostSettingsBytes).object(), variables);
+    add_special_tokens(JsonValue::load(map_file, kMostSettingsBytes), variables);
   }
   if (!found) {
     throw InputError(folder + ": this model has no chat template: expected chat_template.jinja, or chat_template in " +
@@ -101,7 +108,7 @@ ChatTemplate ChatTemplate::load(const std::string& folder, std::optional<bool> t
                        ": thinking cannot be switched: this chat template reads neither enable_thinking nor thinking");
     }
   }
-  return {std::move(source), std::move(variables.object())};
+  return ChatTemplate(std::make_shared<const State>(State{std::move(source), std::move(variables.object())}));
 }
 
 void check_messages(const std::vector<ChatMessage>& messages) {
@@ -120,9 +127,9 @@ std::string ChatTemplate::prompt(const std::vector<ChatMessage>& messages, std::
   check_messages(messages);
   Json::Array list;
   for (const auto& [role, content] : messages) list.push_back(Json::Object{{"role", role}, {"content", content}});
-  Json::Object variables = variables_;
+  Json::Object variables = state_->variables;
   variables.push_back({"messages", std::move(list)});
-  return template_.render(variables, now);
+  return state_->source.render(variables, now);
 }
 
 }  // namespace tokenyard

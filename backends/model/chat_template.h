@@ -2,12 +2,11 @@
 #pragma once
 
 #include <ctime>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
-
-#include "backends/jinja/template.h"
-#include "core/base/json.h"
 
 namespace tokenyard {
 
@@ -32,10 +31,9 @@ class ChatTemplate {
   std::string prompt(const std::vector<ChatMessage>& messages, std::time_t now = std::time(nullptr)) const;
 
  private:
-  ChatTemplate(jinja::Template source, Json::Object variables)
-      : template_(std::move(source)), variables_(std::move(variables)) {}
-  jinja::Template template_;
-  Json::Object variables_;  // all but the messages
+  struct State;
+  explicit ChatTemplate(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  std::shared_ptr<const State> state_;
 };
 
 // Throws InputError for no message, for other roles and for what is no UTF-8.

@@ -146,4 +146,3 @@ TEST_CASE("The embedded model's tokenizer gives its text back", "[tokenizer]") {
   CHECK(ids.size() < text.size() / 2);
   CHECK(tokenizer.encode("<|im_start|>") == std::vector<Token>{1});
 }
-

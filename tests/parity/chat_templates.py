@@ -136,7 +136,7 @@ def compare(driver, files, count):
 
 
 def write_golden():
-    given = list(conversations(7, 24))
+    given = list(conversations(7, 10))
     (GOLDEN / "conversations.json").write_text(json.dumps(given, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for path in sorted(GOLDEN.glob("*.jinja")):
         compiled = environment().from_string(read(path))

@@ -135,9 +135,10 @@ void Walk::compare_step() {
   const MemoryUse& memory = step.memory;
   same("slots", memory.used + memory.reserved + memory.internal + memory.external + memory.free, usable * size);
   same("free slots", memory.external + memory.free, std::int64_t{usable - used} * size);
-  const StepSum sum = sum_of(step, index);
-  same("density", sum.in_phase[0] + sum.in_phase[1] + sum.in_phase[2] + sum.in_phase[3] + sum.in_phase[4],
-       step.running + step.waiting);
+  const StepMeans means = sum_of(step, index).means();
+  double live = 0;
+  for (const double requests : means.in_phase) live += requests;
+  same("density", std::llround(live), step.running + step.waiting);
   // What costs a look at the whole pool, or text, is done at every step of a small run, and now and then in a long one.
   if (index >= next_blocks_) {
     next_blocks_ = index + 1 + std::ssize(moment.blocks) * index / scaled(2'000'000);
@@ -209,7 +210,8 @@ void Walk::compare_texts(const Moment& moment) {
 
   const std::string counters = drawn("counters", {0, 0, 1200, 400});
   CAPTURE(counters);
-  const auto counter = [&](const std::string& name) {
+  const auto counter = [&](std::string name) {
+    if (counters.find(name + "\n") == std::string::npos) name = name.substr(name.find(' ') + 1);  // where the scale needs room
     const std::size_t at = counters.find(name + "\n");
     REQUIRE(at != std::string::npos);
     return numbers_in(counters.substr(at + name.size() + 1)).at(0);
@@ -351,6 +353,28 @@ TEST_CASE("Panels agree with the expander, the totals and each other at every st
     }
   }
   CHECK(runs > 20);
+}
+
+TEST_CASE("Requests that follow each other look different, and alike in every run", "[viz]") {
+  const std::string path = std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/paged-memory.json";
+  std::vector<std::vector<int>> looks;
+  for (const char* const variant : {"orca_max", "paged"}) {
+    ModelBuilder builder(variant);
+    RunOptions options;
+    options.trace = &builder;
+    run_scenario(load_scenario(path, find_variant(load_lesson(path), variant).overrides), options);
+    looks.emplace_back();
+    for (std::int32_t i = 0; i < builder.model().num_requests(); ++i) looks.back().push_back(hue_of(builder.model(), i));
+  }
+  REQUIRE(looks[0].size() > 2 * kLooks);
+  CHECK(looks[0] == looks[1]);
+  for (std::size_t i = 0; i + kLooks <= looks[0].size(); ++i) {
+    std::vector<int> some(looks[0].begin() + static_cast<std::ptrdiff_t>(i),
+                          looks[0].begin() + static_cast<std::ptrdiff_t>(i) + kLooks);
+    std::sort(some.begin(), some.end());
+    if (std::adjacent_find(some.begin(), some.end()) != some.end())
+      FAIL("two of " << kLooks << " from " << i << " on look alike");
+  }
 }
 
 TEST_CASE("Panels agree with the expander, the totals and each other at every step of every recorded trace", "[viz]") {

@@ -135,7 +135,9 @@ void Screen::draw(float width, float height) {
   drawn_.clear();
   panels_.clear();
   controls_.clear();
+  explained_.clear();
   explained_below_ = std::exchange(unexplained_, {});
+  occurred_ = std::exchange(occurs_, {});
   pointed_.reset();
   under_pointer_ = nullptr;
   if (drag_ && !ImGui::GetIO().MouseDown[drag_->button] && !ImGui::IsMouseReleased(drag_->button)) drag_.reset();
@@ -151,7 +153,7 @@ void Screen::draw(float width, float height) {
   close_popup_ = false;
   float top = ImGui::GetFrameHeight() + 2 * ImGui::GetStyle().WindowPadding.y;
   top = overview_strip(std::round(top));
-  const float bar = status_height(meanings(true));
+  const float bar = legend_height();
   float bottom = height - bar;
   status({0, bottom, width, height});
   if (app_.lesson) {
@@ -163,13 +165,17 @@ void Screen::draw(float width, float height) {
   // Which panels there are must not depend on how many of them the line at the bottom explains, or both would change in turns.
   const float explained = bar - status_height(meanings(false));
   decide_panels(bottom + explained - margin - top - style_.em * 1.5F);
-  columns({margin, top, width - margin, bottom - margin});
+  const Box area = {margin, top, width - margin, bottom - margin};
+  const bool settled = area.y0 == area_.y0 && area.y1 == area_.y1 && area.x1 == area_.x1;
+  area_ = area;
+  columns(area);
   ImGui::End();
   help();
   search_box();
   difference(bottom);
   banner();
-  app_.reveal = false;
+  // Sizes that depend on what is drawn settle in the second frame.
+  app_.reveal = app_.reveal && !settled;
 }
 
 }  // namespace tokenyard::viz

@@ -103,6 +103,8 @@ float Screen::overview_strip(float top) {
   const float height = std::round(style_.em * (app_.sides.size() == 1 ? 2.4F : 1.9F));
   ImDrawList& list = *ImGui::GetWindowDrawList();
   overviews_.clear();
+  // A lesson's page has so much to show that a low window has no room for it.
+  if (app_.lesson && height_ < 32 * style_.em) return top;
   for (std::size_t i = 0; i < app_.sides.size(); ++i) {
     const Box box = {left, top, width_ - left, top + height};
     Picture picture = overview(frame_of(i), box, app_.extent.begin, app_.extent.end);
@@ -195,10 +197,30 @@ std::vector<Meaning> Screen::meanings(bool with_titles) const {
   return out;
 }
 
+// Of these, what the panels really show.
+std::vector<Meaning> Screen::shown_meanings() const {
+  std::vector<Meaning> out;
+  for (const Meaning& meaning : meanings(true)) {
+    const auto shows = [&](const auto& panel) { return panel.first->meanings != nullptr && panel.second.has(meaning); };
+    if (std::any_of(occurred_.begin(), occurred_.end(), shows)) out.push_back(meaning);
+  }
+  return out;
+}
+
 float Screen::status_height(std::span<const Meaning> meanings) const {
   const float needed = legend(style_, {style_.em * 0.5F, 0, width_ - style_.em * 0.5F, 0}, meanings).content_height;
   constexpr float kMostLines = 4;
   return std::round(std::min(needed, kMostLines * 1.3F * style_.em) + style_.em * 0.3F);
+}
+
+// It grows with what is shown and does not shrink: else panels and legend would make room for each other in turns.
+float Screen::legend_height() {
+  if (legend_of_ != models() || legend_width_ != width_ || legend_scale_ != app_.scale) legend_height_ = 0;
+  legend_of_ = models();
+  legend_width_ = width_;
+  legend_scale_ = app_.scale;
+  legend_height_ = std::max(legend_height_, status_height(shown_meanings()));
+  return legend_height_;
 }
 
 void Screen::status(Box box) {
@@ -210,7 +232,9 @@ void Screen::status(Box box) {
   }
   ImDrawList& list = *ImGui::GetWindowDrawList();
   if (text.empty()) {
-    paint(list, legend(style_, inner, meanings(true)), app_.theme, style_);
+    const Picture all = legend(style_, inner, shown_meanings());
+    paint(list, all, app_.theme, style_);
+    for (const Label& label : all.labels) explained_.insert(label.text);
     return;
   }
   if (box.height() < 2.4F * style_.em) text = style_.fit(text, inner.width());

@@ -24,6 +24,12 @@ bool Screen::is_highlighted(const Panel& panel) const {
   return std::find(marked.begin(), marked.end(), &panel) != marked.end();
 }
 
+bool Screen::page_needs(const Panel& panel) const {
+  const auto& shows = app_.lesson->pages[app_.page].shows;
+  return is_highlighted(panel) || app_.wish[panel] > 0 ||
+         std::any_of(shows.begin(), shows.end(), [&](const Shown& shown) { return shown.panel == &panel; });
+}
+
 void Screen::panel(const Panel& panel, std::size_t trace, Box box) {
   ImDrawList& list = *ImGui::GetWindowDrawList();
   const float header = std::round(style_.em * 1.35F), pad = std::round(4 * app_.scale);
@@ -73,7 +79,11 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
     float x = box.x0 + 3 * pad + style_.width(name) + style_.em;
     Picture samples;
     samples.box = {box.x0, box.y0, box.x1 - right_width - pad, box.y1};
+    // Whether there is room must not depend on what happens to be seen.
+    float all = x;
     for (const Meaning& meaning : panel.meanings(models())) {
+      all += swatch + pad + style_.width(meaning.text) + style_.em * 0.8F;
+      if (!occurred_[&panel].has(meaning)) continue;
       Rect sample;
       const float top = std::round(box.y0 + (box.height() - swatch) / 2);
       sample.box = {x, top, x + swatch, top + swatch};
@@ -84,9 +94,10 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
       samples.labels.push_back({x + swatch + pad, text_y, meaning.text, Tone::dim});
       x += swatch + pad + style_.width(meaning.text) + style_.em * 0.8F;
     }
-    if (x <= samples.box.x1) {
+    if (all <= samples.box.x1) {
       paint(list, samples, app_.theme, style_);
-    } else if (!samples.rects.empty()) {
+      for (const Label& label : samples.labels) explained_.insert(label.text);
+    } else {
       unexplained_.insert(&panel);
     }
   }
@@ -129,6 +140,7 @@ void Screen::picture(const Panel& panel, std::size_t trace, Box box) {
   }
   paint(*ImGui::GetWindowDrawList(), picture, app_.theme, style_);
   const float content = picture.content_height;
+  occurs_[&panel].add(picture);
   drawn_.push_back({&panel, trace, std::move(picture)});
   if (content > box.height() + 1) scrollbar(panel, trace, box, content);
   if (panel.where == Panel::Where::timeline) {

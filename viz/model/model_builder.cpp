@@ -14,6 +14,21 @@
 #include "viz/model/moment.h"
 
 namespace tokenyard::viz {
+namespace {
+
+// Ids that differ in the number at their end alone get consecutive hues.
+std::uint32_t hue_of(std::string_view id) {
+  constexpr std::size_t kMostDigits = 9;
+  std::size_t name = id.size();
+  std::uint32_t number = 0, place = 1;
+  for (; name > 0 && id.size() - name < kMostDigits && id[name - 1] >= '0' && id[name - 1] <= '9'; --name) {
+    number += static_cast<std::uint32_t>(id[name - 1] - '0') * place;
+    place *= 10;
+  }
+  return number + (name == 0 ? 0 : XXH32(id.data(), name, 0) & 0xFFFFFF);
+}
+
+}  // namespace
 
 struct ModelBuilder::Work {
   // What is known of a live request beside the model.
@@ -479,7 +494,7 @@ void ModelBuilder::on_join(const JoinRecord& join) {
   Request& r = m.requests_.emplace_back();
   w.live.emplace_back();
   r.id = spec.id;
-  r.hue = XXH32(spec.id.data(), spec.id.size(), 0);
+  r.hue = hue_of(spec.id);
   r.arrival = spec.arrival;
   r.joined = join.at;
   // It queues from when it was sent, which the clock need not have noticed at once.

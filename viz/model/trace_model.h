@@ -57,6 +57,19 @@ struct Step {
   std::int32_t rows() const { return prefill_rows + decode_rows + padding_rows; }
 };
 
+// Means over the time that some steps took, each step counting for as long as it ran.
+struct StepMeans {
+  double duration = 0;            // nanoseconds
+  std::array<double, 7> parts{};  // of it, in the order of StepParts; the last is what they leave over
+  double prefill_tokens = 0, decode_tokens = 0, padding_tokens = 0;
+  double rows = 0, running = 0, waiting = 0, used_blocks = 0, cached_blocks = 0;
+  std::array<double, kPhases> in_phase{};  // requests; `queued` has the preempted ones, too
+
+  double tokens() const { return prefill_tokens + decode_tokens; }
+  double live() const { return running + waiting; }
+  void add(const StepMeans& next, double times);
+};
+
 // Of any run of steps.
 struct StepSum {
   std::int32_t count = 0;     // steps
@@ -69,20 +82,24 @@ struct StepSum {
   std::int32_t most_rows = 0;
   std::int32_t most_running = 0;
   std::int32_t most_waiting = 0;
+  std::int32_t most_live = 0;    // running and waiting
   std::int32_t most_used = 0;    // blocks
   std::int32_t most_cached = 0;  // blocks
   std::int64_t hit_tokens = 0;
   std::int64_t asked_tokens = 0;
   std::int64_t evicted_blocks = 0;
-  std::array<std::int64_t, kPhases> in_phase{};  // requests, summed over the steps; `queued` has the preempted ones, too
+  double most_tokens_per_s = 0;
+  double weight = 0;  // nanoseconds; a step that took none counts as one
+  StepMeans timed;    // every step's numbers times its weight
 
   void add(const StepSum& next);
+  StepMeans means() const;  // of one step: its own numbers
 };
 StepSum sum_of(const Step& step, std::int32_t index);
 
 struct Request {
   std::string id;
-  std::uint32_t hue = 0;  // a hash of its id: the same request has the same colour in every trace
+  std::uint32_t hue = 0;  // by its id: the same request has the same colour in every trace, and its neighbours have others
   TimeNs arrival = 0;     // when its client sent it; latencies count from here
   TimeNs joined = 0;
   TimeNs begin = 0;         // of its lane: when it was sent, or joined where the workload names steps

@@ -213,6 +213,25 @@ std::string step_in_words(const TraceModel& model, std::int32_t step) {
   return out;
 }
 
+std::string column_in_words(const TraceModel& model, std::int32_t first, std::int32_t end) {
+  const StepSum sum = model.sum_steps(first, end);
+  const StepMeans means = sum.means();
+  const Step& longest = model.step(sum.longest);
+  const Step& fullest = model.step(sum.fullest);
+  const EngineConfig& config = model.header().engine;
+  std::string out = fmt::format("{}, {} to {}: means over their time, and the most\n", count(sum.count, "step"),
+                                model.step(first).number, model.step(end - 1).number);
+  out += fmt::format("takes {}, at most {} (step {})\n", short_time(means.duration),
+                     short_time(static_cast<double>(longest.duration)), longest.number);
+  out +=
+      fmt::format("{:.0f} tokens of {} ({:.0f} prefill, {:.0f} decode), at most {} (step {})\n", means.tokens(),
+                  config.max_num_batched_tokens, means.prefill_tokens, means.decode_tokens, sum.most_positions, fullest.number);
+  out += fmt::format("{:.0f} of {} run, at most {}; {:.0f} wait, at most {}\n", means.running, config.max_num_seqs,
+                     sum.most_running, means.waiting, sum.most_waiting);
+  return out + fmt::format("{:.0f} of {} blocks used, at most {}; {:.0f} cached, at most {}", means.used_blocks,
+                           model.usable_blocks(), sum.most_used, means.cached_blocks, sum.most_cached);
+}
+
 std::string block_in_words(const TraceModel& model, const Moment& moment, BlockId block) {
   const Block& b = moment.blocks[static_cast<std::size_t>(block)];
   std::string out = fmt::format("block {}: ", block);

@@ -87,7 +87,7 @@ Picture prefix_picture(const Scene& scene, Box box) {
                    : node.findable       ? Pattern::solid
                                          : Pattern::hollow;
     const std::int32_t age = std::max(0, moment.step - node.touched);
-    rect.strength = static_cast<std::uint8_t>(255 - std::min(175, age));
+    rect.strength = static_cast<std::uint8_t>(255 - std::min(127, age));
     rect.ref = {Ref::Kind::node, frame.trace, static_cast<std::int32_t>(i), -1, x1 - x0 < fold ? 2 : 1};
     if (x1 - x0 < fold) rect.box.x1 = std::min(x0 + 1, box.x1);
     const std::size_t drawn = out.rects.size();
