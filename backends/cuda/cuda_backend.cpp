@@ -50,7 +50,7 @@ void check_config(const ModelShape& model, const EngineConfig& config, const Gpu
   EngineConfig checked = config;
   if (checked.num_blocks == 0) checked.num_blocks = 1 << 20;
   if (const auto wrong = validate(checked)) throw std::invalid_argument(*wrong);
-  if (const std::string why = why_not(model, config); !why.empty()) throw std::invalid_argument(why);
+  if (const std::string why = why_not(model, config, options.tensor_parallel); !why.empty()) throw std::invalid_argument(why);
   if (options.num_ids < 0 || options.num_ids > model.vocabulary) {
     throw std::invalid_argument(fmt::format("the tokenizer knows {} token ids, more than the model's vocabulary of {}",
                                             options.num_ids, model.vocabulary));
@@ -59,7 +59,8 @@ void check_config(const ModelShape& model, const EngineConfig& config, const Gpu
 
 }  // namespace
 
-std::string cuda::why_not(const ModelShape& model, const EngineConfig& config) {
+std::string cuda::why_not(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel) {
+  if (tensor_parallel != 1) return "the CUDA backend computes on one GPU; --backend cpu takes tensor_parallel";
   if (model.head_dim != 64 && model.head_dim != 128) {
     return fmt::format("head_dim is {}; the CUDA backend computes 64 and 128, --backend cpu any", model.head_dim);
   }

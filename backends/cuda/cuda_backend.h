@@ -41,7 +41,7 @@ class CudaBackend final : public GpuBackend {
 namespace cuda {
 
 // Why the kernels cannot compute a model of this shape in blocks of this size, one sentence; empty: they can.
-std::string why_not(const ModelShape& model, const EngineConfig& config);
+std::string why_not(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel);
 
 }  // namespace cuda
 }  // namespace tokenyard

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "backends/model/rank_team.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
@@ -38,6 +39,9 @@ GenerationArguments::GenerationArguments(Command& command) {
   command.option("--model", &model_, "FOLDER",
                  "A Hugging Face folder (config.json, *.safetensors, tokenizer.json); a small storyteller if none");
   command.option("--threads", &threads_, "N", "Of the CPU; 0: one a core").between(0, 1024);
+  command
+      .option("--tensor-parallel", &tensor_parallel_, "N", "Ranks that share the model: GPUs, or groups of threads; 1, 2, 4, 8")
+      .between(1, kMostRanks);
 
   command.group("Sampling (else as the model's makers recommend)");
   command.option("--max-tokens", &given_.max_tokens, "N", "Longest answer").between(1, kMostTokens);
@@ -67,6 +71,7 @@ std::string GenerationArguments::model_folder() const { return is_embedded() ? f
 TextOptions GenerationArguments::text_options() const {
   TextOptions options;
   options.threads = threads_;
+  options.tensor_parallel = tensor_parallel_;
   options.program = kProgram;
   if (!policy_.empty()) apply_setting("engine.policy=" + policy_, options.engine);
   for (const std::string& setting : set_) apply_setting(setting, options.engine);
@@ -75,6 +80,7 @@ TextOptions GenerationArguments::text_options() const {
 
 std::vector<std::string> GenerationArguments::scenario_overrides() const {
   std::vector<std::string> out = set_;
+  out.push_back("tensor_parallel=" + std::to_string(tensor_parallel_));
   if (!policy_.empty()) out.push_back("engine.policy=" + policy_);
   return out;
 }
