@@ -16,11 +16,11 @@ class CudaModule final : public GpuModule {
     return cuda::why_not(model, config, tensor_parallel);
   }
   std::unique_ptr<GpuBackend> make(const Weights& weights, const EngineConfig& config, GpuOptions options) const override {
-    return std::make_unique<CudaBackend>(cuda::DeviceWeights::upload(weights), config, std::move(options));
+    return std::make_unique<CudaBackend>(weights, config, std::move(options));
   }
   std::unique_ptr<GpuBackend> make_random(const ModelShape& shape, std::uint32_t seed, const EngineConfig& config,
                                           GpuOptions options) const override {
-    return std::make_unique<CudaBackend>(cuda::DeviceWeights::random(shape, seed), config, std::move(options));
+    return std::make_unique<CudaBackend>(shape, seed, config, std::move(options));
   }
 };
 
