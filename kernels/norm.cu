@@ -9,26 +9,25 @@ namespace {
 // One block a row, one vector a thread, so the row is read once.
 template <bool Gather>
 __global__ void norm_kernel(Norm args, const std::int32_t* tokens_of) {
-  const int column = static_cast<int>(threadIdx.x) * kVector;
-  const bool inside = column < args.hidden;
-  const Floats weight = inside ? load(args.weight + column) : Floats{};  // no step writes it: it may be read before
+  const bool inside = first() < args.hidden / 2;
+  const Floats weight = inside ? load_row(args.weight, args.hidden) : Floats{};  // no step writes it: it may be read before
   cudaGridDependencySynchronize();
   cudaTriggerProgrammaticLaunchCompletion();
 
   const std::int64_t row = blockIdx.x;
   const std::int64_t token = Gather ? tokens_of[row] : row;
-  const std::int64_t from = token * args.hidden + column;
+  const std::int64_t from = token * args.hidden;
   Floats x{};
   if (inside && token >= 0) {
-    x = load(args.residual + from);
+    x = load_row(args.residual + from, args.hidden);
     if (args.partial[0] != nullptr) {
-      const Floats sum = sum_as_tree<2>([&](int i) { return load(args.partial[i] + from); });
+      const Floats sum = sum_as_tree<2>([&](int i) { return load_row(args.partial[i] + from, args.hidden); });
       for (int i = 0; i < kVector; ++i) x.value[i] += sum.value[i];
-      if (!Gather) store(args.residual + from, x);
+      if (!Gather) store_row(args.residual + from, args.hidden, x);
     }
   }
   normalize(x, weight, args);
-  if (inside) store(args.out + row * args.hidden + column, x);
+  if (inside) store_row(args.out + row * args.hidden, args.hidden, x);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What the norms of one card and of several share: a block has a row, a thread eight numbers of it.
+// What the norms of one card and of several share: a block has a row, a thread eight numbers of it, four in each half, so that
+// what the threads of a warp touch at once is one piece of memory (another card's is read in such pieces).
 #pragma once
 
 #include "kernels/norm.h"
@@ -7,6 +8,37 @@
 namespace tokenyard::kernels {
 
 inline constexpr int kLanes = 32;
+
+// Of a row of `hidden` numbers this thread has first() .. first() + 3 and as many from hidden / 2 + first() on.
+__device__ __forceinline__ int first() { return static_cast<int>(threadIdx.x) * kVector / 2; }
+
+__device__ __forceinline__ Floats load_row(const float* row, int hidden) {
+  const float4 a = *reinterpret_cast<const float4*>(row + first());
+  const float4 b = *reinterpret_cast<const float4*>(row + hidden / 2 + first());
+  return {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}};
+}
+__device__ __forceinline__ Floats load_row(const Bf16* row, int hidden) {
+  const uint2 a = *reinterpret_cast<const uint2*>(row + first());
+  const uint2 b = *reinterpret_cast<const uint2*>(row + hidden / 2 + first());
+  const unsigned int words[] = {a.x, a.y, b.x, b.y};
+  Floats out;
+  for (int i = 0; i < kVector; ++i) {  // a bf16 is the upper half of a float
+    out.value[i] = __uint_as_float(i % 2 == 0 ? words[i / 2] << 16 : words[i / 2] & 0xffff0000u);
+  }
+  return out;
+}
+__device__ __forceinline__ void store_row(float* row, int hidden, const Floats& x) {
+  const float* const v = x.value;
+  *reinterpret_cast<float4*>(row + first()) = make_float4(v[0], v[1], v[2], v[3]);
+  *reinterpret_cast<float4*>(row + hidden / 2 + first()) = make_float4(v[4], v[5], v[6], v[7]);
+}
+__device__ __forceinline__ void store_row(Bf16* row, int hidden, const Floats& x) {
+  alignas(8) __nv_bfloat162 pairs[kVector / 2];
+  for (int i = 0; i < kVector / 2; ++i) pairs[i] = __floats2bfloat162_rn(x.value[2 * i], x.value[2 * i + 1]);
+  const uint2* const words = reinterpret_cast<const uint2*>(pairs);
+  *reinterpret_cast<uint2*>(row + first()) = words[0];
+  *reinterpret_cast<uint2*>(row + hidden / 2 + first()) = words[1];
+}
 
 // The same on every thread. A tree over lanes, then over warps: its shape depends on the size of the block only.
 __device__ inline float sum_over_block(float value) {

@@ -46,10 +46,10 @@ __device__ __forceinline__ uint4 load_packet(const uint4* from) {
 }
 
 // Past the L1, which does not see what other cards write.
-__device__ __forceinline__ Floats load_shared(const float* from) {
-  const float4 low = __ldcg(reinterpret_cast<const float4*>(from));
-  const float4 high = __ldcg(reinterpret_cast<const float4*>(from) + 1);
-  return {{low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w}};
+__device__ __forceinline__ Floats load_shared_row(const float* row, int hidden) {
+  const float4 a = __ldcg(reinterpret_cast<const float4*>(row + first()));
+  const float4 b = __ldcg(reinterpret_cast<const float4*>(row + hidden / 2 + first()));
+  return {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}};
 }
 
 // Asks again and again until `there` says yes, a rank has failed, or rank `other` counts as failed.
@@ -90,87 +90,96 @@ __global__ void next_step_kernel(std::uint32_t* step) {
   *step += 1;
 }
 
-// The numbers of this thread's vector from every rank, as a tree. Every site and step has flags of its own; a buffer is written
-// again two sites later, when its reader has shown by the site between that it is through.
+// This thread's numbers from every rank, as a tree. Every site and step has a flag of its own; a buffer is written again two
+// sites later, when its reader has shown by the site between that it is through.
 template <int Ranks>
-__device__ __forceinline__ Floats sum_of_packets(const RankNorm& args, const Floats& own, std::int64_t at, std::uint32_t step) {
+__device__ __forceinline__ Floats sum_of_packets(const RankNorm& args, const Floats& own, std::int64_t row,
+                                                 std::uint32_t step) {
   const RankLinks& links = args.links;
   const std::uint32_t flag = step * static_cast<std::uint32_t>(links.sites) + static_cast<std::uint32_t>(args.site) + 1;
+  const int apart = args.norm.hidden / kVector;  // a packet of every thread, then the next of every thread
   const auto packets_of = [&](int reader, int writer) {
     const std::int64_t buffer = (args.site % 2 * kMostCards + writer) * (kMostPacketNumbers / 2);
-    return static_cast<uint4*>(links.mailboxes[reader].packets) + buffer + at / 2;
+    return static_cast<uint4*>(links.mailboxes[reader].packets) + buffer + row * (args.norm.hidden / 2) + threadIdx.x;
   };
 #pragma unroll
   for (int r = 0; r < Ranks; ++r) {
     if (r == links.rank) continue;
     uint4* const to = packets_of(r, links.rank);
+#pragma unroll
     for (int i = 0; i < kPacketsAThread; ++i) {
-      store_packet(to + i, make_uint4(__float_as_uint(own.value[2 * i]), flag, __float_as_uint(own.value[2 * i + 1]), flag));
+      store_packet(to + i * apart,
+                   make_uint4(__float_as_uint(own.value[2 * i]), flag, __float_as_uint(own.value[2 * i + 1]), flag));
     }
   }
   return sum_as_tree<Ranks>([&](int r) {
     if (r == links.rank) return own;
-    Floats out;
     const uint4* const from = packets_of(links.rank, r);
+    uint4 packets[kPacketsAThread];
+    wait_for(r, links.failed, [&] {
+      bool all = true;
+#pragma unroll
+      for (int i = 0; i < kPacketsAThread; ++i) packets[i] = load_packet(from + i * apart);
+#pragma unroll
+      for (int i = 0; i < kPacketsAThread; ++i) all = all && packets[i].y == flag && packets[i].w == flag;
+      return all;
+    });
+    Floats out;
 #pragma unroll
     for (int i = 0; i < kPacketsAThread; ++i) {
-      uint4 packet;
-      wait_for(r, links.failed, [&] {
-        packet = load_packet(from + i);
-        return packet.y == flag && packet.w == flag;
-      });
-      out.value[2 * i] = __uint_as_float(packet.x);
-      out.value[2 * i + 1] = __uint_as_float(packet.z);
+      out.value[2 * i] = __uint_as_float(packets[i].x);
+      out.value[2 * i + 1] = __uint_as_float(packets[i].z);
     }
     return out;
   });
 }
 
-// Rows first .. first + count - 1 of `tokens` are rank's.
+// The first row of a rank's share of `tokens`, and the end of the share of the rank before.
 __host__ __device__ std::int32_t first_row_of(std::int32_t rank, std::int32_t ranks, std::int32_t tokens) {
   return static_cast<std::int32_t>(std::int64_t{tokens} * rank / ranks);
 }
 
 // One block a row, one vector a thread, as norm_kernel().
 template <bool Gather, RankRoute Route, int Ranks>
-__global__ void rank_norm_kernel(RankNorm args, const std::int32_t* tokens_of, std::int32_t tokens) {
-  const int column = static_cast<int>(threadIdx.x) * kVector;
+__global__ void __launch_bounds__(kMaxHidden / kVector)
+    rank_norm_kernel(RankNorm args, const std::int32_t* tokens_of, std::int32_t tokens) {
   const int hidden = args.norm.hidden;
-  const bool inside = column < hidden;
-  const Floats weight = inside ? load(args.norm.weight + column) : Floats{};
+  const bool inside = first() < hidden / 2;
+  const Floats weight = inside ? load_row(args.norm.weight, hidden) : Floats{};
+  const RankLinks& links = args.links;
+  // next_step() has ended before the kernel ahead of this one let it begin.
+  const std::uint32_t step = load_volatile(links.mailboxes[links.rank].step);
   cudaGridDependencySynchronize();
   cudaTriggerProgrammaticLaunchCompletion();
+  if (Route != RankRoute::packets && blockIdx.x == 0) announce(links, args.site, 0, step);
 
-  const RankLinks& links = args.links;
-  const std::uint32_t step = *links.mailboxes[links.rank].step;
-  const std::int32_t first = Route == RankRoute::two_shot ? first_row_of(links.rank, Ranks, tokens) : 0;
+  const std::int32_t begin = Route == RankRoute::two_shot ? first_row_of(links.rank, Ranks, tokens) : 0;
   const std::int32_t end = Route == RankRoute::two_shot ? first_row_of(links.rank + 1, Ranks, tokens) : tokens;
-  const std::int64_t row = Gather ? blockIdx.x : first + static_cast<std::int32_t>(blockIdx.x);
+  const std::int64_t row = Gather ? blockIdx.x : begin + static_cast<std::int32_t>(blockIdx.x);
   const std::int64_t token = Gather ? tokens_of[row] : row;
-  const bool mine = token < 0 || (token >= first && token < end);  // a padded row is everybody's own
-  const std::int64_t from = token * hidden + column;
-
+  const bool mine = token < 0 || (token >= begin && token < end);  // a padded row is everybody's own
+  const bool adds = inside && token >= 0 && mine;
+  const std::int64_t from = token * hidden;
+  Floats x{};
+  if (adds) x = load_row(args.norm.residual + from, hidden);
   if (Route != RankRoute::packets) {
-    if (blockIdx.x == 0) announce(links, args.site, 0, step);
     await(links, args.site, 0, step);
     __syncthreads();
   }
-  Floats x{};
-  if (inside && token >= 0 && mine) {
-    x = load(args.norm.residual + from);
+  if (adds) {
     const Floats sum = Route == RankRoute::packets
-                           ? sum_of_packets<Ranks>(args, load(args.partial[links.rank] + from), row * hidden + column, step)
-                           : sum_as_tree<Ranks>([&](int r) { return load_shared(args.partial[r] + from); });
+                           ? sum_of_packets<Ranks>(args, load_row(args.partial[links.rank] + from, hidden), row, step)
+                           : sum_as_tree<Ranks>([&](int r) { return load_shared_row(args.partial[r] + from, hidden); });
     for (int i = 0; i < kVector; ++i) x.value[i] += sum.value[i];
-    if (!Gather) store(args.norm.residual + from, x);
+    if (!Gather) store_row(args.norm.residual + from, hidden, x);
   }
   if (mine) {  // alike for all threads of the block
     normalize(x, weight, args.norm);
     if (inside && Route == RankRoute::two_shot && token >= 0) {
 #pragma unroll
-      for (int r = 0; r < Ranks; ++r) store(args.out[r] + row * hidden + column, x);
+      for (int r = 0; r < Ranks; ++r) store_row(args.out[r] + row * hidden, hidden, x);
     } else if (inside) {
-      store(args.norm.out + row * hidden + column, x);
+      store_row(args.norm.out + row * hidden, hidden, x);
     }
   }
 

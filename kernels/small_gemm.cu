@@ -112,12 +112,13 @@ void launch_small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, s
     check(cudaFuncSetAttribute(small_gemm_kernel<Out>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMaxShared), "small_gemm");
     return count;
   });
-  // As many tiles a block as give every multiprocessor one block, if they find room.
+  // As many tiles a block as give every multiprocessor one block, if they find room. Where they do not, one tile a block, so
+  // that a multiprocessor has several blocks, of which some load while others multiply.
   const int all_tiles = rows / kRows;
   const int tile_bytes = kRows * (columns + kPad) * static_cast<int>(sizeof(Bf16));
   const int x_bytes = tokens * (columns + kPad) * static_cast<int>(sizeof(Bf16));
-  const int tiles = std::clamp((all_tiles * parts + multiprocessors - 1) / multiprocessors, 1,
-                               std::min(kWarps, (kMaxShared - x_bytes) / tile_bytes));
+  const int wanted = (all_tiles * parts + multiprocessors - 1) / multiprocessors;
+  const int tiles = wanted <= std::min(kWarps, (kMaxShared - x_bytes) / tile_bytes) ? wanted : 1;
   launch("small_gemm", small_gemm_kernel<Out>,
          dim3(static_cast<unsigned>((all_tiles + tiles - 1) / tiles), static_cast<unsigned>(parts)), dim3(kWarps * 32),
          static_cast<std::size_t>(tiles * tile_bytes + x_bytes), stream, weight, x, tokens, rows, columns, tiles, out,

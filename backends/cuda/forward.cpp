@@ -65,9 +65,14 @@ Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const s
   const std::int32_t q = config_.num_heads * config_.head_dim;
   const std::int32_t qkv = q + 2 * config_.num_kv_heads * config_.head_dim;
   const std::int32_t i = config_.intermediate;
-  const DeviceLayer& layer = weights.layers().front();
   const Gemm::Shape shapes[] = {{qkv, h}, {h, q, sum_parts_}, {2 * i, h}, {h, i, sum_parts_}, {weights.head_rows(), h}};
-  const Bf16* const matrices[] = {layer.qkv, layer.o, layer.gate_up, layer.down, weights.head()};
+  const auto matrices_of = [&](int product) {
+    std::vector<const Bf16*> out;
+    for (const DeviceLayer& layer : weights.layers()) {
+      out.push_back(product == kQkv ? layer.qkv : product == kO ? layer.o : product == kGateUp ? layer.gate_up : layer.down);
+    }
+    return product == kHead ? std::vector{weights.head()} : out;
+  };
   const auto sizes_of = [&](int product) -> const std::vector<std::int32_t>& { return product == kHead ? rows : tokens; };
   std::int64_t in = 0;
   std::int64_t result = 0;
@@ -82,7 +87,8 @@ Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const s
   std::byte* const expected = areas.take<std::byte>(result);
   kernels::fill_random(x, {1, in, 0, in}, 1, 0, 1, stream);
   for (const int product : {kQkv, kO, kGateUp, kDown, kHead}) {
-    gemms_.emplace_back(cublas_, shapes[product], sizes_of(product), matrices[product], Gemm::Scratch{x, y, expected}, stream);
+    gemms_.emplace_back(cublas_, shapes[product], sizes_of(product), matrices_of(product), Gemm::Scratch{x, y, expected},
+                        stream);
   }
   check(cudaStreamSynchronize(stream), "passing the products' gate");
 }

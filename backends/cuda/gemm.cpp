@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "core/backend.h"
 #include "kernels/compare.h"
@@ -13,9 +14,9 @@ namespace tokenyard::cuda {
 namespace {
 
 constexpr int kCandidates = 16;
-// For more rows, or a head of 100,000 rows, cuBLASLt is as fast: docs/measurements.md.
-constexpr std::int32_t kSmallRows = 1;
-constexpr std::int64_t kSmallN = 32768;
+constexpr int kTimedCandidates = 5;       // of those that pass the gate
+constexpr std::int32_t kTimedRows = 256;  // beyond, cuBLASLt's first choice is as good
+constexpr std::int32_t kSmallRows = 1;    // for more, cuBLASLt is as fast: docs/measurements.md
 
 }  // namespace
 
@@ -41,9 +42,10 @@ Gemm::Layout Gemm::layout(cudaDataType_t type, std::int64_t rows, std::int64_t c
   return out;
 }
 
-Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int32_t> rows, const Bf16* w,
+Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int32_t> rows, std::span<const Bf16* const> weights,
            const Scratch& scratch, cudaStream_t stream)
     : cublas_(cublas), shape_(shape), most_rows_(rows.back()) {
+  const Bf16* const w = weights.front();
   const std::int32_t parts = std::max(1, shape.parts);
   const std::int64_t part_k = shape.k / parts;
   const cudaDataType_t result = shape.parts == 0 ? CUDA_R_16BF : CUDA_R_32F;
@@ -87,17 +89,48 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
       check(cudaStreamSynchronize(stream), "comparing products");
       return differing == 0;
     };
-    for (const cublasLtMatmulAlgo_t& algorithm : candidates(product)) {
-      if (!passes([&] { return try_cublas(product, algorithm, w, x, scratch.y, stream); })) continue;
+    const Event from, to;
+    TimeNs best = std::numeric_limits<TimeNs>::max();
+    // Takes `by` if it is the fastest so far; with many rows the first.
+    const auto consider = [&](By by, const cublasLtMatmulAlgo_t& algorithm) {
+      if (m > kTimedRows) {
+        if (product.by != By::ordered_gemm) return;
+        product.by = by;
+        product.algorithm = algorithm;
+        return;
+      }
+      const By before = product.by;
+      const cublasLtMatmulAlgo_t algorithm_before = product.algorithm;
+      product.by = by;
       product.algorithm = algorithm;
-      product.by = By::cublas;
-      break;
+      constexpr int kLeastLaunches = 8;  // of a head there is one
+      const int rounds = std::max(1, kLeastLaunches / static_cast<int>(weights.size()));
+      from.record(stream, false);
+      for (int i = 0; i < rounds; ++i) {
+        for (const Bf16* const each : weights) run(product, each, x, scratch.y, stream);
+      }
+      to.record(stream, false);
+      to.synchronize();
+      const TimeNs time = elapsed(from, to);
+      if (time < best) {
+        best = time;
+      } else {
+        product.by = before;
+        product.algorithm = algorithm_before;
+      }
+    };
+    int passed = 0;
+    for (const cublasLtMatmulAlgo_t& algorithm : candidates(product)) {
+      if (passed == (m > kTimedRows ? 1 : kTimedCandidates)) break;
+      if (!passes([&] { return try_cublas(product, algorithm, w, x, scratch.y, stream); })) continue;
+      consider(By::cublas, algorithm);
+      ++passed;
     }
     if (fits_small(m) && passes([&] {
           run_small(w, x, scratch.y, m, stream);
           return true;
         })) {
-      product.by = By::small_gemm;
+      consider(By::small_gemm, {});
     }
     products_.push_back(std::move(product));
   }
@@ -166,11 +199,15 @@ void Gemm::run_ordered(const Bf16* w, const Bf16* x, void* y, std::int32_t rows,
 void Gemm::run(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const {
   const auto at = std::lower_bound(products_.begin(), products_.end(), rows,
                                    [](const Product& product, std::int32_t wanted) { return product.rows < wanted; });
-  switch (at->by) {
-    case By::small_gemm: return run_small(w, x, y, rows, stream);
-    case By::ordered_gemm: return run_ordered(w, x, y, rows, stream);
+  run(*at, w, x, y, stream);
+}
+
+void Gemm::run(const Product& product, const Bf16* w, const Bf16* x, void* y, cudaStream_t stream) const {
+  switch (product.by) {
+    case By::small_gemm: return run_small(w, x, y, product.rows, stream);
+    case By::ordered_gemm: return run_ordered(w, x, y, product.rows, stream);
     case By::cublas:
-      if (!try_cublas(*at, at->algorithm, w, x, y, stream)) throw BackendError("cuBLASLt failed while multiplying");
+      if (!try_cublas(product, product.algorithm, w, x, y, stream)) throw BackendError("cuBLASLt failed while multiplying");
   }
 }
 

@@ -83,6 +83,7 @@ class Gemm {
   std::vector<cublasLtMatmulAlgo_t> candidates(const Product& product) const;
   bool try_cublas(const Product& product, const cublasLtMatmulAlgo_t& algorithm, const Bf16* w, const Bf16* x, void* y,
                   cudaStream_t stream) const;
+  void run(const Product& product, const Bf16* w, const Bf16* x, void* y, cudaStream_t stream) const;
   bool fits_small(std::int32_t rows) const;
   void run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
   void run_ordered(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
