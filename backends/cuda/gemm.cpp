@@ -168,8 +168,7 @@ bool Gemm::try_cublas(const Product& product, const cublasLtMatmulAlgo_t& algori
 }
 
 bool Gemm::fits_small(std::int32_t rows) const {
-  return rows <= kSmallRows && shape_.n <= kSmallN &&
-         kernels::fits_small_gemm(rows, shape_.n, shape_.k / std::max(1, shape_.parts));
+  return rows <= kSmallRows && kernels::fits_small_gemm(rows, shape_.n, shape_.k / std::max(1, shape_.parts));
 }
 
 void Gemm::run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const {

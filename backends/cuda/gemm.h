@@ -53,10 +53,11 @@ class Gemm {
     return rows * shape.n * (shape.parts == 0 ? 2 : 4 * std::int64_t{shape.parts});
   }
 
-  // Prepares products of `rows` rows, ascending, by weights of [n, k]; `w` is one of them. A number of rows for which no
-  // candidate passes the gate runs by ordered_gemm(), which is slow. Throws BackendError.
-  Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int32_t> rows, const Bf16* w, const Scratch& scratch,
-       cudaStream_t stream);
+  // Prepares products of `rows` rows, ascending, by weights of [n, k]; `weights` are all of them: the first is the gate's, and
+  // few rows are timed over all, as a step passes over them. Of the first candidates that pass the gate the fastest is taken; a
+  // number of rows for which none does runs by ordered_gemm(), which is slow. Throws BackendError.
+  Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int32_t> rows, std::span<const Bf16* const> weights,
+       const Scratch& scratch, cudaStream_t stream);
 
   // `rows` is one of the constructor's. y: bf16 or float, as the shape says.
   void run(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
