@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <thread>
@@ -81,8 +82,10 @@ Sampling default_sampling(const ModelConfig& model) {
 }
 
 struct TextEngine::State {
-  State(const std::string& folder, const TextOptions& options)
-      : weights(folder),
+  State(const std::string& model_folder, const TextOptions& options)
+      : folder(model_folder),
+        thinking(options.thinking),
+        weights(folder),
         tokenizer(Tokenizer::load(folder + "/tokenizer.json")),
         notes(joined(weights.notes(), tokenizer.notes())),
         name(takes_cuda(options, weights.config().shape) ? "cuda" : "cpu"),
@@ -112,8 +115,12 @@ struct TextEngine::State {
     }
   }
 
+  std::string folder;
+  std::optional<bool> thinking;
   Weights weights;
   Tokenizer tokenizer;
+  std::mutex chat_mutex;
+  std::optional<ChatTemplate> chat_template;
   std::vector<std::string> notes;
   std::string name;
   EngineConfig config;
@@ -198,9 +205,28 @@ Answer TextEngine::submit(std::string_view prompt, const Sampling& sampling, OnT
 }
 
 Answer TextEngine::chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text) {
-  const ChatFormat format = chat_format(name_of(model().shape.family), state_->tokenizer);
-  return submit_tokens(state_->tokenizer.encode(chat_prompt(format, messages), /*with_template=*/false), sampling,
-                       std::move(on_text));
+  const ChatTemplate& chat_template = this->chat_template();
+  check_messages(messages);
+  std::string prompt;
+  try {
+    prompt = chat_template.prompt(messages);
+  } catch (const InputError& error) {
+    return refused(error.what(), 0, sampling.params.seed);
+  }
+  return submit_tokens(state_->tokenizer.encode(prompt, /*with_template=*/false), sampling, std::move(on_text));
+}
+
+Answer TextEngine::refused(std::string why, std::int32_t prompt_tokens, std::uint64_t seed) {
+  Completion completion;
+  completion.finish_reason = FinishReason::refused;
+  completion.why = std::move(why);
+  completion.prompt_tokens = prompt_tokens;
+  completion.seed = seed;
+  std::promise<Completion> promise;
+  promise.set_value(std::move(completion));
+  Answer answer;
+  answer.completion = promise.get_future();
+  return answer;
 }
 
 Answer TextEngine::submit_tokens(std::vector<Token> prompt, const Sampling& sampling, OnText on_text) {
@@ -222,18 +248,10 @@ Answer TextEngine::submit_tokens(std::vector<Token> prompt, const Sampling& samp
   const std::uint64_t seed = spec.sampling.seed;
 
   const auto prompt_tokens = static_cast<std::int32_t>(prompt.size());
-  Answer answer;
   if (std::optional<std::string> why = refusal(spec, state_->tokenizer.num_ids())) {
-    std::promise<Completion> refused;
-    Completion completion;
-    completion.finish_reason = FinishReason::refused;
-    completion.why = std::move(*why);
-    completion.prompt_tokens = prompt_tokens;
-    completion.seed = seed;
-    refused.set_value(std::move(completion));
-    answer.completion = refused.get_future();
-    return answer;
+    return refused(std::move(*why), prompt_tokens, seed);
   }
+  Answer answer;
   auto listener = std::make_shared<State::Listener>(*state_, sampling, std::move(on_text), prompt_tokens, seed);
   answer.completion = listener->future();
   answer.ticket = state_->engine.submit(std::move(spec), std::move(listener));
@@ -246,6 +264,11 @@ void TextEngine::cancel(const Answer& answer) {
 
 const ModelConfig& TextEngine::model() const { return state_->weights.config(); }
 const Tokenizer& TextEngine::tokenizer() const { return state_->tokenizer; }
+const ChatTemplate& TextEngine::chat_template() {
+  const std::lock_guard lock(state_->chat_mutex);
+  if (!state_->chat_template) state_->chat_template = ChatTemplate::load(state_->folder, state_->thinking);
+  return *state_->chat_template;
+}
 const std::vector<std::string>& TextEngine::notes() const { return state_->notes; }
 const EngineConfig& TextEngine::config() const { return state_->engine.scheduler().config(); }
 

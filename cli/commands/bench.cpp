@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
@@ -154,6 +155,7 @@ int bench(const BenchOptions& options) {
   if (!options.shape.empty()) overrides.push_back("model=" + options.shape);
   if (!options.model.empty()) overrides.push_back("model=" + options.model + "/config.json");
   if (options.tensor_parallel > 0) overrides.push_back("tensor_parallel=" + std::to_string(options.tensor_parallel));
+  note_temperature(options.temperature);
   const Slo slo = parse_slo(options.goodput);
   const Scenario scenario = load_scenario(find_scenario(options.scenario), overrides);
   if (!scenario.model) throw InputError(options.scenario + ": names no model; add --shape, such as --shape qwen3-0.6b");
@@ -180,9 +182,8 @@ int bench(const BenchOptions& options) {
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
   const std::string cards =
       facts.tensor_parallel > 1 ? fmt::format("{} x {}", facts.tensor_parallel, facts.device) : facts.device;
-  fmt::print(stderr, "{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", cards,
-             static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs,
-             start_s);
+  warn("{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", cards,
+       static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs, start_s);
 
   std::unique_ptr<TraceWriter> trace;
   if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
@@ -217,8 +218,8 @@ int bench(const BenchOptions& options) {
   context.timing = context.model + (options.model.empty() ? ", random weights" : "") + " on " + cards + ", measured";
   if (!options.json.empty()) write_file(options.json, result_json(metrics, context));
   print_result(metrics, context);
-  fmt::print("{}", card_table(watch.work, facts, bandwidth, metrics.duration()));
-  if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
+  say("{}", card_table(watch.work, facts, bandwidth, metrics.duration()));
+  if (!options.trace.empty()) say("trace: {}\n", options.trace);
   return 0;
 }
 
