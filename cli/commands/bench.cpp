@@ -257,6 +257,7 @@ Command bench_command() {
   command.notes("Requests get the lengths the scenario gives them, whatever the model says.");
   command.examples({{"tokenyard bench", "nano-vLLM's workload, Qwen3-0.6B's shape"},
                     {"tokenyard bench --policy vllm_v1 --set engine.block_size=16 --trace gpu.trace", ""},
+                    {"tokenyard bench --shape qwen3-8b --tensor-parallel 2", "two GPUs share the model"},
                     {"tokenyard replay gpu.trace", "the same decisions again, without a GPU"}});
   command.run([options] { return bench(*options); });
   return command;
