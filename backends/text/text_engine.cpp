@@ -21,9 +21,10 @@ namespace {
 
 constexpr std::int64_t kKvBytes = std::int64_t{1} << 30;
 
-bool takes_cuda(TextBackend wanted, const ModelShape& model, const EngineConfig& config) {
+bool takes_cuda(const TextOptions& options, const ModelShape& model) {
+  const TextBackend wanted = options.backend;
   if (wanted == TextBackend::cpu) return false;
-  const std::string why = why_not_on_gpu(model, config);
+  const std::string why = why_not_on_gpu(model, options.engine, options.tensor_parallel);
   if (wanted == TextBackend::cuda && !why.empty()) throw BackendError(why);
   return why.empty();
 }
@@ -46,15 +47,17 @@ EngineConfig resolve(EngineConfig config, const ModelConfig& folder, bool cuda) 
   return config;
 }
 
-std::unique_ptr<Backend> make_backend(bool on_card, const Weights& weights, const EngineConfig& config, std::int32_t threads,
+std::unique_ptr<Backend> make_backend(bool on_card, const Weights& weights, const EngineConfig& config, const TextOptions& text,
                                       std::int32_t num_ids) {
   if (on_card) {
     GpuOptions options;
+    options.tensor_parallel = text.tensor_parallel;
     options.num_ids = num_ids;
     return make_gpu_backend(weights, config, std::move(options));
   }
   CpuOptions options;
-  options.threads = threads;
+  options.threads = text.threads;
+  options.tensor_parallel = text.tensor_parallel;
   options.num_ids = num_ids;
   return std::make_unique<CpuBackend>(weights, config, std::move(options));
 }
@@ -85,12 +88,15 @@ struct TextEngine::State {
         weights(folder),
         tokenizer(Tokenizer::load(folder + "/tokenizer.json")),
         notes(joined(weights.notes(), tokenizer.notes())),
-        name(takes_cuda(options.backend, weights.config().shape, options.engine) ? "cuda" : "cpu"),
+        name(takes_cuda(options, weights.config().shape) ? "cuda" : "cpu"),
         config(resolve(options.engine, weights.config(), name == "cuda")),
-        backend(make_backend(name == "cuda", weights, config, options.threads, tokenizer.num_ids())),
+        backend(make_backend(name == "cuda", weights, config, options, tokenizer.num_ids())),
         trace(options.trace),
         engine(config, *backend, observers()) {
-    if (trace != nullptr) trace->on_header({options.program, name, engine.scheduler().config(), "", "", ""});
+    // What the steps' times depend on besides the engine's settings.
+    const std::string hardware =
+        options.tensor_parallel > 1 ? "{\"tensor_parallel\":" + std::to_string(options.tensor_parallel) + "}" : "";
+    if (trace != nullptr) trace->on_header({options.program, name, engine.scheduler().config(), "", "", hardware});
     thread = std::thread([this] { serve(); });
   }
 

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "backends/model/rank_team.h"
 #include "cli/output/say.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
@@ -39,6 +40,9 @@ GenerationArguments::GenerationArguments(Command& command) {
   command.option("--thinking", &thinking_, "ON", "on or off: the switch of the model's chat template, where it has one")
       .one_of({"on", "off"});
   command.option("--threads", &threads_, "N", "Of the CPU; 0: one a core").between(0, 1024);
+  command
+      .option("--tensor-parallel", &tensor_parallel_, "N", "Ranks that share the model: GPUs, or groups of threads; 1, 2, 4, 8")
+      .between(1, kMostRanks);
 
   command.group("Sampling (else as the model's makers recommend)");
   command.option("--max-tokens", &given_.max_tokens, "N", "Longest answer").between(1, kMostTokens);
@@ -74,6 +78,7 @@ std::optional<bool> GenerationArguments::thinking() const {
 TextOptions GenerationArguments::text_options() const {
   TextOptions options;
   options.threads = threads_;
+  options.tensor_parallel = tensor_parallel_;
   options.thinking = thinking();
   options.program = kProgram;
   if (!policy_.empty()) apply_setting("engine.policy=" + policy_, options.engine);
@@ -83,6 +88,7 @@ TextOptions GenerationArguments::text_options() const {
 
 std::vector<std::string> GenerationArguments::scenario_overrides() const {
   std::vector<std::string> out = set_;
+  out.push_back("tensor_parallel=" + std::to_string(tensor_parallel_));
   if (!policy_.empty()) out.push_back("engine.policy=" + policy_);
   return out;
 }

@@ -34,6 +34,7 @@ class GenerationArguments {
   std::string model_, policy_, trace_, thinking_;
   std::vector<std::string> set_;
   int threads_ = 0;
+  int tensor_parallel_ = 1;
   Sampling given_;
   std::int64_t seed_ = 0;
   // Left to the model where not given.
