@@ -104,7 +104,7 @@ class TextEngine {
 
  private:
   struct State;
-  Answer submit_tokens(std::vector<Token> prompt, const Sampling& sampling, OnText on_text);
+  Answer submit_tokens(const std::vector<Token>& prompt, const Sampling& sampling, OnText on_text);
   std::unique_ptr<State> state_;
 };
 
