@@ -91,6 +91,7 @@ void simulate(Served& to, const ServeOptions& options, const EngineArguments& ar
   const std::string shape =
       arguments.is_embedded() ? options.shape : std::filesystem::absolute(folder + "/config.json").string();
   RequestSpec unused;  // a scenario has a request; of this one the model, the hardware and the engine count
+  unused.id = "none";
   unused.prompt.append(Token{0});
   const Scenario scenario = scenario_of_requests({unused}, "serve", shape, options.hardware, arguments.scenario_overrides());
   to.simulated = std::make_unique<PacedBackend>(make_cost_model(scenario), scenario.model->max_context);

@@ -30,8 +30,9 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr std::uint32_t kMostHeader = 32 << 10;
-constexpr std::size_t kMostAhead = 64 << 10;      // bytes of later requests that are read while one is answered
-constexpr std::size_t kReadSmall = 16 << 10;      // bodies up to this size are read between two steps of everything else
+constexpr std::size_t kMostAhead = 64 << 10;  // bytes of later requests that are read while one is answered
+constexpr std::size_t kReadSmall = 16 << 10;  // bodies up to this size are read between two steps of everything else
+constexpr std::size_t kTokensAtOnce = 4096, kStreamsAtOnce = 128;  // about a millisecond of work each
 constexpr std::chrono::seconds kLinger{2};        // for a client to take the last answer before its connection is closed
 constexpr std::chrono::seconds kFailureShown{1};  // /health says 503 for so long at least
 constexpr std::chrono::milliseconds kSweep{250};
@@ -46,6 +47,11 @@ struct ServerState {
   void drain();
   void cancel_all(const ApiError& why);
   void take_batch();
+  void work();
+  void touch(Answer& answer);
+  void take_token(const TokenEvent& event);
+  void take_end(const EndEvent& end);
+  void take_rest();
   void sweep();
   void stop_if_done();
 
@@ -59,7 +65,10 @@ struct ServerState {
   ServerMetrics metrics;
   std::unique_ptr<EngineThread> engine;
   std::unordered_set<std::shared_ptr<Connection>> connections;
-  std::vector<std::shared_ptr<Connection>> touched;  // by the batch that is being taken
+  Batch batch;  // is being taken, up to here
+  std::size_t next_token = 0, next_end = 0, next_touched = 0;
+  std::vector<std::shared_ptr<Connection>> touched;  // have something to send
+  bool working = false, more = false;
   std::vector<std::weak_ptr<Connection>> live_asked;
   std::string id_prefix;
   std::int64_t next_id = 0;
@@ -518,38 +527,65 @@ void ServerState::cancel_all(const ApiError& why) {
 }
 
 void ServerState::take_batch() {
-  Batch batch = engine->take();
-  const auto touch = [&](Answer& answer) {
-    if (!std::exchange(answer.to->touched, true)) touched.push_back(answer.to->shared_from_this());
-  };
-  std::size_t next = 0;
-  const auto tokens_up_to = [&](std::size_t end) {
-    for (; next < end; ++next) {
-      const TokenEvent& event = batch.tokens[next];
-      Choice& choice = *event.choice;
-      if (choice.answer == nullptr) continue;
-      Answer& answer = *choice.answer;
-      const TokenLogprobs* logprobs = event.logprobs < 0 ? nullptr : &batch.logprobs[static_cast<std::size_t>(event.logprobs)];
-      touch(answer);
-      if (answer.on_token(choice.index, event.token, logprobs, event.ends_text)) {
-        engine->cancel(choice.ticket, FinishReason::stop);
-        answer.on_end(choice.index, FinishReason::stop, "");
-      }
+  if (std::exchange(working, true)) {
+    more = true;
+    return;
+  }
+  more = false;
+  batch = engine->take();
+  next_token = next_end = next_touched = 0;
+  work();
+}
+
+// A part of the batch; what is asked meanwhile gets its turn between two parts.
+void ServerState::work() {
+  for (std::size_t budget = kTokensAtOnce; budget > 0; --budget) {
+    if (next_end < batch.ends.size() && batch.ends[next_end].after <= next_token) {
+      take_end(batch.ends[next_end++]);
+    } else if (next_token < batch.tokens.size()) {
+      take_token(batch.tokens[next_token++]);
+    } else {
+      break;
     }
-  };
-  for (const EndEvent& end : batch.ends) {
-    tokens_up_to(end.after);
-    if (end.choice->answer == nullptr) continue;
-    Answer& answer = *end.choice->answer;
-    touch(answer);
-    answer.on_end(end.choice->index, end.reason, end.why);
-    if (answer.ended()) answer.cancel(*engine);  // it failed: its other choices are not wanted
   }
-  tokens_up_to(batch.tokens.size());
-  for (const auto& connection : std::exchange(touched, {})) {
-    connection->touched = false;
-    connection->pump();
+  const bool taken = next_end == batch.ends.size() && next_token == batch.tokens.size();
+  for (std::size_t budget = kStreamsAtOnce; taken && budget > 0 && next_touched < touched.size(); --budget) {
+    Connection& connection = *touched[next_touched++];
+    connection.touched = false;
+    connection.pump();
   }
+  if (!taken || next_touched < touched.size()) return asio::post(io, [this] { work(); });
+  touched.clear();
+  take_rest();
+  working = false;
+  if (more) take_batch();
+}
+
+void ServerState::touch(Answer& answer) {
+  if (!std::exchange(answer.to->touched, true)) touched.push_back(answer.to->shared_from_this());
+}
+
+void ServerState::take_token(const TokenEvent& event) {
+  Choice& choice = *event.choice;
+  if (choice.answer == nullptr) return;
+  Answer& answer = *choice.answer;
+  touch(answer);
+  const TokenLogprobs* logprobs = event.logprobs < 0 ? nullptr : &batch.logprobs[static_cast<std::size_t>(event.logprobs)];
+  if (answer.on_token(choice.index, event.token, logprobs, event.ends_text)) {
+    engine->cancel(choice.ticket, FinishReason::stop);
+    answer.on_end(choice.index, FinishReason::stop, "");
+  }
+}
+
+void ServerState::take_end(const EndEvent& end) {
+  if (end.choice->answer == nullptr) return;
+  Answer& answer = *end.choice->answer;
+  touch(answer);
+  answer.on_end(end.choice->index, end.reason, end.why);
+  if (answer.ended()) answer.cancel(*engine);  // it failed: its other choices are not wanted
+}
+
+void ServerState::take_rest() {
   if (batch.live) {
     const std::string body = fmt::format(R"({{"model":{},"backend":{},"connections":{},"generated_tokens":{},"engine":{}}})",
                                          Json(model.name).dump(), Json(model.fingerprint).dump(), connections.size(),
