@@ -94,7 +94,6 @@ class TextEngine {
   // A conversation in the model's own chat template. Throws InputError when the model has none that can be used
   // (ChatTemplate::load) or a role is unknown; a conversation that the template refuses is a refused answer.
   Answer chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text = {});
-  Answer submit_tokens(const std::vector<Token>& prompt, const Sampling& sampling, OnText on_text = {});
   void cancel(const Answer& answer);
 
   const ModelConfig& model() const;
