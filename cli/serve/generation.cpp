@@ -308,10 +308,11 @@ void read_length(Body& body, Api api, Generation& to, const ServedModel& model) 
   }
   const std::int64_t asked = given != nullptr ? to.sampling.max_tokens : 1;
   if (prompt_tokens + asked > model.max_model_len) {
-    throw ApiError::invalid("the prompt has " + std::to_string(prompt_tokens) + " tokens and " +
+    // Clients that shorten their prompt and ask again know the case by its first words, which are OpenAI's.
+    throw ApiError::invalid("this model's maximum context length is " + std::to_string(model.max_model_len) +
+                                " tokens; the prompt has " + std::to_string(prompt_tokens) + ", and " +
                                 (given != nullptr ? std::string(given) + " is " + std::to_string(asked)
-                                                  : std::string("an answer needs at least 1")) +
-                                "; the model's context is " + std::to_string(model.max_model_len),
+                                                  : std::string("an answer needs at least 1")),
                             given != nullptr          ? given
                             : api == Api::completions ? "prompt"
                             : api == Api::chat        ? "messages"
@@ -371,7 +372,10 @@ Generation read_generation(Api api, std::string_view text, const ServedModel& mo
   }
   for (const Prompt& prompt : out.prompts) {
     RequestSpec spec = request_spec(prompt.tokens, out.sampling, model.eos_token_ids);
-    if (const auto why = refusal(spec, model.num_ids)) throw ApiError::invalid(*why);
+    if (const auto why = refusal(spec, model.num_ids)) {
+      const std::string name = why->substr(0, why->find(' '));  // a field's, where the message is about one
+      throw ApiError::invalid(*why, body.has(name.c_str()) ? name : "");
+    }
     if (out.sampling.params.seed == kDrawSeed) out.sampling.params.seed = spec.sampling.seed;
   }
   return out;
