@@ -52,10 +52,14 @@ std::string chat_logprobs(const Tokenizer& tokenizer, const TokenLogprobs& of) {
 }  // namespace
 
 struct Answer::State {
-  State(const Tokenizer& tokenizer, const Generation& generation, std::int32_t prompt_index)
-      : prompt(prompt_index), stream(tokenizer, generation.skip_special_tokens), stops(generation.sampling.stop) {}
+  State(const Tokenizer& tokenizer, const Generation& generation, std::int32_t number)
+      : index(number),
+        prompt(number / generation.n),
+        stream(tokenizer, generation.skip_special_tokens),
+        stops(generation.sampling.stop) {}
 
-  std::int32_t prompt;
+  std::int32_t index;              // among the request's choices: prompt by prompt
+  std::int32_t prompt;             // number of its prompt
   std::shared_ptr<Choice> choice;  // while it is in the engine
   TextStream stream;
   StopStrings stops;
@@ -72,11 +76,8 @@ struct Answer::State {
 
 Answer::Answer(Generation generation, const ServedModel& model, std::string id, std::int64_t created)
     : generation_(std::move(generation)), model_(model), id_(std::move(id)), created_(created) {
-  for (std::size_t p = 0; p < generation_.prompts.size(); ++p) {
-    for (std::int32_t i = 0; i < generation_.n; ++i) {
-      choices_.push_back(std::make_unique<State>(*model_.tokenizer, generation_, static_cast<std::int32_t>(p)));
-    }
-  }
+  const auto number = static_cast<std::int32_t>(generation_.prompts.size()) * generation_.n;
+  for (std::int32_t i = 0; i < number; ++i) choices_.push_back(std::make_unique<State>(*model_.tokenizer, generation_, i));
   open_ = num_choices();
   head_ = chunk_head();
 }
@@ -172,7 +173,7 @@ void Answer::emit(State& state, std::string_view text, const std::string& logpro
   std::string& out = output_;
   out += head_;
   out += R"({"index":)";
-  const std::int64_t index = state.choice ? state.choice->index : 0;
+  const std::int64_t index = state.index;
   append_int(out, index);
   if (generation_.api == Api::chat) {
     out += R"(,"delta":{"content":)";
@@ -191,7 +192,7 @@ void Answer::emit(State& state, std::string_view text, const std::string& logpro
 bool Answer::on_token(std::int32_t index, Token token, const TokenLogprobs* logprobs, bool ends_text) {
   State& state = *choices_[static_cast<std::size_t>(index)];
   if (ended_ || state.ended || state.stops.found()) return false;
-  if (state.tokens == 0) state.cached = state.choice->cached_tokens;
+  if (state.tokens == 0 && state.choice) state.cached = state.choice->cached_tokens;
   begin();
   ++state.tokens;
   if (ends_text) return false;
@@ -257,7 +258,7 @@ const char* Answer::finish_name(const State& state) const { return state.reason 
 void Answer::end_choice(State& state) {
   state.ended = true;
   if (generation_.stream && generation_.api != Api::responses) {
-    output_ += head_ + R"({"index":)" + std::to_string(state.choice ? state.choice->index : 0) +
+    output_ += head_ + R"({"index":)" + std::to_string(state.index) +
                (generation_.api == Api::chat ? R"(,"delta":{},"logprobs":null,"finish_reason":")"
                                              : R"(,"text":"","logprobs":null,"finish_reason":")") +
                finish_name(state) + (generation_.include_usage ? "\"}],\"usage\":null}\n\n" : "\"}]}\n\n");
