@@ -1,6 +1,7 @@
 #include "cli/serve/generation.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -258,7 +259,12 @@ void read_logprobs(Body& body, Api api, Sampling& sampling) {
 
 void read_sampling(Body& body, Api api, Sampling& sampling) {
   const auto number = [&](const char* key, float& field, double least, double most) {
-    body.read(key, [&](const JsonValue& value) { field = static_cast<float>(value.number(least, most)); });
+    body.read(key, [&](const JsonValue& value) {
+      const double given = value.number(least, most);
+      field = static_cast<float>(given);
+      // What is above 0 stays so: 0 means something else.
+      if (given > 0) field = std::max(field, std::numeric_limits<float>::denorm_min());
+    });
   };
   number("temperature", sampling.params.temperature, 0, 100);
   number("top_p", sampling.params.top_p, 0, 1);
@@ -356,6 +362,12 @@ Generation read_generation(Api api, std::string_view text, const ServedModel& mo
   } else {
     out.prompts.push_back({chat_tokens(input_of(body), "input", model), {}});
     out.asked = body.json();
+    // What comes back in the answer must be what clients expect there.
+    body.read("metadata", [](const JsonValue& value) { value.object(); });
+    body.read("tools", [](const JsonValue& value) { value.array(); });
+    body.read("tool_choice",
+              [](const JsonValue& value) { return value.is_string() ? void(value.string()) : void(value.object()); });
+    body.read("parallel_tool_calls", [](const JsonValue& value) { value.boolean(); });
   }
   if (api != Api::responses) {
     body.read("n", [&](const JsonValue& value) { out.n = value.int32(1, kMostChoices); });

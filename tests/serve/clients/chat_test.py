@@ -49,8 +49,9 @@ def test_ids_differ(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-def test_the_longest_answer(client: OpenAI, name: str) -> None:
-    answer = client.chat.completions.create(model=STORY, messages=ASK, **{name: 5})
+@pytest.mark.parametrize("longest", [5, 5.0])  # some languages know doubles alone
+def test_the_longest_answer(client: OpenAI, name: str, longest: float) -> None:
+    answer = client.chat.completions.create(model=STORY, messages=ASK, **{name: longest})
     assert (answer.usage.completion_tokens, answer.choices[0].finish_reason) == (5, "length")
 
 
@@ -128,8 +129,9 @@ def test_top_k_of_one_is_greedy(client: OpenAI) -> None:
     assert text(chat(client, temperature=5, extra_body={"top_k": 1})) == text(chat(client, temperature=0))
 
 
-def test_a_tiny_top_p_is_greedy(client: OpenAI) -> None:
-    assert text(chat(client, temperature=1, top_p=1e-6)) == text(chat(client, temperature=0))
+@pytest.mark.parametrize("top_p", [1e-6, 5e-324])
+def test_a_tiny_top_p_is_greedy(client: OpenAI, top_p: float) -> None:
+    assert text(chat(client, temperature=1, top_p=top_p)) == text(chat(client, temperature=0))
 
 
 def test_min_p_of_one_is_greedy(client: OpenAI) -> None:

@@ -22,6 +22,7 @@ WRONG_CHATS = [
     ("temperature", {"temperature": True}),
     ("top_p", {"top_p": 1.5}),
     ("top_p", {"top_p": 0}),
+    ("temperature", {"temperature": 0.0001}),
     ("n", {"n": 0}),
     ("n", {"n": 1.5}),
     ("max_tokens", {"max_tokens": 0}),
@@ -92,6 +93,8 @@ def test_a_wrong_completion_is_named(client: OpenAI, name: str, fields: dict) ->
     [
         ("previous_response_id", {"previous_response_id": "resp_1"}),
         ("background", {"background": True}),
+        ("metadata", {"metadata": ["a"]}),
+        ("tools", {"tools": {"type": "function"}}),
         ("max_output_tokens", {"max_output_tokens": 0}),
         ("input", {"input": []}),
         ("input", {"input": [{"type": "function_call_output", "call_id": "c", "output": "5"}]}),
@@ -154,6 +157,7 @@ def test_the_wrong_method(client: OpenAI) -> None:
     with pytest.raises(openai.APIStatusError) as caught:
         client.get("/chat/completions", cast_to=object)
     assert caught.value.status_code == 405
+    assert caught.value.response.headers["allow"] == "POST"
 
 
 def test_a_body_that_is_no_json(client: OpenAI) -> None:
