@@ -90,6 +90,7 @@ class TextEngine {
   Answer submit(std::string_view prompt, const Sampling& sampling, OnText on_text = {});
   // A conversation in the model's own format. Throws InputError when the model has none or a role is unknown.
   Answer chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text = {});
+  Answer submit_tokens(const std::vector<Token>& prompt, const Sampling& sampling, OnText on_text = {});
   void cancel(const Answer& answer);
 
   const ModelConfig& model() const;
@@ -104,7 +105,6 @@ class TextEngine {
 
  private:
   struct State;
-  Answer submit_tokens(const std::vector<Token>& prompt, const Sampling& sampling, OnText on_text);
   std::unique_ptr<State> state_;
 };
 

@@ -23,7 +23,7 @@
 
 namespace tokenyard::serve {
 
-class Answer;
+class LiveAnswer;
 class Choice;
 
 struct TokenEvent {
@@ -114,11 +114,11 @@ class EngineThread {
 // One answer of the engine to a prompt. on_token and on_end belong to the engine's thread, all else to the network's.
 class Choice final : public RequestListener, public std::enable_shared_from_this<Choice> {
  public:
-  Choice(EngineThread& engine, Answer* to, std::int32_t number) : answer(to), index(number), engine_(engine) {}
+  Choice(EngineThread& engine, LiveAnswer* to, std::int32_t number) : answer(to), index(number), engine_(engine) {}
   void on_token(const Request& request, Token token, const TokenLogprobs* logprobs) override;
   void on_end(const Request& request, const std::string& why) override;
 
-  Answer* answer;  // null: nobody wants it any more
+  LiveAnswer* answer;  // null: nobody wants it any more
   std::int32_t index;
   std::uint64_t ticket = 0;
   // Of the prompt, found in the prefix cache. Written before the first token is handed over.

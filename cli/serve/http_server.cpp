@@ -11,7 +11,7 @@
 #include <unordered_set>
 #include <utility>
 
-#include "cli/serve/answer.h"
+#include "cli/serve/live_answer.h"
 #include "cli/serve/live_page.h"
 #include "cli/serve/open_api.h"
 #include "cli/serve/routes.h"
@@ -48,7 +48,7 @@ struct ServerState {
   void cancel_all(const ApiError& why);
   void take_batch();
   void work();
-  void touch(Answer& answer);
+  void touch(LiveAnswer& answer);
   void take_token(const TokenEvent& event);
   void take_end(const EndEvent& end);
   void take_rest();
@@ -92,7 +92,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   bool is_busy() const { return phase_ == Phase::answering || phase_ == Phase::closing || !out_.empty() || writing_; }
-  Answer* answer() { return answer_.get(); }
+  LiveAnswer* answer() { return answer_.get(); }
   bool touched = false;
 
   // Sends what the answer has by now.
@@ -137,7 +137,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool reading_ = false, input_ended_ = false;
   bool keep_alive_ = true, is_http_1_0_ = false;
   bool head_sent_ = false, live_ = false;
-  std::unique_ptr<Answer> answer_;
+  std::unique_ptr<LiveAnswer> answer_;
   std::string out_, sending_;
   std::size_t sent_ = 0;  // of sending_
   bool writing_ = false;
@@ -309,7 +309,7 @@ void Connection::on_request(std::variant<Reply, Generation> request) {
   if (!server_.failure.empty()) return fail(ApiError::failed(server_.failure));
   if (server_.draining) return fail(ApiError::stopping());
   const char* const kind = generation.api == Api::chat ? "chatcmpl-" : generation.api == Api::completions ? "cmpl-" : "resp_";
-  answer_ = std::make_unique<Answer>(
+  answer_ = std::make_unique<LiveAnswer>(
       std::move(generation), server_.model, fmt::format("{}{}{}", kind, server_.id_prefix, server_.next_id++),
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count());
   if (server_.engine->now().waiting + answer_->num_choices() > server_.options.max_waiting) {
@@ -514,7 +514,7 @@ void ServerState::drain() {
 
 void ServerState::cancel_all(const ApiError& why) {
   for (const auto& connection : std::vector(connections.begin(), connections.end())) {
-    Answer* answer = connection->answer();
+    LiveAnswer* answer = connection->answer();
     if (answer == nullptr) continue;
     answer->cancel(*engine);
     answer->fail(why);
@@ -563,14 +563,14 @@ void ServerState::work() {
   if (more) take_batch();
 }
 
-void ServerState::touch(Answer& answer) {
+void ServerState::touch(LiveAnswer& answer) {
   if (!std::exchange(answer.to->touched, true)) touched.push_back(answer.to->shared_from_this());
 }
 
 void ServerState::take_token(const TokenEvent& event) {
   Choice& choice = *event.choice;
   if (choice.answer == nullptr) return;
-  Answer& answer = *choice.answer;
+  LiveAnswer& answer = *choice.answer;
   touch(answer);
   const TokenLogprobs* logprobs = event.logprobs < 0 ? nullptr : &batch.logprobs[static_cast<std::size_t>(event.logprobs)];
   if (answer.on_token(choice.index, event.token, logprobs, event.ends_text)) {
@@ -581,7 +581,7 @@ void ServerState::take_token(const TokenEvent& event) {
 
 void ServerState::take_end(const EndEvent& end) {
   if (end.choice->answer == nullptr) return;
-  Answer& answer = *end.choice->answer;
+  LiveAnswer& answer = *end.choice->answer;
   touch(answer);
   answer.on_end(end.choice->index, end.reason, end.why);
   if (answer.ended()) answer.cancel(*engine);  // it failed: its other choices are not wanted

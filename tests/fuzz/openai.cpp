@@ -1,7 +1,7 @@
 #include <string>
 #include <variant>
 
-#include "cli/serve/answer.h"
+#include "cli/serve/live_answer.h"
 #include "cli/serve/routes.h"
 #include "core/base/json.h"
 #include "fuzz.h"
@@ -9,8 +9,8 @@
 namespace tokenyard {
 namespace {
 
-using serve::Answer;
 using serve::Generation;
+using serve::LiveAnswer;
 
 // What a client of a stream or of a whole answer reads, of choice 0. Every event must be JSON.
 std::string read_answer(const Generation& generation, const std::string& output) {
@@ -42,7 +42,7 @@ std::string answer_of(Generation generation, bool stream, const serve::ServedMod
   generation.stream = stream;
   const std::vector<Token> said = generation.prompts.front().tokens;
   const std::size_t choices = generation.prompts.size() * static_cast<std::size_t>(generation.n);
-  Answer answer(generation, model, "id_1", 1);
+  LiveAnswer answer(generation, model, "id_1", 1);
   for (std::size_t choice = 0; choice < choices; ++choice) {
     const auto index = static_cast<std::int32_t>(choice);
     const TokenLogprobs logprobs{{said.front(), -0.5f}, 1, {{said.back(), -0.5f}}};

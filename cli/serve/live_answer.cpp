@@ -1,4 +1,4 @@
-#include "cli/serve/answer.h"
+#include "cli/serve/live_answer.h"
 
 #include <charconv>
 #include <cstdlib>
@@ -35,6 +35,16 @@ void append_candidate(std::string& out, const Tokenizer& tokenizer, const TokenL
   out += ']';
 }
 
+// A completion's: {"text": logprob}. Of tokens with one text, such as parts of characters, the likeliest counts.
+std::string top_of(const Tokenizer& tokenizer, const TokenLogprobs& of) {
+  Json out = Json::Object();
+  for (const TokenLogprobs::Candidate& candidate : of.top) {
+    const std::string text = text_of(tokenizer, candidate.token);
+    if (out.find(text) == nullptr) out[text] = static_cast<double>(candidate.logprob);
+  }
+  return out.dump(-1, /*sort_keys=*/false);
+}
+
 // One element of a chat's logprobs.content, or of a response's logprobs.
 std::string chat_logprobs(const Tokenizer& tokenizer, const TokenLogprobs& of) {
   std::string out;
@@ -51,7 +61,7 @@ std::string chat_logprobs(const Tokenizer& tokenizer, const TokenLogprobs& of) {
 
 }  // namespace
 
-struct Answer::State {
+struct LiveAnswer::State {
   State(const Tokenizer& tokenizer, const Generation& generation, std::int32_t number)
       : index(number),
         prompt(number / generation.n),
@@ -74,7 +84,7 @@ struct Answer::State {
   std::int64_t offset = 0;  // characters of the text before the next token
 };
 
-Answer::Answer(Generation generation, const ServedModel& model, std::string id, std::int64_t created)
+LiveAnswer::LiveAnswer(Generation generation, const ServedModel& model, std::string id, std::int64_t created)
     : generation_(std::move(generation)), model_(model), id_(std::move(id)), created_(created) {
   const auto number = static_cast<std::int32_t>(generation_.prompts.size()) * generation_.n;
   for (std::int32_t i = 0; i < number; ++i) choices_.push_back(std::make_unique<State>(*model_.tokenizer, generation_, i));
@@ -82,13 +92,13 @@ Answer::Answer(Generation generation, const ServedModel& model, std::string id, 
   head_ = chunk_head();
 }
 
-Answer::~Answer() {
+LiveAnswer::~LiveAnswer() {
   for (const auto& state : choices_) {
     if (state->choice) state->choice->answer = nullptr;
   }
 }
 
-void Answer::submit(EngineThread& engine) {
+void LiveAnswer::submit(EngineThread& engine) {
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     const auto number = static_cast<std::int32_t>(i);
     const Prompt& prompt = generation_.prompts[static_cast<std::size_t>(choices_[i]->prompt)];
@@ -103,13 +113,13 @@ void Answer::submit(EngineThread& engine) {
   }
 }
 
-void Answer::cancel(EngineThread& engine) {
+void LiveAnswer::cancel(EngineThread& engine) {
   for (const auto& state : choices_) {
     if (state->choice) engine.cancel(state->choice->ticket, FinishReason::cancelled);
   }
 }
 
-std::string Answer::chunk_head() const {
+std::string LiveAnswer::chunk_head() const {
   std::string out = R"(data: {"id":)";
   append_json_string(out, id_);
   out += generation_.api == Api::chat ? R"(,"object":"chat.completion.chunk","created":)"
@@ -122,7 +132,7 @@ std::string Answer::chunk_head() const {
   return out += R"(,"choices":[)";
 }
 
-void Answer::begin() {
+void LiveAnswer::begin() {
   if (std::exchange(begun_, true) || !generation_.stream) return;
   if (generation_.api == Api::responses) {
     event("response.created", Json::Object{{"response", response("in_progress")}});
@@ -153,7 +163,7 @@ void Answer::begin() {
 }
 
 // A piece of a choice's text. `logprobs`: of a stream, the chunk's field.
-void Answer::emit(State& state, std::string_view text, const std::string& logprobs) {
+void LiveAnswer::emit(State& state, std::string_view text, const std::string& logprobs) {
   if (!generation_.stream) {
     state.text += text;
     return;
@@ -189,7 +199,7 @@ void Answer::emit(State& state, std::string_view text, const std::string& logpro
   out += generation_.include_usage ? ",\"finish_reason\":null}],\"usage\":null}\n\n" : ",\"finish_reason\":null}]}\n\n";
 }
 
-bool Answer::on_token(std::int32_t index, Token token, const TokenLogprobs* logprobs, bool ends_text) {
+bool LiveAnswer::on_token(std::int32_t index, Token token, const TokenLogprobs* logprobs, bool ends_text) {
   State& state = *choices_[static_cast<std::size_t>(index)];
   if (ended_ || state.ended || state.stops.found()) return false;
   if (state.tokens == 0 && state.choice) state.cached = state.choice->cached_tokens;
@@ -202,16 +212,9 @@ bool Answer::on_token(std::int32_t index, Token token, const TokenLogprobs* logp
   std::string fields;
   if (logprobs != nullptr) {
     if (generation_.api == Api::completions) {
-      std::string name, top = "{";
+      std::string name;
       append_json_string(name, text_of(*model_.tokenizer, token));
-      const char* separator = "";
-      for (const TokenLogprobs::Candidate& candidate : logprobs->top) {
-        top += std::exchange(separator, ",");
-        append_json_string(top, text_of(*model_.tokenizer, candidate.token));
-        top += ':';
-        append_double(top, candidate.logprob);
-      }
-      top += '}';
+      const std::string top = top_of(*model_.tokenizer, *logprobs);
       std::string number;
       append_double(number, logprobs->chosen.logprob);
       const std::string at = std::to_string(state.offset);
@@ -237,7 +240,7 @@ bool Answer::on_token(std::int32_t index, Token token, const TokenLogprobs* logp
   return state.stops.found();
 }
 
-void Answer::on_end(std::int32_t index, FinishReason reason, const std::string& why) {
+void LiveAnswer::on_end(std::int32_t index, FinishReason reason, const std::string& why) {
   State& state = *choices_[static_cast<std::size_t>(index)];
   if (ended_ || state.ended) return;
   if (reason == FinishReason::refused) return fail(ApiError::invalid(why));
@@ -253,9 +256,9 @@ void Answer::on_end(std::int32_t index, FinishReason reason, const std::string& 
   end_choice(state);
 }
 
-const char* Answer::finish_name(const State& state) const { return state.reason == FinishReason::stop ? "stop" : "length"; }
+const char* LiveAnswer::finish_name(const State& state) const { return state.reason == FinishReason::stop ? "stop" : "length"; }
 
-void Answer::end_choice(State& state) {
+void LiveAnswer::end_choice(State& state) {
   state.ended = true;
   if (generation_.stream && generation_.api != Api::responses) {
     output_ += head_ + R"({"index":)" + std::to_string(state.index) +
@@ -268,7 +271,7 @@ void Answer::end_choice(State& state) {
   if (--open_ == 0) end();
 }
 
-void Answer::end() {
+void LiveAnswer::end() {
   ended_ = begun_ = true;
   if (!generation_.stream) {
     output_ = whole();
@@ -299,7 +302,7 @@ void Answer::end() {
   output_ += "data: [DONE]\n\n";
 }
 
-void Answer::fail(const ApiError& error) {
+void LiveAnswer::fail(const ApiError& error) {
   if (ended_) return;
   ended_ = true;
   if (!generation_.stream || !begun_) {
@@ -315,15 +318,15 @@ void Answer::fail(const ApiError& error) {
   begun_ = true;
 }
 
-void Answer::event(const char* type, Json data) {
+void LiveAnswer::event(const char* type, Json data) {
   Json::Object ordered{{"type", type}, {"sequence_number", sequence_++}};
   for (Json::Member& member : data.object()) ordered.push_back(std::move(member));
   output_ += std::string("event: ") + type + "\ndata: " + Json(std::move(ordered)).dump(-1, /*sort_keys=*/false) + "\n\n";
 }
 
-std::string Answer::item_id() const { return "msg_" + id_.substr(id_.find('_') + 1); }
+std::string LiveAnswer::item_id() const { return "msg_" + id_.substr(id_.find('_') + 1); }
 
-Json Answer::usage() const {
+Json LiveAnswer::usage() const {
   std::int64_t prompt = 0, cached = 0, generated = 0;
   for (const Prompt& p : generation_.prompts) prompt += static_cast<std::int64_t>(p.tokens.size());
   for (std::size_t i = 0; i < choices_.size(); ++i) {
@@ -344,7 +347,7 @@ Json Answer::usage() const {
                       {"prompt_tokens_details", Json::Object{{"cached_tokens", cached}}}};
 }
 
-Json Answer::message_item(const char* status) const {
+Json LiveAnswer::message_item(const char* status) const {
   const State& state = *choices_.front();
   Json::Array logprobs;
   if (!state.logprobs.empty()) logprobs = Json::parse("[" + state.logprobs + "]", "logprobs").array();
@@ -359,7 +362,7 @@ Json Answer::message_item(const char* status) const {
 }
 
 // `status`: in_progress, completed, incomplete or failed.
-Json Answer::response(const char* status) const {
+Json LiveAnswer::response(const char* status) const {
   const auto asked = [&](const char* key, Json otherwise) {
     const Json* value = generation_.asked.find(key);
     return value != nullptr && !value->is_null() ? *value : otherwise;
@@ -396,7 +399,7 @@ Json Answer::response(const char* status) const {
                       {"metadata", asked("metadata", Json::Object())}};
 }
 
-std::string Answer::whole() const {
+std::string LiveAnswer::whole() const {
   if (generation_.api == Api::responses) {
     return response(choices_.front()->reason == FinishReason::stop ? "completed" : "incomplete").dump(-1, /*sort_keys=*/false);
   }

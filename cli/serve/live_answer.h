@@ -18,13 +18,13 @@ namespace tokenyard::serve {
 
 class Connection;
 
-class Answer {
+class LiveAnswer {
  public:
   // `id` is unique: "chatcmpl-...". `created`: seconds since 1970.
-  Answer(Generation generation, const ServedModel& model, std::string id, std::int64_t created);
-  ~Answer();  // whatever its choices still say is passed over
-  Answer(const Answer&) = delete;
-  Answer& operator=(const Answer&) = delete;
+  LiveAnswer(Generation generation, const ServedModel& model, std::string id, std::int64_t created);
+  ~LiveAnswer();  // whatever its choices still say is passed over
+  LiveAnswer(const LiveAnswer&) = delete;
+  LiveAnswer& operator=(const LiveAnswer&) = delete;
 
   // Submits every choice of every prompt.
   void submit(EngineThread& engine);
