@@ -118,7 +118,7 @@ TEST_CASE("Accessors name the place", "[json]") {
   CHECK(doubles.array()[0].int32(0, 16) == 16);
   CHECK(doubles.array()[1].integer(INT64_MIN, INT64_MAX) == -1000);
   CHECK(doubles.array()[2].integer(INT64_MIN, INT64_MAX) == 1LL << 53);
-  for (const std::size_t no_integer : {3, 4}) {
+  for (const std::size_t no_integer : {std::size_t{3}, std::size_t{4}}) {
     CHECK_THAT(json_error([&] { doubles.array()[no_integer].integer(INT64_MIN, INT64_MAX); }), has_text("expected an integer"));
   }
   JsonObject null = JsonValue::parse(R"({"a":null,"b":0})", "f.json").object();
