@@ -165,7 +165,7 @@ std::vector<ChatMessage> input_of(Body& body) {
       messages.push_back({"user", input.string()});
       return;
     }
-    if (!input.is_array()) input.expected("a string, or a list of items");
+    if (!input.is_array() || input.size() == 0) input.expected("a string, or a list of items");
     for (const JsonValue& entry : input.array()) {
       const auto type = entry.object().find_set("type");
       if (type && type->string() == "reasoning") continue;  // thoughts of an answer before; models leave them out

@@ -97,6 +97,7 @@ def test_a_wrong_completion_is_named(client: OpenAI, name: str, fields: dict) ->
         ("tools", {"tools": {"type": "function"}}),
         ("max_output_tokens", {"max_output_tokens": 0}),
         ("input", {"input": []}),
+        ("input", {"input": [], "instructions": "You tell stories."}),
         ("input", {"input": [{"type": "function_call_output", "call_id": "c", "output": "5"}]}),
         ("temperature", {"temperature": 1e9}),
         ("text.format", {"text": {"format": {"type": "json_object"}}}),
