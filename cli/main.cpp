@@ -8,12 +8,14 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
 
+#include "backends/model/tokenizer.h"
 #include "cli/commands.h"
 #include "cli/options/closest.h"
 #include "cli/options/help.h"
@@ -21,6 +23,7 @@
 #include "cli/output/check_outputs.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
+#include "sim/workload.h"
 
 namespace {
 
@@ -33,7 +36,13 @@ int fail(const std::string& what) {
   return 2;
 }
 
+TokenCounter tokenizer_of(const std::string& folder) {
+  const auto tokenizer = std::make_shared<const Tokenizer>(Tokenizer::load(folder + "/tokenizer.json"));
+  return [tokenizer](std::string_view text) { return static_cast<std::int32_t>(tokenizer->encode(text).size()); };
+}
+
 int run(const std::vector<std::string>& words) {
+  set_tokenizers(tokenizer_of);
   const std::string first = words.empty() ? "--help" : words.front();
   if (first == "--version") {
     fmt::print("{}", version_text());

@@ -40,7 +40,10 @@ std::vector<std::string> all(const char* inside) {
 
 std::string find(const std::string& name, const char* inside, const std::string& what) {
   std::error_code ignored;
-  if (fs::exists(name, ignored) && !fs::is_directory(name, ignored)) return name;
+  const fs::file_status status = fs::status(name, ignored);
+  // What is there but cannot be looked at is for the reader to open, who says why not.
+  const bool absent = status.type() == fs::file_type::not_found || status.type() == fs::file_type::directory;
+  if (name == "-" || (!absent && !name.empty())) return name;
   if (name.empty()) throw InputError("expected a file or a " + what + "'s name, found \"\"");
   if (name.find('/') != std::string::npos || name.find('.') != std::string::npos) return name;
   std::string searched;
@@ -49,6 +52,7 @@ std::string find(const std::string& name, const char* inside, const std::string&
     if (fs::exists(path, ignored)) return path.string();
     searched += (searched.empty() ? "" : ", ") + (folder / inside).string();
   }
+  if (status.type() == fs::file_type::directory) throw InputError(name + ": cannot be read: Is a directory");
   std::vector<std::string> names;
   for (const std::string& path : all(inside)) names.push_back(fs::path(path).stem().string());
   throw InputError(name + ": expected a file or a " + what + "'s name, found no " + name + ".json in " + searched +

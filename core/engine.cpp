@@ -77,7 +77,7 @@ void Engine::join(RequestSpec spec, std::shared_ptr<RequestListener> listener, s
   if (spec.output_content == kNoContent) spec.output_content = kOutputContents + request.number;
   request.spec = std::move(spec);
   request.spec.prompt.clear();
-  if (request.spec.sampling.temperature < kGreedyBelow) request.spec.sampling.temperature = 0;
+  request.spec.sampling.temperature = taken_temperature(request.spec.sampling.temperature);
   request.joined_at = at;
   request.joined_step = step_;
   request.listener = std::move(listener);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/base/json_reader.h"
+#include "core/base/text_file.h"
 
 namespace tokenyard {
 namespace {
@@ -177,7 +178,7 @@ HardwareSpec find_hardware(const std::string& name_or_file) {
     if (hardware.name == name_or_file) return hardware;
     known += (known.empty() ? "" : ", ") + hardware.name;
   }
-  if (name_or_file.ends_with(".json")) return read_hardware(JsonValue::load(name_or_file, 1 << 20));
+  if (means_file(name_or_file)) return read_hardware(JsonValue::load(name_or_file, 1 << 20));
   throw InputError("hardware: expected one of " + known + ", or a .json file, found \"" + name_or_file + "\"");
 }
 

@@ -227,7 +227,7 @@ std::vector<std::string> kernel_time_files(const std::string& file_or_directory)
     const std::string name = entries->path().string();
     if (name.ends_with(".csv") || name.ends_with(".csv.gz") || name.ends_with(".csv.xz")) files.push_back(name);
   }
-  if (error) throw InputError(file_or_directory + ": cannot be read");
+  if (error) throw InputError(file_or_directory + ": cannot be read: " + error.message());
   if (files.empty()) throw InputError(file_or_directory + ": expected .csv files, packed or not, found none");
   std::sort(files.begin(), files.end());
   return files;

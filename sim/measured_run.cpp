@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/base/json_reader.h"
-#include "core/base/text_file.h"
+#include "sim/object_reader.h"
 #include "sim/workload.h"
 
 namespace tokenyard {
@@ -16,8 +16,8 @@ TimeNs clock_time(double s) { return static_cast<TimeNs>(std::floor(s * 1e9 + 0.
 
 }  // namespace
 
-MeasuredRequest read_measured_request(std::string_view line, const std::string& place) {
-  JsonObject object = JsonValue::parse(line, place).object();
+MeasuredRequest read_measured_request(const JsonValue& json) {
+  JsonObject object = json.object();
   MeasuredRequest r;
   r.id = object.at("request_id").string();
   r.input_tokens = object.at("input_toks").int32(1, kMostPromptTokens);
@@ -34,14 +34,44 @@ MeasuredRequest read_measured_request(std::string_view line, const std::string& 
   return r;
 }
 
+bool is_bench_result(const JsonValue& json) { return json.has("input_lens") && json.has("start_times"); }
+
+std::vector<MeasuredRequest> read_bench_result(const JsonValue& json) {
+  JsonObject object = json.object();
+  const std::vector<std::int32_t> inputs = object.at("input_lens").int32s(0, kMostPromptTokens);
+  const auto list = [&](const char* key) {
+    const JsonValue value = object.at(key);
+    if (!value.is_array() || value.size() != inputs.size())
+      value.expected("a list of " + std::to_string(inputs.size()) + " as input_lens is one");
+    return value;
+  };
+  const std::vector<std::int32_t> outputs = list("output_lens").int32s(0, kMostPromptTokens);
+  const std::vector<JsonValue> starts = list("start_times").array(), ttfts = list("ttfts").array(), itls = list("itls").array();
+  std::vector<MeasuredRequest> requests(inputs.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    MeasuredRequest& r = requests[i];
+    r.id = std::to_string(i);
+    r.input_tokens = inputs[i];
+    r.output_tokens = outputs[i];
+    r.queued = clock_time(starts[i].number(0, kMostClockSeconds));
+    r.first_token = r.last_token = r.queued + clock_time(ttfts[i].number(0, kMostClockSeconds));
+    for (const JsonValue& gap : itls[i].array()) {
+      r.last_token += clock_time(gap.number(0, kMostClockSeconds));
+      if (r.last_token > clock_time(2 * kMostClockSeconds))
+        gap.fail("expected an answer within 127 years, found a later token");
+    }
+  }
+  std::stable_sort(requests.begin(), requests.end(),
+                   [](const MeasuredRequest& a, const MeasuredRequest& b) { return a.queued < b.queued; });
+  return requests;
+}
+
 MeasuredRun read_measured_run(const std::string& path) {
-  LineReader reader(path);
+  ObjectReader reader(path);
   MeasuredRun run;
   TimeNs first = kNever, last = 0;
-  std::string_view line;
-  while (reader.next(line)) {
-    if (line.empty()) continue;
-    const MeasuredRequest r = read_measured_request(line, path + ": line " + std::to_string(reader.line()));
+  const auto add = [&](const MeasuredRequest& r) {
+    if (r.output_tokens == 0) return;
     ++run.requests;
     run.output_tokens += r.output_tokens;
     run.ttft.add(r.first_token - r.queued);
@@ -49,6 +79,15 @@ MeasuredRun read_measured_run(const std::string& path) {
     if (r.output_tokens > 1) run.tpot.add((r.last_token - r.first_token) / (r.output_tokens - 1));
     first = std::min(first, r.queued);
     last = std::max(last, r.last_token);
+  };
+  std::string text;
+  while (reader.next(text)) {
+    const JsonValue json = JsonValue::parse(text, reader.place());
+    if (is_bench_result(json)) {
+      for (const MeasuredRequest& r : read_bench_result(json)) add(r);
+    } else {
+      add(read_measured_request(json));
+    }
   }
   if (run.requests == 0) throw InputError(path + ": expected one request a line, found none");
   run.duration = last - first;

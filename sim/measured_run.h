@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "core/metrics.h"
 
 namespace tokenyard {
+
+class JsonValue;
 
 struct MeasuredRequest {
   std::string id;
@@ -17,8 +19,14 @@ struct MeasuredRequest {
   TimeNs queued = 0, first_token = 0, last_token = 0;  // on the file's clock
 };
 
-// `place` names the line in messages. Throws InputError.
-MeasuredRequest read_measured_request(std::string_view line, const std::string& place);
+// One such object. Throws InputError.
+MeasuredRequest read_measured_request(const JsonValue& json);
+
+// Whether this is what `vllm bench serve --save-result --save-detailed` wrote, and its requests in the order of their start.
+// Its times are the client's: queued is when the request was sent. A request that failed has no output tokens. Throws
+// InputError.
+bool is_bench_result(const JsonValue& json);
+std::vector<MeasuredRequest> read_bench_result(const JsonValue& json);
 
 // What the server's users saw; TTFT and E2EL count from the moment the engine had the request in its queue.
 struct MeasuredRun {
@@ -28,7 +36,7 @@ struct MeasuredRun {
   Distribution ttft, tpot, e2el;  // nanoseconds
 };
 
-// Throws InputError; a file without requests is one.
+// Of a file of either kind; requests that failed are passed over. Throws InputError; a file without requests is one.
 MeasuredRun read_measured_run(const std::string& path);
 
 }  // namespace tokenyard

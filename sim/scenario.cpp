@@ -9,6 +9,7 @@
 #include "core/base/json_reader.h"
 #include "core/base/json_text.h"
 #include "core/base/model_json.h"
+#include "core/base/text_file.h"
 #include "core/policy.h"
 #include "core/trace/config_json.h"
 #include "sim/scenario_input.h"
@@ -23,7 +24,7 @@ Spec read_spec(const JsonValue& json, const std::string& directory, Spec (*find)
                Spec (*read)(const JsonValue&)) {
   if (!json.is_string()) return read(json);
   const std::string name = json.string();
-  if (name.ends_with(".json")) return find(file_beside(directory, name));
+  if (const std::string file = file_beside(directory, name); means_file(file)) return find(file);
   try {
     return find(name);
   } catch (const InputError& error) {
@@ -117,9 +118,11 @@ std::string resolved(const Scenario& s, const ScenarioInput& input) {
     char separator = '[';
     for (const Json& entry : input.json.json().find("workload")->array()) {
       out += std::exchange(separator, ',');
-      if (const Json* path = entry.find("path")) {
+      if (entry.find("path") != nullptr) {
         Json found = entry;
-        found["path"] = file_beside(input.directory, path->string());
+        for (const char* name : {"path", "tokenizer"}) {
+          if (Json* const file = found.find(name)) *file = file_beside(input.directory, file->string());
+        }
         append_json(out, found);
       } else {
         append_json(out, entry);
@@ -215,8 +218,12 @@ std::unique_ptr<RequestSource> make_source(const Scenario& scenario) {
 }
 
 std::string error_note(const Scenario& scenario) {
-  if (scenario.step_time) return "constant step time; no hardware is modelled";
-  return scenario.hardware->name + ": " + scenario.hardware->known_error;
+  std::string out = scenario.step_time ? "constant step time; no hardware is modelled"
+                                       : scenario.hardware->name + ": " + scenario.hardware->known_error;
+  for (const auto& workload : scenario.workload) {
+    if (const std::string note = workload->note(); !note.empty()) out += "; " + note;
+  }
+  return out;
 }
 
 }  // namespace tokenyard

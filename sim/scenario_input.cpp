@@ -6,8 +6,10 @@
 #include <string_view>
 
 #include "core/base/model_json.h"
+#include "core/base/output_file.h"
 #include "core/base/text_file.h"
 #include "sim/hardware_spec.h"
+#include "sim/object_reader.h"
 #include "sim/workload.h"
 
 namespace tokenyard {
@@ -23,8 +25,14 @@ Json default_scenario(const std::string& path, Json workload) {
                 {"hardware", "a100-80gb"}, {"engine", Object()},      {"workload", Json::Array{std::move(workload)}}};
 }
 
+// Where the paths in a file start. A pipe lies nowhere: those in it start where the program does.
+std::string folder_of(const std::string& path) {
+  return is_stream(path) ? "" : std::filesystem::path(path).parent_path().string();
+}
+
 Json recorded_scenario(const std::string& type, const std::string& path) {
-  return default_scenario(path, Object{{"type", type}, {"path", std::filesystem::path(path).filename().string()}});
+  const std::string name = is_stream(path) ? path : std::filesystem::path(path).filename().string();
+  return default_scenario(path, Object{{"type", type}, {"path", name}});
 }
 
 // A peer's workload: {"config": {...}, "requests": [...]}, with "steps" when it is a recording.
@@ -125,7 +133,7 @@ void apply_override(Json& root, const std::string& override) {
   // A file named on the command line is meant as seen from there, not from the scenario's folder.
   if (node->is_string() && (at == "/model" || at == "/hardware")) {
     const std::string name = node->string();
-    if (name.ends_with(".json")) *node = std::filesystem::absolute(name).string();
+    if (means_file(name)) *node = std::filesystem::absolute(name).string();
   }
 }
 
@@ -174,16 +182,21 @@ ScenarioInput scenario_input(Json document, const std::string& name, const std::
 }
 
 ScenarioInput read_scenario_input(const std::string& path, const std::vector<std::string>& overrides) {
-  std::string directory = std::filesystem::path(path).parent_path().string();
+  const std::string directory = folder_of(path);
   const std::string line = first_line(path);
-  const std::string type = recorded_type(line);
+  std::string type = recorded_type(line);
+  std::string object;
+  if (line.starts_with('[') && ObjectReader(path).next(object)) type = recorded_type_of(Json::parse(object, path));
   if (!type.empty()) return finish(recorded_scenario(type, path), path, directory, overrides);
-  const bool json = line.empty() || line.starts_with('{') || line.starts_with('[');
+  const bool json = line.empty() || line.starts_with('{');
   if (!json || is_foreign_object(line)) {
     throw InputError(path + ": line 1: expected a scenario, {\"tokenyard_scenario\": 1, ...}, or recorded traffic (" +
                      recorded_kinds() + "), found \"" + shown(line, 200) + "\"");
   }
-  return scenario_input(Json::parse(read_text_file(path, kMostJsonBytes), path), path, directory, overrides);
+  Json document = Json::parse(read_text_file(path, kMostJsonBytes), path);
+  type = recorded_type_of(document);
+  if (!type.empty()) return finish(recorded_scenario(type, path), path, directory, overrides);
+  return scenario_input(std::move(document), path, directory, overrides);
 }
 
 }  // namespace tokenyard

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <istream>
 #include <set>
 
 #include "core/base/input_error.h"
 #include "core/base/json.h"
+#include "core/base/text_file.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -21,15 +23,13 @@ std::string hex(std::uint64_t value) {
 }
 
 std::string hash_of_file(const std::string& path) {
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) throw InputError(path + ": cannot be read; does the file exist?");
+  const std::unique_ptr<std::istream> file = open_text_file(path);
   XXH3_state_t state;
   XXH3_64bits_reset(&state);
   std::vector<char> buffer(1 << 16);
-  for (std::size_t read = 0; (read = std::fread(buffer.data(), 1, buffer.size(), file)) > 0;) {
-    XXH3_64bits_update(&state, buffer.data(), read);
+  while (file->read(buffer.data(), static_cast<std::streamsize>(buffer.size())), file->gcount() > 0) {
+    XXH3_64bits_update(&state, buffer.data(), static_cast<std::size_t>(file->gcount()));
   }
-  std::fclose(file);
   return hex(XXH3_64bits_digest(&state));
 }
 
@@ -116,6 +116,7 @@ std::string RunKeys::key(const Scenario& scenario, const Slo& slo) {
   for (Json& workload : json["workload"].array()) {
     Json* const path = workload.find("path");
     if (path == nullptr) continue;
+    const std::lock_guard lock(mutex_);
     auto found = contents_.find(path->string());
     if (found == contents_.end()) found = contents_.emplace(path->string(), hash_of_file(path->string())).first;
     *path = found->second;

@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/metrics.h"
@@ -41,10 +44,11 @@ class Grid {
 struct Shard {
   std::int64_t index = 1, count = 1;
   static Shard parse(const std::string& text);  // "i/n", 1 <= i <= n; throws InputError
+  std::int64_t size_of(std::int64_t combinations) const { return (combinations - index + count) / count; }  // that it runs
 };
 
 // Names a run by what decides its result: the program's version, the resolved scenario, the contents (not the places) of the
-// files it reads, the objectives. 16 hexadecimal digits. Throws InputError.
+// files it reads, the objectives. 16 hexadecimal digits. From any thread. Throws InputError.
 class RunKeys {
  public:
   explicit RunKeys(std::string program) : program_(std::move(program)) {}
@@ -52,36 +56,44 @@ class RunKeys {
 
  private:
   std::string program_;
+  std::mutex mutex_;
   std::map<std::string, std::string> contents_;  // by path: their hash
 };
 
 // Rows of text, the first cell their key. Every row is written whole with one system call as soon as it is there; what a kill
-// leaves of a last line is dropped at the next start. While open, the file is locked against other sweeps.
+// leaves of a last line is dropped at the next start. While open, the file is locked against other sweeps. Memory: a key and a
+// place a row.
 class SweepFile {
  public:
-  // Opens or creates; of a stream (core/base/output_file.h), nothing before finish(). Throws InputError when the file has other
-  // columns, is no CSV, or is in use.
+  // Opens or creates; of a stream (core/base/output_file.h), nothing before finish(): until then the rows lie in a file without
+  // a name. Throws InputError when the file has other columns, is no CSV, or is in use.
   SweepFile(const std::string& path, std::vector<std::string> columns);
   ~SweepFile();
   SweepFile(const SweepFile&) = delete;
   SweepFile& operator=(const SweepFile&) = delete;
 
-  // Row by key, or null. A key that stands twice: the last one.
-  const std::vector<std::string>* find(const std::string& key) const;
+  // Row by key, if it is there. A key that stands twice: the last one.
+  std::optional<std::vector<std::string>> find(const std::string& key) const;
   void append(const std::vector<std::string>& row);
   // Replaces the file: the rows of `keys` in this order, then what else the file had, in its.
   void finish(const std::vector<std::string>& keys);
 
  private:
+  struct Place {
+    std::int64_t begin = 0, bytes = 0;  // of the line, with its end
+    std::int64_t number = 0;            // in the order of the keys' first appearance
+  };
   void read();
   [[noreturn]] void fail(const std::string& what) const;
-  void write_all(const std::string& text) const;
+  void write_all(const std::string& text);
+  void add(const std::string& key, std::int64_t begin, std::int64_t bytes);
+  std::string line_at(const Place& place) const;
 
   std::string path_;
   std::vector<std::string> columns_;
-  int file_ = -1;  // -1: a stream, which has nothing to go on with and is written at the end
-  std::map<std::string, std::vector<std::string>> rows_;
-  std::vector<std::string> order_;  // of the keys
+  int file_ = -1;
+  std::int64_t bytes_ = 0;  // of the file
+  std::unordered_map<std::string, Place> rows_;
 };
 
 // One line of CSV (RFC 4180, without line ends inside cells).

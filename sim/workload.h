@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -52,6 +53,8 @@ class Workload {
  public:
   virtual ~Workload() = default;
   virtual std::unique_ptr<RequestSource> source(const SourceSeat& seat) const = 0;
+  // What to know of where its numbers come from: stands beside results. Empty: nothing.
+  virtual std::string note() const { return ""; }
 };
 
 // Reads {"type": "requests" | "generate" | a type of recorded traffic, ...}. Files are named relative to `directory`;
@@ -74,10 +77,17 @@ std::shared_ptr<const Workload> read_recorded_workload(const JsonValue& json, co
 std::shared_ptr<const Workload> read_generate_workload(const JsonValue& json, TextNames& texts);
 
 // Recorded traffic, kind by kind (the table is in workload_files.cpp): the "type" of each; the type of a file by its first
-// line, empty when it is none; and for messages the kinds with the fields they are known by.
+// line or first object, empty when it is none; and for messages the kinds with the fields they are known by.
 std::vector<std::string> recorded_types();
 std::string recorded_type(std::string_view first_line);
+std::string recorded_type_of(const Json& first_object);
 std::string recorded_kinds();
+
+// Texts without lengths are counted by the tokenizer of a model's folder. The simulator knows none: a program that has
+// tokenizers says, once, before it reads scenarios, how to load one. `load` throws InputError. Counting is thread-safe across
+// counters.
+using TokenCounter = std::function<std::int32_t(std::string_view text)>;
+void set_tokenizers(std::function<TokenCounter(const std::string& folder)> load);
 
 // `path` as seen from `directory`.
 std::string file_beside(const std::string& directory, const std::string& path);

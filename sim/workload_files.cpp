@@ -1,6 +1,7 @@
 // Recorded traffic, in files as their authors publish them. kKinds at the end lists the kinds:
 //   {"type": "azure", "path": "conv.csv", "repeat": 1, "limit": 0}
-// limit 0: all requests. repeat n: the whole trace n times, one after the other.
+// limit 0: all requests. repeat n: the whole trace n times, one after the other. A kind is a source, some twenty lines that
+// read one request, and its entry in kinds().
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -9,20 +10,34 @@
 #include "core/base/json_reader.h"
 #include "core/base/text_file.h"
 #include "sim/measured_run.h"
+#include "sim/object_reader.h"
+#include "sim/random.h"
 #include "sim/workload.h"
 
 namespace tokenyard {
 namespace {
 
+constexpr std::size_t kBytesPerToken = 4;  // of English under vocabularies of 100,000 and more
 constexpr TimeNs kDay = TimeNs{24} * 3600 * 1'000'000'000;
 constexpr TimeNs kLongestFile = 200 * kDay;
 constexpr TimeNs kLongestRun = 30'000 * kDay;  // all copies of a file; with two more it stays within the clock
+
+std::function<TokenCounter(const std::string&)> tokenizers;
+
+// By the tokenizer of a model's folder, or without one an estimate.
+TokenCounter token_counter(const std::string& folder) {
+  if (!folder.empty() && !tokenizers) throw InputError(folder + ": this program has no tokenizer to count with");
+  if (!folder.empty()) return tokenizers(folder);
+  return [](std::string_view text) { return static_cast<std::int32_t>((text.size() + kBytesPerToken - 1) / kBytesPerToken); };
+}
 
 struct RecordedFile {
   std::string path;
   std::int64_t repeat = 1;
   std::int64_t limit = 0;
   std::int32_t block_size = 0;  // tokens that one hash id names; 0: what the file's first long prompt says
+  std::string tokenizer;        // a model's folder; empty: a token is estimated as kBytesPerToken bytes
+  double rate_per_s = 0;        // of requests without times; 0: all at once
 };
 
 // A file whose requests stand in the order of their time; read one ahead.
@@ -37,20 +52,13 @@ class RecordedSource : public RequestSource {
   TimeNs next_time() const final { return next_ ? next_->arrival : kNever; }
 
  protected:
-  RecordedSource(const RecordedFile& file, const SourceSeat& seat) : reader_(file.path), file_(file), seat_(seat) {}
+  RecordedSource(const RecordedFile& file, const SourceSeat& seat) : file_(file), seat_(seat) {}
 
   // Reads the next request's arrival (from the file's beginning), prompt and lengths. False at the end of the file.
   virtual bool read(RequestSpec& spec) = 0;
-  virtual void restart() {}  // at the file's beginning: read its header
-
-  // The next line that is not empty. False at the end of the file.
-  bool next_line(std::string_view& line) {
-    do {
-      if (!reader_.next(line)) return false;
-    } while (line.empty());
-    return true;
-  }
-  std::string place() const { return reader_.path() + ": line " + std::to_string(reader_.line()); }
+  virtual void rewind() = 0;              // to where read() gives the first request
+  virtual std::string place() const = 0;  // of the request last read, for messages
+  [[noreturn]] void fail(const std::string& what) const { throw InputError(place() + ": " + what); }
 
   void advance() {
     next_.reset();
@@ -60,15 +68,14 @@ class RecordedSource : public RequestSource {
       if (--file_.repeat < 1 || in_file_ == 0) return;
       // The next copy begins one mean gap after the last request.
       begin_ += last_ + std::max<TimeNs>(1, in_file_ > 1 ? last_ / (in_file_ - 1) : 0);
-      if (begin_ > kLongestRun) reader_.fail("expected fewer copies, which last 82 years at most; lower repeat");
+      if (begin_ > kLongestRun) fail("expected fewer copies, which last 82 years at most; lower repeat");
       last_ = 0;
       in_file_ = 0;
-      reader_.rewind();
-      restart();
+      rewind();
       if (!read(spec)) return;
     }
-    if (spec.arrival < last_) reader_.fail("expected requests in the order of their time, found an earlier one");
-    if (spec.arrival > kLongestFile) reader_.fail("expected a trace of at most 200 days, found a later request");
+    if (spec.arrival < last_) fail("expected requests in the order of their time, found an earlier one");
+    if (spec.arrival > kLongestFile) fail("expected a trace of at most 200 days, found a later request");
     last_ = spec.arrival;
     ++in_file_;
     spec.arrival = scaled_arrival(spec.arrival + begin_, seat_.rate_scale);
@@ -76,7 +83,6 @@ class RecordedSource : public RequestSource {
     next_ = std::move(spec);
   }
 
-  LineReader reader_;
   RecordedFile file_;
   SourceSeat seat_;
   std::int64_t number_ = 0;  // of the next request
@@ -86,6 +92,25 @@ class RecordedSource : public RequestSource {
   TimeNs begin_ = 0;  // of this copy of the file
   TimeNs last_ = 0;   // since begin_
   std::int64_t in_file_ = 0;
+};
+
+// A request a line.
+class LineSource : public RecordedSource {
+ protected:
+  LineSource(const RecordedFile& file, const SourceSeat& seat) : RecordedSource(file, seat), reader_(file.path) {}
+
+  // The next line that is not empty. False at the end of the file.
+  bool next_line(std::string_view& line) {
+    do {
+      if (!reader_.next(line)) return false;
+    } while (line.empty());
+    return true;
+  }
+  void rewind() override { reader_.rewind(); }
+  std::string place() const final { return reader_.path() + ": line " + std::to_string(reader_.line()); }
+
+ private:
+  LineReader reader_;
 };
 
 // --- CSV ---
@@ -180,7 +205,7 @@ void split_fields(std::string_view line, std::vector<std::string_view>& fields) 
 }
 
 // Times count from the first request's. Every prompt is its own text.
-class CsvSource final : public RecordedSource {
+class CsvSource final : public LineSource {
  public:
   struct Columns {
     const char* time;
@@ -191,13 +216,18 @@ class CsvSource final : public RecordedSource {
   };
 
   CsvSource(const RecordedFile& file, const SourceSeat& seat, const Columns& columns)
-      : RecordedSource(file, seat), columns_(columns) {
-    restart();
+      : LineSource(file, seat), columns_(columns) {
+    read_header();
     advance();
   }
 
  private:
-  void restart() override {
+  void rewind() override {
+    LineSource::rewind();
+    read_header();
+  }
+
+  void read_header() {
     std::string_view line;
     next_line(line);
     split_fields(line, fields_);
@@ -209,8 +239,7 @@ class CsvSource final : public RecordedSource {
 
   std::size_t place_of(const char* column, std::string_view header) const {
     const auto found = std::find(fields_.begin(), fields_.end(), column);
-    if (found == fields_.end())
-      reader_.fail("expected the column \"" + std::string(column) + "\", found \"" + shown(header) + "\"");
+    if (found == fields_.end()) fail("expected the column \"" + std::string(column) + "\", found \"" + shown(header) + "\"");
     return static_cast<std::size_t>(found - fields_.begin());
   }
 
@@ -219,11 +248,11 @@ class CsvSource final : public RecordedSource {
     if (!next_line(line)) return false;
     split_fields(line, fields_);
     if (fields_.size() != width_)
-      reader_.fail("expected " + std::to_string(width_) + " fields as in the first line, found \"" + shown(line) + "\"");
+      fail("expected " + std::to_string(width_) + " fields as in the first line, found \"" + shown(line) + "\"");
     const std::optional<TimeNs> time = columns_.read_time(fields_[time_]);
     if (!time) {
-      reader_.fail("expected " + std::string(columns_.time) + " as in \"" + columns_.time_example + "\", found \"" +
-                   shown(fields_[time_]) + "\"");
+      fail("expected " + std::string(columns_.time) + " as in \"" + columns_.time_example + "\", found \"" +
+           shown(fields_[time_]) + "\"");
     }
     if (!first_) first_ = time;
     spec.arrival = *time - *first_;
@@ -237,7 +266,7 @@ class CsvSource final : public RecordedSource {
     Scanner scan(text);
     const std::int32_t value = scan.number(kMostPromptTokens, 10);
     if (value < 0 || !scan.done())
-      reader_.fail("expected " + std::string(column) + " to be a number of tokens, found \"" + shown(text) + "\"");
+      fail("expected " + std::string(column) + " to be a number of tokens, found \"" + shown(text) + "\"");
     return value;
   }
 
@@ -255,7 +284,7 @@ TimeNs nanoseconds(const JsonValue& json, double unit) {
 }
 
 // Equal hash ids are equal texts; without ids a prompt is its own text.
-class MooncakeSource final : public RecordedSource {
+class MooncakeSource final : public LineSource {
  public:
   struct Dialect {
     double time_unit;            // nanoseconds
@@ -264,7 +293,7 @@ class MooncakeSource final : public RecordedSource {
   };
 
   MooncakeSource(const RecordedFile& file, const SourceSeat& seat, const Dialect& dialect)
-      : RecordedSource(file, seat), dialect_(dialect), block_size_(file.block_size) {
+      : LineSource(file, seat), dialect_(dialect), block_size_(file.block_size) {
     advance();
   }
 
@@ -317,9 +346,9 @@ class MooncakeSource final : public RecordedSource {
   std::int32_t block_size_;  // 0: not known yet
 };
 
-class LlmServingSimSource final : public RecordedSource {
+class LlmServingSimSource final : public LineSource {
  public:
-  LlmServingSimSource(const RecordedFile& file, const SourceSeat& seat) : RecordedSource(file, seat) { advance(); }
+  LlmServingSimSource(const RecordedFile& file, const SourceSeat& seat) : LineSource(file, seat) { advance(); }
 
  private:
   bool read(RequestSpec& spec) override {
@@ -335,15 +364,15 @@ class LlmServingSimSource final : public RecordedSource {
 };
 
 // Arrival is when the real engine had the request in its queue. The texts are not known: none shares a prefix.
-class VllmRunSource final : public RecordedSource {
+class VllmRunSource final : public LineSource {
  public:
-  VllmRunSource(const RecordedFile& file, const SourceSeat& seat) : RecordedSource(file, seat) { advance(); }
+  VllmRunSource(const RecordedFile& file, const SourceSeat& seat) : LineSource(file, seat) { advance(); }
 
  private:
   bool read(RequestSpec& spec) override {
     std::string_view line;
     if (!next_line(line)) return false;
-    const MeasuredRequest measured = read_measured_request(line, place());
+    const MeasuredRequest measured = read_measured_request(JsonValue::parse(line, place()));
     if (!first_) first_ = measured.queued;
     spec.arrival = measured.queued - *first_;
     spec.output_tokens = spec.max_tokens = measured.output_tokens;
@@ -354,12 +383,83 @@ class VllmRunSource final : public RecordedSource {
   std::optional<TimeNs> first_;
 };
 
+// --- One JSON document ---
+
+// What `vllm bench serve --save-result --save-detailed` wrote. Arrival is when its client sent the request.
+class VllmBenchSource final : public RecordedSource {
+ public:
+  VllmBenchSource(const RecordedFile& file, const SourceSeat& seat)
+      : RecordedSource(file, seat), requests_(read_bench_result(JsonValue::load(file.path))) {
+    advance();
+  }
+
+ private:
+  bool read(RequestSpec& spec) override {
+    if (done_ == requests_.size()) return false;
+    const MeasuredRequest& measured = requests_[done_++];
+    spec.arrival = measured.queued - requests_.front().queued;
+    spec.output_tokens = spec.max_tokens = measured.output_tokens;
+    spec.prompt.append(text_name(seat_.index, TextKind::own, number_), 0, measured.input_tokens);
+    return true;
+  }
+  void rewind() override { done_ = 0; }
+  std::string place() const override { return file_.path + ": request " + requests_[done_ - 1].id; }
+
+  std::vector<MeasuredRequest> requests_;  // by arrival
+  std::size_t done_ = 0;
+};
+
+// The first two turns of each conversation, as vLLM's benchmark takes them: a prompt and an answer. Conversations without them
+// are passed over. They have no times: Poisson arrivals, or all at once.
+class ShareGptSource final : public RecordedSource {
+ public:
+  ShareGptSource(const RecordedFile& file, const SourceSeat& seat)
+      : RecordedSource(file, seat),
+        reader_(file.path, kMostConversation),
+        tokens_(token_counter(file.tokenizer)),
+        random_(seat.seed, static_cast<std::uint64_t>(seat.index), 0) {
+    advance();
+  }
+
+ private:
+  bool read(RequestSpec& spec) override {
+    std::string text;
+    while (reader_.next(text)) {
+      const std::vector<JsonValue> turns = JsonValue::parse(text, place()).object().at("conversations").array();
+      if (turns.size() < 2) continue;
+      const std::int32_t prompt = tokens_(turns[0].object().at("value").string());
+      const std::int32_t answer = tokens_(turns[1].object().at("value").string());
+      if (prompt == 0 || answer == 0) continue;
+      if (file_.rate_per_s > 0) time_ += static_cast<TimeNs>(random_.exponential() / file_.rate_per_s * 1e9);
+      spec.arrival = time_;
+      spec.output_tokens = spec.max_tokens = answer;
+      spec.prompt.append(text_name(seat_.index, TextKind::own, number_), 0, prompt);
+      return true;
+    }
+    return false;
+  }
+  void rewind() override {
+    reader_.rewind();
+    time_ = 0;
+  }
+  std::string place() const override { return reader_.place(); }
+
+  static constexpr std::size_t kMostConversation = std::size_t{64} << 20;
+
+  ObjectReader reader_;
+  TokenCounter tokens_;
+  Random random_;
+  TimeNs time_ = 0;
+};
+
 // --- The kinds ---
 
+enum class Form { csv, json_lines, json };
+
 struct Kind {
-  const char* type;                      // in a scenario
-  const char* title;                     // in messages
-  bool csv;                              // else JSON Lines
+  const char* type;   // in a scenario
+  const char* title;  // in messages
+  Form form;
   std::vector<std::string_view> fields;  // columns or keys that tell the kind, all of them; any order, others beside them
   std::unique_ptr<RequestSource> (*source)(const RecordedFile&, const SourceSeat&);
 };
@@ -387,29 +487,50 @@ constexpr MooncakeSource::Dialect kBailian = {.time_unit = 1e9, .block_size = 16
 // The first that fits is taken: one that has all fields of another stands before it.
 const std::vector<Kind>& kinds() {
   static const std::vector<Kind> all = {
-      {"azure", "Azure LLM inference trace", true, {kAzure.time, kAzure.prompt, kAzure.output}, csv_source<kAzure>},
-      {"burstgpt", "BurstGPT", true, {kBurstGpt.time, kBurstGpt.prompt, kBurstGpt.output}, csv_source<kBurstGpt>},
-      {"vidur", "Vidur", true, {kVidur.time, kVidur.prompt, kVidur.output}, csv_source<kVidur>},
+      {"azure", "Azure LLM inference trace", Form::csv, {kAzure.time, kAzure.prompt, kAzure.output}, csv_source<kAzure>},
+      {"burstgpt", "BurstGPT", Form::csv, {kBurstGpt.time, kBurstGpt.prompt, kBurstGpt.output}, csv_source<kBurstGpt>},
+      {"vidur", "Vidur", Form::csv, {kVidur.time, kVidur.prompt, kVidur.output}, csv_source<kVidur>},
       {"qwen_bailian",
        "Qwen-Bailian",
-       false,
+       Form::json_lines,
        {"chat_id", "timestamp", "input_length", "output_length"},
        hashed_source<kBailian>},
-      {"mooncake", "Mooncake", false, {"timestamp", "input_length", "output_length"}, hashed_source<kMooncake>},
+      {"mooncake", "Mooncake", Form::json_lines, {"timestamp", "input_length", "output_length"}, hashed_source<kMooncake>},
       {"llmservingsim",
        "LLMServingSim",
-       false,
+       Form::json_lines,
        {"arrival_time_ns", "input_toks", "output_toks"},
        plain_source<LlmServingSimSource>},
-      {"vllm_run", "requests a vLLM served", false, {"queued_ts", "first_token_ts"}, plain_source<VllmRunSource>},
+      {"vllm_run", "requests a vLLM served", Form::json_lines, {"queued_ts", "first_token_ts"}, plain_source<VllmRunSource>},
+      {"vllm_bench",
+       "a result of vllm bench serve --save-detailed",
+       Form::json,
+       {"input_lens", "output_lens", "start_times"},
+       plain_source<VllmBenchSource>},
+      {"sharegpt", "ShareGPT", Form::json, {"conversations"}, plain_source<ShareGptSource>},
   };
   return all;
+}
+
+// Empty: none.
+std::string kind_with(const std::vector<std::string_view>& fields, bool csv) {
+  const auto there = [&](std::string_view field) { return std::find(fields.begin(), fields.end(), field) != fields.end(); };
+  for (const Kind& kind : kinds()) {
+    if ((kind.form == Form::csv) == csv && std::all_of(kind.fields.begin(), kind.fields.end(), there)) return kind.type;
+  }
+  return "";
 }
 
 class RecordedWorkload final : public Workload {
  public:
   RecordedWorkload(const Kind& kind, RecordedFile file) : kind_(kind), file_(std::move(file)) {}
   std::unique_ptr<RequestSource> source(const SourceSeat& seat) const override { return kind_.source(file_, seat); }
+  std::string note() const override {
+    if (std::string_view(kind_.type) != "sharegpt") return "";
+    return file_.path + ": lengths are " +
+           (file_.tokenizer.empty() ? "estimates, a token for every " + std::to_string(kBytesPerToken) + " bytes of text"
+                                    : "counted by the tokenizer of " + file_.tokenizer);
+  }
 
  private:
   const Kind& kind_;
@@ -417,6 +538,8 @@ class RecordedWorkload final : public Workload {
 };
 
 }  // namespace
+
+void set_tokenizers(std::function<TokenCounter(const std::string& folder)> load) { tokenizers = std::move(load); }
 
 std::vector<std::string> recorded_types() {
   std::vector<std::string> out;
@@ -426,29 +549,30 @@ std::vector<std::string> recorded_types() {
 
 std::string recorded_type(std::string_view first_line) {
   std::vector<std::string_view> fields;
-  Json json;
-  const bool csv = !first_line.starts_with('{');
-  if (csv) {
+  if (!first_line.starts_with('{')) {
     split_fields(first_line, fields);
-  } else {
-    try {
-      json = Json::parse(first_line, "");
-    } catch (const InputError&) {
-      return "";  // an object of several lines
-    }
+    return kind_with(fields, /*csv=*/true);
+  }
+  try {
+    return recorded_type_of(Json::parse(first_line, ""));
+  } catch (const InputError&) {
+    return "";  // an object of several lines
+  }
+}
+
+std::string recorded_type_of(const Json& json) {
+  std::vector<std::string_view> fields;
+  if (json.is_object()) {
     for (const Json::Member& member : json.object()) fields.push_back(member.key);
   }
-  for (const Kind& kind : kinds()) {
-    const auto there = [&](std::string_view field) { return std::find(fields.begin(), fields.end(), field) != fields.end(); };
-    if (kind.csv == csv && std::all_of(kind.fields.begin(), kind.fields.end(), there)) return kind.type;
-  }
-  return "";
+  return kind_with(fields, /*csv=*/false);
 }
 
 std::string recorded_kinds() {
   std::string out;
   for (const Kind& kind : kinds()) {
-    out += (out.empty() ? "" : "; ") + std::string(kind.title) + (kind.csv ? " with the columns " : " with the keys ");
+    out += (out.empty() ? "" : "; ") + std::string(kind.title) +
+           (kind.form == Form::csv ? " with the columns " : " with the keys ");
     for (const std::string_view field : kind.fields)
       out += std::string(field == kind.fields.front() ? "" : ", ") + std::string(field);
   }
@@ -465,6 +589,10 @@ std::shared_ptr<const Workload> read_recorded_workload(const JsonValue& json, co
   if (const auto v = object.find("limit")) file.limit = v->integer(0, std::int64_t{1} << 40);
   if (type == "mooncake" || type == "qwen_bailian") {
     if (const auto v = object.find("block_size")) file.block_size = v->int32(1, 1 << 20);
+  }
+  if (type == "sharegpt") {
+    if (const auto v = object.find("tokenizer")) file.tokenizer = file_beside(directory, v->string());
+    if (const auto v = object.find("rate_per_s")) file.rate_per_s = v->number(1e-6, 1e6);
   }
   object.done();
   auto workload = std::make_shared<RecordedWorkload>(*kind, file);

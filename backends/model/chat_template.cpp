@@ -1,118 +1,116 @@
 #include "backends/model/chat_template.h"
 
-#include <cstdint>
+#include <filesystem>
+#include <utility>
 
-#include "backends/model/tokenizer.h"
+#include "backends/jinja/template.h"
 #include "backends/model/unicode.h"
-#include "core/base/input_error.h"
+#include "core/base/json_reader.h"
+#include "core/base/text_file.h"
 
 namespace tokenyard {
 namespace {
 
-constexpr std::string_view kThink = "<think>";
-constexpr std::string_view kEndThink = "</think>";
+constexpr std::size_t kMostTemplateBytes = std::size_t{4} << 20;
+constexpr std::size_t kMostSettingsBytes = std::size_t{64} << 20;  // tokenizer_config.json lists every added token
 
-// As Python's str.strip: white space and the four information separators.
-std::string_view trim(std::string_view text) {
-  const std::uint8_t* const classes = char_classes();
-  const auto blank = [&](char32_t c) { return (classes[c] & kSpace) != 0 || (c >= 0x1C && c <= 0x1F); };
-  for (std::size_t at = 0; !text.empty() && blank(next_char(text, at)); at = 0) text.remove_prefix(at);
-  for (std::size_t at = text.size(); !text.empty() && blank(previous_char(text, at)); at = text.size())
-    text = text.substr(0, at);
-  return text;
-}
+struct NamedText {
+  std::string text, name;  // the name is for messages
+};
 
-std::string_view trim_left(std::string_view text, char c) {
-  while (text.starts_with(c)) text.remove_prefix(1);
-  return text;
-}
-
-std::string_view trim_right(std::string_view text, char c) {
-  while (text.ends_with(c)) text.remove_suffix(1);
-  return text;
-}
-
-void add_chatml(std::string& out, std::string_view role, std::string_view content) {
-  out.append("<|im_start|>").append(role).append("\n").append(content).append("<|im_end|>\n");
-}
-
-// Qwen3: an answer before the last question is shown without its thoughts, one after it with them.
-std::string qwen3_answer(const std::string& message, bool after_question, bool last) {
-  std::string_view content = message;
-  std::string_view thoughts;
-  if (const std::size_t end = content.rfind(kEndThink); end != content.npos) {
-    thoughts = trim_right(content.substr(0, content.find(kEndThink)), '\n');
-    content = trim_left(content.substr(end + kEndThink.size()), '\n');
-    if (const std::size_t start = thoughts.rfind(kThink); start != thoughts.npos)
-      thoughts = thoughts.substr(start + kThink.size());
-    thoughts = trim_left(thoughts, '\n');
-  }
-  if (!after_question || (!last && thoughts.empty())) return std::string(content);
-  return std::string(kThink) + "\n" + std::string(trim_right(thoughts, '\n')) + "\n" + std::string(kEndThink) + "\n\n" +
-         std::string(trim_left(content, '\n'));
-}
-
-std::string chatml(ChatFormat format, const std::vector<ChatMessage>& messages) {
-  std::string out;
-  if (messages.front().role != "system") {
-    if (format == ChatFormat::qwen2) add_chatml(out, "system", "You are a helpful assistant.");
-    if (format == ChatFormat::qwen2_5) {
-      add_chatml(out, "system", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.");
-    }
-    if (format == ChatFormat::smollm2) {
-      add_chatml(out, "system", "You are a helpful AI assistant named SmolLM, trained by Hugging Face");
+// One text, {"name": text} or [{"name", "template"}].
+NamedText chosen(const JsonValue& value) {
+  if (value.is_string()) return {value.string(), value.place()};
+  std::vector<std::pair<std::string, JsonValue>> named;
+  if (value.is_object()) {
+    named = value.object().members();
+  } else {
+    for (const JsonValue& entry : value.array()) {
+      JsonObject object = entry.object();
+      named.emplace_back(object.at("name").string(), object.at("template"));
     }
   }
-  // A user message that is all tool response is no question.
-  std::size_t question = messages.size() - 1;
-  for (std::size_t i = messages.size(); i-- > 0;) {
-    const std::string_view content = messages[i].content;
-    if (messages[i].role == "user" && !(content.starts_with("<tool_response>") && content.ends_with("</tool_response>"))) {
-      question = i;
-      break;
+  std::string names;
+  for (const auto& [name, text] : named) {
+    if (name == "default") return {text.string(), text.place()};
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  value.fail("expected a chat template named default, found " + (names.empty() ? "none" : names));
+}
+
+// A special token is a text or {"content": text}.
+Json token_text(const JsonValue& value) { return value.is_string() ? value.string() : value.object().at("content").string(); }
+
+// What transformers gives every template: bos_token, eos_token ... of those that are set.
+void add_special_tokens(JsonObject settings, Json& variables) {
+  constexpr const char* kNames[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
+  for (const char* name : kNames) {
+    const auto token = settings.find_set(name);
+    if (token && variables.find(name) == nullptr) variables[name] = token_text(*token);
+  }
+  if (const auto more = settings.find_set("additional_special_tokens")) {
+    Json::Array tokens;
+    for (const JsonValue& token : more->array()) tokens.push_back(token_text(token));
+    if (variables.find("additional_special_tokens") == nullptr) variables["additional_special_tokens"] = std::move(tokens);
+  }
+  if (const auto named = settings.find_set("extra_special_tokens"); named && named->is_object()) {
+    for (const auto& [name, token] : named->object().members()) {
+      if (variables.find(name) == nullptr) variables[name] = token_text(token);
     }
   }
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    const auto& [role, content] = messages[i];
-    const bool answer = format == ChatFormat::qwen3 && role == "assistant";
-    add_chatml(out, role, answer ? qwen3_answer(content, i > question, i + 1 == messages.size()) : content);
-  }
-  return out + "<|im_start|>assistant\n";
-}
-
-void add_llama(std::string& out, std::string_view role, std::string_view content) {
-  out.append("<|start_header_id|>").append(role).append("<|end_header_id|>\n\n").append(content).append("<|eot_id|>");
-}
-
-std::string llama(ChatFormat format, const std::vector<ChatMessage>& messages) {
-  std::string out = "<|begin_of_text|>";
-  std::size_t first = 0;
-  if (format == ChatFormat::llama3_1) {
-    // The dates are the format's own: a prompt does not depend on the day it is made.
-    std::string system = "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
-    if (messages.front().role == "system") system += trim(messages[first++].content);
-    add_llama(out, "system", system);
-  }
-  for (; first < messages.size(); ++first) add_llama(out, messages[first].role, trim(messages[first].content));
-  return out + "<|start_header_id|>assistant<|end_header_id|>\n\n";
 }
 
 }  // namespace
 
-ChatFormat chat_format(std::string_view model_type, const Tokenizer& tokenizer) {
-  const auto has = [&](std::string_view content) { return tokenizer.added_token(content).has_value(); };
-  const bool is_chatml = has("<|im_start|>") && has("<|im_end|>");
-  if (model_type == "qwen3" && is_chatml) return ChatFormat::qwen3;
-  if (model_type == "qwen2" && is_chatml) return has("<tool_call>") ? ChatFormat::qwen2_5 : ChatFormat::qwen2;
-  if (model_type == "llama" && is_chatml) return ChatFormat::smollm2;
-  if (model_type == "llama" && has("<|start_header_id|>") && has("<|eot_id|>")) {
-    return has("<|python_tag|>") ? ChatFormat::llama3_1 : ChatFormat::llama3;
+struct ChatTemplate::State {
+  jinja::Template source;
+  Json::Object variables;  // all but the messages
+};
+
+ChatTemplate ChatTemplate::load(const std::string& folder, std::optional<bool> thinking) {
+  namespace fs = std::filesystem;
+  const std::string settings_file = folder + "/tokenizer_config.json";
+  const std::string template_file = folder + "/chat_template.jinja";
+  const std::string map_file = folder + "/special_tokens_map.json";
+  std::optional<NamedText> found;
+  if (fs::exists(template_file)) found = NamedText{read_text_file(template_file, kMostTemplateBytes), template_file};
+  Json variables = Json::Object();
+  bool lists_added_tokens = false;
+  if (fs::exists(settings_file)) {
+    JsonObject settings = JsonValue::load(settings_file, kMostSettingsBytes).object();
+    const auto text = settings.find_set("chat_template");
+    if (text && !found) found = chosen(*text);
+    add_special_tokens(settings, variables);
+    lists_added_tokens = settings.find("added_tokens_decoder").has_value();
   }
-  throw InputError("chat: expected a model of type qwen2, qwen3 or llama with the tokens of ChatML or Llama 3, found \"" +
-                   std::string(model_type.substr(0, 40)) + "\"");
+  // Older folders name their tokens here; transformers looks only where the settings list none.
+  if (!lists_added_tokens && fs::exists(map_file)) {
+    add_special_tokens(JsonValue::load(map_file, kMostSettingsBytes).object(), variables);
+  }
+  if (!found) {
+    throw InputError(folder + ": this model has no chat template: expected chat_template.jinja, or chat_template in " +
+                     "tokenizer_config.json; without one it can only go on from a text");
+  }
+  jinja::Template source = jinja::Template::parse(found->text, found->name);
+  variables["add_generation_prompt"] = true;
+  variables["tools"] = nullptr;
+  variables["documents"] = nullptr;
+  if (thinking) {
+    bool has_switch = false;
+    for (const char* name : {"enable_thinking", "thinking"}) {
+      if (!source.reads(name)) continue;
+      variables[name] = *thinking;
+      has_switch = true;
+    }
+    if (!has_switch) {
+      throw InputError(found->name +
+                       ": thinking cannot be switched: this chat template reads neither enable_thinking nor thinking");
+    }
+  }
+  return ChatTemplate(std::make_shared<const State>(State{std::move(source), std::move(variables.object())}));
 }
 
-std::string chat_prompt(ChatFormat format, const std::vector<ChatMessage>& messages) {
+void check_messages(const std::vector<ChatMessage>& messages) {
   if (messages.empty()) throw InputError("chat: expected a message, found none");
   for (std::size_t i = 0; i < messages.size(); ++i) {
     const auto& [role, content] = messages[i];
@@ -122,8 +120,15 @@ std::string chat_prompt(ChatFormat format, const std::vector<ChatMessage>& messa
     if (role != "system" && role != "user" && role != "assistant") refuse("the role system, user or assistant");
     if (!is_utf8(content)) refuse("UTF-8");
   }
-  const bool is_llama = format == ChatFormat::llama3 || format == ChatFormat::llama3_1;
-  return is_llama ? llama(format, messages) : chatml(format, messages);
+}
+
+std::string ChatTemplate::prompt(const std::vector<ChatMessage>& messages, std::time_t now) const {
+  check_messages(messages);
+  Json::Array list;
+  for (const auto& [role, content] : messages) list.push_back(Json::Object{{"role", role}, {"content", content}});
+  Json::Object variables = state_->variables;
+  variables.push_back({"messages", std::move(list)});
+  return state_->source.render(variables, now);
 }
 
 }  // namespace tokenyard

@@ -149,9 +149,6 @@ std::optional<std::string> refusal(const RequestSpec& spec, std::int32_t num_ids
   };
   // Written so that NaN is refused.
   if (!(s.temperature >= 0 && s.temperature <= 1e6f)) return bad("temperature", s.temperature, "between 0 and 1000000");
-  if (s.temperature >= kGreedyBelow && s.temperature < 1e-3f) {
-    return bad("temperature", s.temperature, "below 0.00001 (greedy) or at least 0.001");
-  }
   if (!(s.top_p > 0 && s.top_p <= 1)) return bad("top_p", s.top_p, "above 0 and at most 1");
   if (!(s.min_p >= 0 && s.min_p <= 1)) return bad("min_p", s.min_p, "between 0 and 1");
   if (!(s.repetition_penalty > 0 && s.repetition_penalty <= 1e6f)) {

@@ -1,6 +1,7 @@
 #include "backends/text/text_engine.h"
 
 #include <atomic>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -8,13 +9,18 @@
 #include "backends/model/sampler.h"
 #include "backends/text/loaded_model.h"
 #include "backends/text/stop_strings.h"
+#include "core/base/input_error.h"
 #include "core/trace/recorder.h"
 
 namespace tokenyard {
 
 struct TextEngine::State {
-  State(const std::string& folder, const TextOptions& options)
-      : model(folder, options), trace(options.trace), engine(model.engine, *model.backend, observers()) {
+  State(const std::string& model_folder, const TextOptions& options)
+      : folder(model_folder),
+        thinking(options.thinking),
+        model(folder, options),
+        trace(options.trace),
+        engine(model.engine, *model.backend, observers()) {
     if (trace != nullptr) trace->on_header({options.program, model.backend_name, engine.scheduler().config(), "", "", ""});
     thread = std::thread([this] { serve(); });
   }
@@ -34,7 +40,11 @@ struct TextEngine::State {
     }
   }
 
+  std::string folder;
+  std::optional<bool> thinking;
   LoadedModel model;
+  std::mutex chat_mutex;
+  std::optional<ChatTemplate> chat_template;
   Metrics metrics;
   TraceSink* trace;
   std::optional<TraceRecorder> recorder;
@@ -115,9 +125,28 @@ Answer TextEngine::submit(std::string_view prompt, const Sampling& sampling, OnT
 }
 
 Answer TextEngine::chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text) {
-  const ChatFormat format = chat_format(name_of(model().shape.family), state_->model.tokenizer);
-  return submit_tokens(state_->model.tokenizer.encode(chat_prompt(format, messages), /*with_template=*/false), sampling,
-                       std::move(on_text));
+  const ChatTemplate& chat_template = this->chat_template();
+  check_messages(messages);
+  std::string prompt;
+  try {
+    prompt = chat_template.prompt(messages);
+  } catch (const InputError& error) {
+    return refused(error.what(), 0, sampling.params.seed);
+  }
+  return submit_tokens(state_->model.tokenizer.encode(prompt, /*with_template=*/false), sampling, std::move(on_text));
+}
+
+Answer TextEngine::refused(std::string why, std::int32_t prompt_tokens, std::uint64_t seed) {
+  Completion completion;
+  completion.finish_reason = FinishReason::refused;
+  completion.why = std::move(why);
+  completion.prompt_tokens = prompt_tokens;
+  completion.seed = seed;
+  std::promise<Completion> promise;
+  promise.set_value(std::move(completion));
+  Answer answer;
+  answer.completion = promise.get_future();
+  return answer;
 }
 
 Answer TextEngine::submit_tokens(const std::vector<Token>& prompt, const Sampling& sampling, OnText on_text) {
@@ -126,18 +155,10 @@ Answer TextEngine::submit_tokens(const std::vector<Token>& prompt, const Samplin
   spec.id = "r" + std::to_string(state_->next_id++);
   const std::uint64_t seed = spec.sampling.seed;
 
-  Answer answer;
   if (std::optional<std::string> why = refusal(spec, state_->model.tokenizer.num_ids())) {
-    std::promise<Completion> refused;
-    Completion completion;
-    completion.finish_reason = FinishReason::refused;
-    completion.why = std::move(*why);
-    completion.prompt_tokens = prompt_tokens;
-    completion.seed = seed;
-    refused.set_value(std::move(completion));
-    answer.completion = refused.get_future();
-    return answer;
+    return refused(std::move(*why), prompt_tokens, seed);
   }
+  Answer answer;
   auto listener = std::make_shared<State::Listener>(*state_, sampling, std::move(on_text), prompt_tokens, seed);
   answer.completion = listener->future();
   answer.ticket = state_->engine.submit(std::move(spec), std::move(listener));
@@ -150,6 +171,11 @@ void TextEngine::cancel(const Answer& answer) {
 
 const ModelConfig& TextEngine::model() const { return state_->model.weights.config(); }
 const Tokenizer& TextEngine::tokenizer() const { return state_->model.tokenizer; }
+const ChatTemplate& TextEngine::chat_template() {
+  const std::lock_guard lock(state_->chat_mutex);
+  if (!state_->chat_template) state_->chat_template = ChatTemplate::load(state_->folder, state_->thinking);
+  return *state_->chat_template;
+}
 const std::vector<std::string>& TextEngine::notes() const { return state_->model.notes; }
 const EngineConfig& TextEngine::config() const { return state_->engine.scheduler().config(); }
 

@@ -35,9 +35,10 @@ struct TextOptions {
     config.async_scheduling = true;
     return config;
   }();
-  std::int32_t threads = 0;    // 0: one a core
-  TraceSink* trace = nullptr;  // borrowed; gets the whole trace, header and end too
-  std::string program;         // who writes the trace: "tokenyard 0.1.0"
+  std::int32_t threads = 0;      // 0: one a core
+  std::optional<bool> thinking;  // turns the switch of the model's chat template; else as the template has it
+  TraceSink* trace = nullptr;    // borrowed; gets the whole trace, header and end too
+  std::string program;           // who writes the trace: "tokenyard 0.1.0"
 };
 
 // How an answer is chosen and where it ends.
@@ -88,13 +89,16 @@ class TextEngine {
 
   // Thread-safe, as are all below but finish(). A prompt is taken as it is; added tokens written out in it count as such.
   Answer submit(std::string_view prompt, const Sampling& sampling, OnText on_text = {});
-  // A conversation in the model's own format. Throws InputError when the model has none or a role is unknown.
+  // A conversation in the model's own chat template. Throws InputError when the model has none that can be used
+  // (ChatTemplate::load) or a role is unknown; a conversation that the template refuses is a refused answer.
   Answer chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text = {});
   Answer submit_tokens(const std::vector<Token>& prompt, const Sampling& sampling, OnText on_text = {});
   void cancel(const Answer& answer);
 
   const ModelConfig& model() const;
   const Tokenizer& tokenizer() const;
+  // Loaded when it is first asked for. Throws InputError as ChatTemplate::load.
+  const ChatTemplate& chat_template();
   const EngineConfig& config() const;  // resolved
   const std::string& backend() const;  // "cpu" or "cuda"
   // What was passed over in the model's files: Weights::notes() and Tokenizer::notes().
@@ -105,6 +109,7 @@ class TextEngine {
 
  private:
   struct State;
+  static Answer refused(std::string why, std::int32_t prompt_tokens, std::uint64_t seed);
   std::unique_ptr<State> state_;
 };
 

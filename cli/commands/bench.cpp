@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
@@ -149,6 +150,7 @@ int bench(const BenchOptions& options) {
   if (!options.policy.empty()) overrides.push_back("engine.policy=" + options.policy);
   if (!options.shape.empty()) overrides.push_back("model=" + options.shape);
   if (!options.model.empty()) overrides.push_back("model=" + options.model + "/config.json");
+  note_temperature(options.temperature);
   const Slo slo = parse_slo(options.goodput);
   const Scenario scenario = load_scenario(find_scenario(options.scenario), overrides);
   if (!scenario.model) throw InputError(options.scenario + ": names no model; add --shape, such as --shape qwen3-0.6b");
@@ -172,9 +174,8 @@ int bench(const BenchOptions& options) {
   }
   const GpuFacts facts = backend->facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
-  fmt::print(stderr, "{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,
-             static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs,
-             start_s);
+  warn("{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,
+       static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs, start_s);
 
   std::unique_ptr<TraceWriter> trace;
   if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
@@ -209,8 +210,8 @@ int bench(const BenchOptions& options) {
   context.timing = context.model + (options.model.empty() ? ", random weights" : "") + " on " + facts.device + ", measured";
   if (!options.json.empty()) write_file(options.json, result_json(metrics, context));
   print_result(metrics, context);
-  fmt::print("{}", card_table(watch.work, facts, bandwidth, metrics.duration()));
-  if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
+  say("{}", card_table(watch.work, facts, bandwidth, metrics.duration()));
+  if (!options.trace.empty()) say("trace: {}\n", options.trace);
   return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
 #include "core/base/model_json.h"
@@ -26,13 +27,13 @@ std::string file_name(const std::string& path) { return std::filesystem::path(pa
 
 void print(const HardwareFit& fit) {
   // bias: signed, so what remains of the error in a long sum
-  fmt::print("{:<18} {:>7} {:>8}   {:>23}   {:>23}\n", "", "fitted", "held out", "error before", "error now");
-  fmt::print("{:<18} {:>7} {:>8}   {:>7} {:>7} {:>7}   {:>7} {:>7} {:>7}   {}\n", "", "on", "", "mean", "P90", "bias", "mean",
-             "P90", "bias", "constants");
+  say("{:<18} {:>7} {:>8}   {:>23}   {:>23}\n", "", "fitted", "held out", "error before", "error now");
+  say("{:<18} {:>7} {:>8}   {:>7} {:>7} {:>7}   {:>7} {:>7} {:>7}   {}\n", "", "on", "", "mean", "P90", "bias", "mean", "P90",
+      "bias", "constants");
   for (const FitLine& line : fit.lines) {
-    fmt::print("{:<18} {:>7} {:>8}   {:>6.1f}% {:>6.1f}% {:>+6.1f}%   {:>6.1f}% {:>6.1f}% {:>+6.1f}%   {}\n", line.what,
-               line.fitted, line.held_out.count, 100 * line.base.mean, 100 * line.base.p90, 100 * line.base.bias,
-               100 * line.held_out.mean, 100 * line.held_out.p90, 100 * line.held_out.bias, line.constants);
+    say("{:<18} {:>7} {:>8}   {:>6.1f}% {:>6.1f}% {:>+6.1f}%   {:>6.1f}% {:>6.1f}% {:>+6.1f}%   {}\n", line.what, line.fitted,
+        line.held_out.count, 100 * line.base.mean, 100 * line.base.p90, 100 * line.base.bias, 100 * line.held_out.mean,
+        100 * line.held_out.p90, 100 * line.held_out.bias, line.constants);
   }
 }
 
@@ -79,7 +80,7 @@ int calibrate(const CalibrateOptions& options) {
   }
   hardware.name = options.name.empty() ? base.name + "-calibrated" : options.name;
   write_file(options.out, Json::parse(to_json(hardware), "hardware").dump(2) + "\n");
-  fmt::print("{}: {}; use it with --set hardware={}\n", options.out, hardware.known_error, options.out);
+  say("{}: {}; use it with --set hardware={}\n", options.out, hardware.known_error, options.out);
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/output/plot.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
@@ -58,7 +59,7 @@ int capacity(const CapacityOptions& options) {
 
   std::string header = fmt::format("{:>10}  {:>12}", "rate_scale", "requests/s");
   for (const Goal& goal : goals) header += fmt::format("  {:>14}", goal.metric);
-  fmt::print("{}  {:>7}\n{}\n", header, "lost", std::string(header.size() + 20, '-'));
+  say("{}  {:>7}\n{}\n", header, "lost", std::string(header.size() + 20, '-'));
   std::vector<Probe> probes;
   const auto run = [&](double rate_scale) {
     scenario.rate_scale = rate_scale;
@@ -67,15 +68,18 @@ int capacity(const CapacityOptions& options) {
     run_options.after_step = [&](const Engine& engine, const Metrics& metrics, TimeNs now) {
       progress.update(engine, metrics, now);
     };
-    Probe probe = make_probe(rate_scale, run_scenario(scenario, run_options).metrics, goals);
+    const RunResult result = run_scenario(scenario, run_options);
+    Probe probe = make_probe(rate_scale, result.metrics, goals);
     progress.erase();
+    if (const std::string nothing = nothing_served(result.metrics); !nothing.empty())
+      throw InputError(options.scenario + ": there is no rate to search: " + nothing);
     if (probe.rate == 0) {
       throw InputError(options.scenario + ": expected requests that come one after the other, found " +
                        "that they all come at once or there is only one: there is no rate to search");
     }
     std::string line = fmt::format("{:>10.5g}  {:>12.4g}", rate_scale, probe.rate);
     for (const double value : probe.values) line += fmt::format("  {:>14}", short_number(value));
-    fmt::print("{}  {:>5.1f} %  {}\n", line, 100 * probe.lost, probe.met ? "met" : "missed");
+    say("{}  {:>5.1f} %  {}\n", line, 100 * probe.lost, probe.met ? "met" : "missed");
     std::fflush(stdout);
     probes.push_back(probe);
     return probe;
@@ -83,17 +87,17 @@ int capacity(const CapacityOptions& options) {
   const Capacity found = find_capacity(run, start, options.precision);
 
   if (!found.met) {
-    fmt::print("\nNo rate down to {:.4g} requests/s meets {}.\n", found.missed->rate, options.slo);
+    say("\nNo rate down to {:.4g} requests/s meets {}.\n", found.missed->rate, options.slo);
   } else if (!found.missed) {
-    fmt::print("\nEvery rate up to {:.4g} requests/s meets {}.\n", found.met->rate, options.slo);
+    say("\nEvery rate up to {:.4g} requests/s meets {}.\n", found.met->rate, options.slo);
   } else {
-    fmt::print("\nCapacity: {:.4g} requests/s, at rate_scale {:.5g}, meets {}; rate_scale {:.5g} misses it.\n", found.met->rate,
-               found.met->rate_scale, options.slo, found.missed->rate_scale);
+    say("\nCapacity: {:.4g} requests/s, at rate_scale {:.5g}, meets {}; rate_scale {:.5g} misses it.\n", found.met->rate,
+        found.met->rate_scale, options.slo, found.missed->rate_scale);
   }
-  fmt::print("{}\n", error_note(scenario));
+  say("{}\n", error_note(scenario));
   if (!options.plot.empty()) {
     save_plot(options.plot, draw_capacity(scenario, goals, probes, found));
-    fmt::print("plot: {}\n", options.plot);
+    say("plot: {}\n", options.plot);
   }
   return found.met ? 0 : 1;
 }

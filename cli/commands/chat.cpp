@@ -1,17 +1,16 @@
-#include <fmt/core.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
+#include "cli/commands/prompt.h"
+#include "cli/output/say.h"
+#include "core/base/input_error.h"
 #include "core/trace/writer.h"
 
 namespace tokenyard::cli {
@@ -30,12 +29,14 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   text_options.trace = trace.get();
   TextEngine engine(arguments.model_folder(), text_options);
   print_notes(engine.notes());
+  engine.chat_template();  // throws when there is none, before anything is asked
   const Sampling sampling = arguments.sampling(default_sampling(engine.model()));
+  note_temperature(sampling.params.temperature);
 
-  const bool terminal = isatty(STDIN_FILENO) != 0;
-  if (terminal) {
-    if (arguments.is_embedded()) fmt::print("A small storyteller. Ask for one: Write a story about a fox and a lamp.\n");
-    fmt::print("/reset forgets the conversation, /quit or Ctrl-D ends, Ctrl-C stops an answer.\n");
+  Prompt prompt;
+  if (prompt.on_terminal()) {
+    if (arguments.is_embedded()) say("A small storyteller. Ask for one: Write a story about a fox and a lamp.\n");
+    say("/reset forgets the conversation, /quit or Ctrl-D ends, Ctrl-C stops an answer.\n");
   }
   struct sigaction action {};
   action.sa_handler = [](int) { interrupted = true; };  // no SA_RESTART: at the prompt, reading a line ends
@@ -49,10 +50,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   reset();
   bool all_well = true;
   for (std::string line; !interrupted;) {
-    if (terminal) fmt::print("> ");
-    std::fflush(stdout);
-    if (!std::getline(std::cin, line)) break;
-    if (line.ends_with('\r')) line.pop_back();  // of a text from Windows
+    if (!prompt.read(line)) break;
     if (line == "/quit") break;
     if (line.empty()) continue;
     if (line == "/reset") {
@@ -61,27 +59,35 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
     }
     messages.push_back({"user", line});
     interrupted = false;
-    Answer answer = engine.chat(messages, sampling, [](std::string_view text) {
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    });
+    Answer answer;
+    try {
+      answer = engine.chat(messages, sampling, [](std::string_view text) {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        std::fflush(stdout);
+      });
+    } catch (const InputError& error) {  // a message that is no text costs itself, not the conversation
+      warn("{}\n", error.what());
+      messages.pop_back();
+      all_well = false;
+      continue;
+    }
     while (answer.completion.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
       if (interrupted) engine.cancel(answer);
     }
     interrupted = false;
     const Completion completion = answer.completion.get();
-    fmt::print("\n");
+    say("\n");
     std::fflush(stdout);
     print_seed(sampling, completion);
     if (completion.finish_reason == FinishReason::refused || completion.finish_reason == FinishReason::error) {
-      fmt::print(stderr, "{}: {}; /reset begins anew\n", name_of(completion.finish_reason), completion.why);
+      warn("{}: {}; /reset begins anew\n", name_of(completion.finish_reason), completion.why);
       messages.pop_back();
       all_well = false;
       continue;
     }
     messages.push_back({"assistant", completion.text});
   }
-  if (terminal) fmt::print("\n");
+  if (prompt.on_terminal()) say("\n");
   engine.finish();
   if (trace) trace->finish();
   return all_well ? 0 : 2;

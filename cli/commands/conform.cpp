@@ -1,10 +1,9 @@
-#include <fmt/core.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/output/say.h"
 #include "core/base/input_error.h"
 #include "core/peers/conform.h"
 
@@ -19,17 +18,17 @@ int run_conform(const std::vector<std::string>& files) {
       const Conformance outcome = conform(load_recording(file));
       if (outcome.difference.empty()) {
         ++identical;
-        fmt::print("{}: {}/{} steps identical\n", file, outcome.identical, outcome.steps);
+        say("{}: {}/{} steps identical\n", file, outcome.identical, outcome.steps);
       } else {
         status = std::max(status, 1);
-        fmt::print("{}: {}/{} steps identical, then {}\n", file, outcome.identical, outcome.steps, outcome.difference);
+        say("{}: {}/{} steps identical, then {}\n", file, outcome.identical, outcome.steps, outcome.difference);
       }
     } catch (const InputError& error) {
       status = 2;
-      fmt::print(stderr, "{}\n", error.what());
+      warn("{}\n", error.what());
     }
   }
-  if (files.size() > 1) fmt::print("{} of {} files identical\n", identical, files.size());
+  if (files.size() > 1) say("{} of {} files identical\n", identical, files.size());
   return status;
 }
 

@@ -1,9 +1,8 @@
-#include <fmt/core.h>
-
 #include <memory>
 #include <string>
 
 #include "cli/commands.h"
+#include "cli/output/say.h"
 #include "core/trace/diff.h"
 #include "core/trace/reader.h"
 
@@ -19,11 +18,11 @@ int diff(const DiffOptions& options) {
   TraceReader b(options.b);
   const TraceDifference difference = diff_traces(a, b, {.ignore_time = options.ignore == "time"});
   if (difference.same) {
-    fmt::print("the same in all {} steps\n", difference.steps);
+    say("the same in all {} steps\n", difference.steps);
     return 0;
   }
-  if (!difference.headers.empty()) fmt::print("{}\n", difference.headers);
-  fmt::print("{}\n", difference.text);
+  if (!difference.headers.empty()) say("{}\n", difference.headers);
+  say("{}\n", difference.text);
   return 1;
 }
 

@@ -1,11 +1,10 @@
-#include <fmt/core.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "sim/lesson.h"
@@ -30,14 +29,14 @@ int explain(const std::string& name) {
     nothing[index] = nothing_served(metrics);
   });
   for (std::size_t i = 0; i < nothing.size(); ++i) {
-    if (!nothing[i].empty()) fmt::print(stderr, "{}: {}\n", lesson.variants[i].name, nothing[i]);
+    if (!nothing[i].empty()) warn("{}: {}\n", lesson.variants[i].name, nothing[i]);
   }
 
-  fmt::print("{}\n{}\n\n{}\nLook for\n{}\n", lesson.title.empty() ? lesson.name : lesson.title,
-             std::string(std::min(kWidth, lesson.title.empty() ? lesson.name.size() : lesson.title.size()), '='),
-             wrapped(lesson.teaches, kWidth, 0), wrapped(lesson.look_for, kWidth, 2));
+  say("{}\n{}\n\n{}\nLook for\n{}\n", lesson.title.empty() ? lesson.name : lesson.title,
+      std::string(std::min(kWidth, lesson.title.empty() ? lesson.name.size() : lesson.title.size()), '='),
+      wrapped(lesson.teaches, kWidth, 0), wrapped(lesson.look_for, kWidth, 2));
   for (const Variant& variant : lesson.variants) {
-    if (!variant.note.empty()) fmt::print("{:<16} {}\n", variant.name, variant.note);
+    if (!variant.note.empty()) say("{:<16} {}\n", variant.name, variant.note);
   }
 
   // A metric a row: names are long, variants few.
@@ -48,7 +47,7 @@ int explain(const std::string& name) {
     for (const auto& values : results) row.push_back(short_number(result_value(values, metric)));
     rows.push_back(std::move(row));
   }
-  fmt::print("\n{}\n", text_table(rows, 1));
+  say("\n{}\n", text_table(rows, 1));
 
   int status = 0;
   for (const Expectation& expectation : lesson.expect) {
@@ -56,11 +55,11 @@ int explain(const std::string& name) {
       const Variant& variant = find_variant(lesson, reference.variant);
       return result_value(results[static_cast<std::size_t>(&variant - lesson.variants.data())], reference.metric);
     });
-    fmt::print("{}  {}   ({} and {})\n", outcome.holds ? "holds" : "FAILS", expectation.text(), short_number(outcome.left),
-               short_number(outcome.right));
+    say("{}  {}   ({} and {})\n", outcome.holds ? "holds" : "FAILS", expectation.text(), short_number(outcome.left),
+        short_number(outcome.right));
     if (!outcome.holds) status = 1;
   }
-  fmt::print("{}{}\n", lesson.expect.empty() ? "" : "\n", error_note(scenarios.front()));
+  say("{}{}\n", lesson.expect.empty() ? "" : "\n", error_note(scenarios.front()));
   return status;
 }
 

@@ -1,10 +1,9 @@
-#include <fmt/core.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/output/say.h"
 #include "core/trace/perfetto.h"
 #include "core/trace/reader.h"
 
@@ -24,7 +23,7 @@ int run_export(const ExportOptions& options) {
     borrowed.push_back(readers.back().get());
   }
   export_perfetto(borrowed, options.perfetto);
-  fmt::print("{}: open it in ui.perfetto.dev or chrome://tracing\n", options.perfetto);
+  say("{}: open it in ui.perfetto.dev or chrome://tracing\n", options.perfetto);
   return 0;
 }
 

@@ -1,18 +1,21 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/serve/generation.h"
 #include "cli/serve/reply.h"
 #include "cli/version.h"
@@ -43,8 +46,8 @@ struct Question {
 
 // What a line of a prompts file is read for.
 struct Asked {
-  bool chat = false;  // a prompt is a user's message
-  serve::ServedModel model;
+  bool chat = false;         // a prompt is a user's message
+  serve::ServedModel model;  // with the sampling that the command line asks for
 };
 
 // A line of OpenAI's batch files: {"custom_id", "method": "POST", "url", "body"}. The body is what a server takes; the model
@@ -100,7 +103,7 @@ Question read_question(const JsonValue& line, bool chat, const Sampling& default
 }
 
 std::vector<Question> read_questions(const std::string& path, const Asked& asked) {
-  LineReader reader(path == "-" ? "/dev/stdin" : path);
+  LineReader reader(path);
   std::vector<Question> questions;
   std::string_view line;
   while (reader.next(line)) {
@@ -115,6 +118,10 @@ std::vector<Question> read_questions(const std::string& path, const Asked& asked
   }
   if (questions.empty()) throw InputError(path + ": expected a prompt a line, found none");
   return questions;
+}
+
+bool any_chat(const std::vector<Question>& questions) {
+  return std::any_of(questions.begin(), questions.end(), [](const Question& question) { return !question.messages.empty(); });
 }
 
 const char* finish_name(FinishReason reason) { return reason == FinishReason::kv_capacity ? "length" : name_of(reason); }
@@ -186,24 +193,23 @@ Answer ask(TextEngine& engine, const Question& question, TextEngine::OnText on_t
 // Says what went wrong with an answer. False when something did.
 bool well(const Completion& c, std::size_t number) {
   if (c.finish_reason != FinishReason::refused && c.finish_reason != FinishReason::error) return true;
-  fmt::print(stderr, "tokenyard: prompt {}: {}: {}\n", number, name_of(c.finish_reason), c.why);
+  warn("tokenyard: prompt {}: {}: {}\n", number, name_of(c.finish_reason), c.why);
   return false;
 }
 
 // The same requests on a simulated GPU: times, no text.
 int simulate(const GenerateOptions& options, const GenerationArguments& arguments, const std::vector<Question>& questions) {
   const std::string folder = arguments.model_folder();
-  const ModelConfig model = load_model_config(folder);
   const Tokenizer tokenizer = Tokenizer::load(folder + "/tokenizer.json");
   print_notes(tokenizer.notes());
+  std::optional<ChatTemplate> chat_template;
+  if (any_chat(questions)) chat_template = ChatTemplate::load(folder, arguments.thinking());
   std::vector<RequestSpec> requests;
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const Question& q = questions[i];
-    const std::vector<Token> prompt =
-        !q.tokens.empty() ? q.tokens
-        : q.messages.empty()
-            ? tokenizer.encode(q.prompt)
-            : tokenizer.encode(chat_prompt(chat_format(name_of(model.shape.family), tokenizer), q.messages), false);
+    const std::vector<Token> prompt = !q.tokens.empty()    ? q.tokens
+                                      : q.messages.empty() ? tokenizer.encode(q.prompt)
+                                                           : tokenizer.encode(chat_template->prompt(q.messages), false);
     RequestSpec& request = requests.emplace_back();
     request.id = "r" + std::to_string(i);
     request.prompt.append(prompt);
@@ -237,12 +243,8 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     const Tokenizer tokenizer = Tokenizer::load(arguments.model_folder() + "/tokenizer.json");
     Asked asked;
     asked.chat = options.chat;
-    asked.model.family = name_of(model.shape.family);
-    asked.model.tokenizer = &tokenizer;
-    asked.model.eos_token_ids = model.eos_token_ids;
+    asked.model = serve::read_served_model(arguments.model_folder(), model, tokenizer, arguments.thinking());
     asked.model.defaults = sampling;
-    asked.model.max_model_len = model.shape.max_context;
-    asked.model.num_ids = tokenizer.num_ids();
     questions = read_questions(options.prompts, asked);
   } else {
     std::string prompt = options.prompt;
@@ -257,6 +259,12 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     questions.push_back({prompt, {}, sampling, {}, {}});
     if (options.chat) questions.back() = {{}, {{"user", prompt}}, sampling, {}, {}};
   }
+  if (arguments.thinking() && !any_chat(questions)) {
+    throw InputError("--thinking: nothing here is a conversation; expected --chat, or messages in --prompts");
+  }
+  for (const Question& question : questions) {
+    if (note_temperature(question.sampling.params.temperature)) break;  // others are alike
+  }
   if (options.backend == "sim") return simulate(options, arguments, questions);
 
   TextOptions text_options = arguments.text_options();
@@ -268,6 +276,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
                                                     : TextBackend::automatic;
   TextEngine engine(arguments.model_folder(), text_options);
   print_notes(engine.notes());
+  if (any_chat(questions)) engine.chat_template();  // throws when there is none, before anything is computed
   bool all_well = true;
   if (one && options.logprobs < 0) {
     if (!options.chat) fmt::print("{}", questions.front().prompt);
@@ -276,12 +285,12 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
                                 std::fwrite(text.data(), 1, text.size(), stdout);
                                 std::fflush(stdout);
                               }).completion.get();
-    fmt::print("\n");
+    say("\n");
     std::fflush(stdout);
     all_well = well(answer, 1);
     engine.finish();
     print_seed(questions.front().sampling, answer);
-    if (all_well) fmt::print(stderr, "{}\n", speed_line(answer));
+    if (all_well) warn("{}\n", speed_line(answer));
   } else {
     std::vector<Answer> answers;
     for (const Question& question : questions) answers.push_back(ask(engine, question));
@@ -294,7 +303,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
       if (terminal) fmt::print(stderr, "\r{} of {} answers", i + 1, answers.size());
     }
     if (terminal) fmt::print(stderr, "\r\033[K");
-    fmt::print(stderr, "{}", result_table(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
+    warn("{}", result_table(engine.finish(), context_of(arguments, engine.config(), engine.backend())));
   }
   if (trace) trace->finish();
   if (!options.json.empty())
@@ -314,7 +323,7 @@ Command generate_command() {
               "temperature, seed ... of its own, or a line of OpenAI's batch files; - is standard input. Answers are printed "
               "as JSON, a line each")
       .excludes("PROMPT");
-  command.flag("--chat", options->chat, "The prompt is a user's message, put in the model's chat format");
+  command.flag("--chat", options->chat, "The prompt is a user's message, put in the model's own chat template");
   command.option("--logprobs", &options->logprobs, "N", "Report each token's log probability and those of the N most likely")
       .between(0, 1000);
   command.option("--backend", &options->backend, "NAME", "What computes; sim says how long a GPU would take, without text")

@@ -1,9 +1,8 @@
 #include "cli/commands/generation.h"
 
-#include <fmt/core.h>
-
 #include <cstdio>
 
+#include "cli/output/say.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
 #include "core/base/input_error.h"
@@ -37,6 +36,8 @@ EngineArguments::EngineArguments(Command& command) {
   command.group("Model");
   command.option("--model", &model_, "FOLDER",
                  "A Hugging Face folder (config.json, *.safetensors, tokenizer.json); a small storyteller if none");
+  command.option("--thinking", &thinking_, "ON", "on or off: the switch of the model's chat template, where it has one")
+      .one_of({"on", "off"});
   command.option("--threads", &threads_, "N", "Of the CPU; 0: one a core").between(0, 1024);
 
   command.group("Engine");
@@ -50,7 +51,9 @@ GenerationArguments::GenerationArguments(Command& command) : EngineArguments(com
   command.group("Sampling (else as the model's makers recommend)");
   command.option("--max-tokens", &given_.max_tokens, "N", "Longest answer").between(1, kMostTokens);
   command.option("--min-tokens", &given_.min_tokens, "N", "No end before").between(0, kMostTokens);
-  command.option("--temperature", &temperature_, "NUMBER", "0, and below 0.00001: always the most likely token")
+  command
+      .option("--temperature", &temperature_, "NUMBER",
+              "0, and below 0.00001: always the most likely token; else 0.01 is the least")
       .between(0, 100);
   command.option("--top-k", &top_k_, "K", "Only the K most likely; 0: all").between(0, kMostTokens);
   command.option("--top-p", &top_p_, "P", "Only the most likely that make up this probability; above 0").between(0, 1);
@@ -66,9 +69,14 @@ GenerationArguments::GenerationArguments(Command& command) : EngineArguments(com
 
 std::string EngineArguments::model_folder() const { return is_embedded() ? find_model_folder("story") : model_; }
 
+std::optional<bool> EngineArguments::thinking() const {
+  return thinking_.empty() ? std::nullopt : std::optional(thinking_ == "on");
+}
+
 TextOptions EngineArguments::text_options() const {
   TextOptions options;
   options.threads = threads_;
+  options.thinking = thinking();
   options.program = kProgram;
   if (!policy_.empty()) apply_setting("engine.policy=" + policy_, options.engine);
   for (const std::string& setting : set_) apply_setting(setting, options.engine);
@@ -96,11 +104,17 @@ Sampling GenerationArguments::sampling(const Sampling& defaults) const {
 }
 
 void print_notes(const std::vector<std::string>& notes) {
-  for (const std::string& note : notes) fmt::print(stderr, "note: {}\n", printable(note));
+  for (const std::string& note : notes) warn("note: {}\n", note);
+}
+
+bool note_temperature(float asked) {
+  const float taken = taken_temperature(asked);
+  if (taken > asked) warn("note: temperature {} is raised to {}, the least there is, as in vLLM\n", asked, taken);
+  return taken > asked;
 }
 
 void print_seed(const Sampling& sampling, const Completion& completion) {
-  if (sampling.params.seed == kDrawSeed) fmt::print(stderr, "seed {}\n", completion.seed);
+  if (sampling.params.seed == kDrawSeed) warn("seed {}\n", completion.seed);
 }
 
 void read_sampling(JsonObject& object, Sampling& s) {

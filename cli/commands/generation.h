@@ -22,13 +22,14 @@ class EngineArguments {
 
   std::string model_folder() const;
   bool is_embedded() const { return model_.empty(); }
+  std::optional<bool> thinking() const;
   const std::string& trace() const { return trace_; }
   // Throws InputError, naming the option.
   TextOptions text_options() const;
   std::vector<std::string> scenario_overrides() const;  // the engine's settings, for a scenario
 
  private:
-  std::string model_, policy_, trace_;
+  std::string model_, policy_, trace_, thinking_;
   std::vector<std::string> set_;
   int threads_ = 0;
 };
@@ -51,6 +52,8 @@ class GenerationArguments : public EngineArguments {
 
 // A line each on stderr.
 void print_notes(const std::vector<std::string>& notes);
+// That the temperature asked for is not the one taken, if so. True where it says so.
+bool note_temperature(float asked);
 // The seed of an answer that was asked to draw one, so that the same can be had again.
 void print_seed(const Sampling& sampling, const Completion& completion);
 

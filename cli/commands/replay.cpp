@@ -1,13 +1,12 @@
 #include "core/trace/replay.h"
 
-#include <fmt/core.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "core/base/output_file.h"
 #include "core/trace/reader.h"
 #include "core/trace/writer.h"
@@ -36,11 +35,11 @@ int run_replay(const ReplayOptions& options) {
   if (!options.json.empty()) write_file(options.json, result_json(outcome.metrics, context));
   print_result(outcome.metrics, context);
   if (!outcome.identical) {
-    fmt::print("differs after {} steps: {}\n", outcome.steps, outcome.first_difference);
+    say("differs after {} steps: {}\n", outcome.steps, outcome.first_difference);
     return 1;
   }
-  fmt::print("replayed: all {} steps identical{}\n", outcome.steps,
-             outcome.complete ? "" : "; the trace was cut off there, its run did not end");
+  say("replayed: all {} steps identical{}\n", outcome.steps,
+      outcome.complete ? "" : "; the trace was cut off there, its run did not end");
   return 0;
 }
 

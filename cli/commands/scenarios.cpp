@@ -1,11 +1,10 @@
-#include <fmt/core.h>
-
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/output/say.h"
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
@@ -22,17 +21,17 @@ int list_scenarios() {
       const Lesson lesson = load_lesson(path);
       rows.push_back({lesson.name, std::to_string(lesson.variants.size()), lesson.title});
     } catch (const InputError& error) {
-      fmt::print(stderr, "{}\n", error.what());
+      warn("{}\n", error.what());
       status = 2;
     }
   }
   if (rows.size() == 1) throw InputError("no scenarios found; name their folder in TOKENYARD_SCENARIOS");
-  fmt::print("{}\ntokenyard explain NAME runs a scenario's variants and says what they show.\n", text_table(rows, 3));
+  say("{}\ntokenyard explain NAME runs a scenario's variants and says what they show.\n", text_table(rows, 3));
   return status;
 }
 
 int list_names() {
-  for (const std::string& path : all_scenarios()) fmt::print("{}\n", std::filesystem::path(path).stem().string());
+  for (const std::string& path : all_scenarios()) say("{}\n", std::filesystem::path(path).stem().string());
   return 0;
 }
 

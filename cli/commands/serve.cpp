@@ -1,5 +1,3 @@
-#include <fmt/core.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -12,11 +10,14 @@
 #include "cli/commands/generation.h"
 #include "core/base/input_error.h"
 #ifdef TOKENYARD_HAVE_BEAST
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <limits>
 
 #include "backends/text/loaded_model.h"
+#include "cli/output/say.h"
 #include "cli/scenario_files.h"
 #include "cli/serve/http_server.h"
 #include "cli/version.h"
@@ -60,10 +61,6 @@ std::int32_t longest_request(const EngineConfig& config, const BackendLimits& li
   return static_cast<std::int32_t>(std::min(longest, std::int64_t{usable_blocks(resolved)} * resolved.block_size + 1));
 }
 
-std::string name_of_folder(const std::string& folder) {
-  return std::filesystem::absolute(folder + "/.").lexically_normal().parent_path().filename().string();
-}
-
 void load(Served& to, const ServeOptions& options, const EngineArguments& arguments) {
   const std::string folder = arguments.model_folder();
   TextOptions text_options = arguments.text_options();
@@ -72,12 +69,7 @@ void load(Served& to, const ServeOptions& options, const EngineArguments& argume
                                                     : TextBackend::automatic;
   to.loaded = std::make_unique<LoadedModel>(folder, text_options);
   print_notes(to.loaded->notes);
-  const ModelConfig& config = to.loaded->weights.config();
-  to.model.name = name_of_folder(folder);
-  to.model.family = name_of(config.shape.family);
-  to.model.tokenizer = &to.loaded->tokenizer;
-  to.model.eos_token_ids = config.eos_token_ids;
-  to.model.defaults = default_sampling(config);
+  to.model = serve::read_served_model(folder, to.loaded->weights.config(), to.loaded->tokenizer, arguments.thinking());
   to.setup.config = to.loaded->engine;
   to.setup.backend = to.loaded->backend.get();
   to.setup.header.backend = to.loaded->backend_name;
@@ -86,7 +78,6 @@ void load(Served& to, const ServeOptions& options, const EngineArguments& argume
 void simulate(Served& to, const ServeOptions& options, const EngineArguments& arguments) {
   // Without a model's own, prompts are counted in the storyteller's tokens, which are shorter than a large model's.
   const std::string folder = arguments.model_folder();
-  const ModelConfig config = load_model_config(folder);
   to.tokenizer = Tokenizer::load(folder + "/tokenizer.json");
   const std::string shape =
       arguments.is_embedded() ? options.shape : std::filesystem::absolute(folder + "/config.json").string();
@@ -95,25 +86,31 @@ void simulate(Served& to, const ServeOptions& options, const EngineArguments& ar
   unused.prompt.append(Token{0});
   const Scenario scenario = scenario_of_requests({unused}, "serve", shape, options.hardware, arguments.scenario_overrides());
   to.simulated = std::make_unique<PacedBackend>(make_cost_model(scenario), scenario.model->max_context);
-  to.model.name = arguments.is_embedded() ? scenario.model->name : name_of_folder(folder);
-  to.model.family = name_of(config.shape.family);
-  to.model.tokenizer = &*to.tokenizer;
+  to.model = serve::read_served_model(folder, load_model_config(folder), *to.tokenizer, arguments.thinking());
+  if (arguments.is_embedded()) to.model.name = scenario.model->name;
   to.model.words.emplace(*to.tokenizer);
   to.setup.config = scenario.engine;
   to.setup.backend = to.simulated.get();
   to.setup.header.backend = "sim";
   to.setup.header.model = to_json(*scenario.model);
   to.setup.header.hardware = to_json(*scenario.hardware);
-  fmt::print(stderr, "note: {} on a simulated {} says invented words. {}\n", scenario.model->name, options.hardware,
-             error_note(scenario));
+  warn("note: {} on a simulated {} says invented words. {}\n", scenario.model->name, options.hardware, error_note(scenario));
+}
+
+// A connection is a descriptor.
+void allow_many_connections() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 int serve_model(const ServeOptions& options, const EngineArguments& arguments) {
+  allow_many_connections();
   Served served;
   options.backend == "sim" ? simulate(served, options, arguments) : load(served, options, arguments);
   serve::ServedModel& model = served.model;
   model.max_model_len = longest_request(served.setup.config, served.setup.backend->limits());
-  model.num_ids = model.tokenizer->num_ids();
   model.fingerprint = fmt::format("tokenyard-{}-{}", kVersion, served.setup.header.backend);
   model.created = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 
@@ -134,15 +131,15 @@ int serve_model(const ServeOptions& options, const EngineArguments& arguments) {
   server_options.version = kVersion;
   serve::HttpServer server(std::move(server_options), model, served.setup);
   if (!server.is_local() && !server.has_key()) {
-    fmt::print(stderr, "warning: whoever reaches {} may use this server; --api-key asks for a key\n", options.host);
+    warn("warning: whoever reaches {} may use this server; --api-key asks for a key\n", options.host);
   }
   const bool any_v6 = options.host.find(':') != std::string::npos;
-  fmt::print("http://{}:{} serves {} on {}; Ctrl-C ends\n", any_v6 ? "[" + options.host + "]" : options.host, server.port(),
-             model.name, served.setup.header.backend);
+  say("http://{}:{} serves {} on {}; Ctrl-C ends\n", any_v6 ? "[" + options.host + "]" : options.host, server.port(),
+      model.name, served.setup.header.backend);
   std::fflush(stdout);
   const int status = server.run();
   if (status != 0) {
-    fmt::print(stderr, "tokenyard: serving ended: {}\n", one_line(server.failure()));
+    warn("tokenyard: serving ended: {}\n", server.failure());
   }
   if (trace) trace->finish();
   return status;
@@ -187,10 +184,10 @@ Command serve_command() {
       "Exit status: 0 after SIGTERM or Ctrl-C, once the running requests have ended; 1 when the backend failed. A second "
       "signal "
       "ends at once.");
-  command.examples(
-      {{"tokenyard serve", "the embedded storyteller"},
-       {"tokenyard serve --model SmolLM2-135M-Instruct --trace served.trace", ""},
-       {"tokenyard serve --backend sim --hardware h100-sxm --model-shape llama-3.1-70b", "a stand-in for load tests"}});
+  command.examples({{"tokenyard serve", "the embedded storyteller"},
+                    {"tokenyard serve --model SmolLM2-135M-Instruct --trace served.trace", ""},
+                    {"tokenyard serve --backend sim --hardware h100-sxm --model-shape llama-3.1-70b --set tensor_parallel=4",
+                     "a stand-in for load tests"}});
   command.run([options, arguments] { return serve_model(*options, *arguments); });
   return command;
 }

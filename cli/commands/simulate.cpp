@@ -1,5 +1,3 @@
-#include <fmt/core.h>
-
 #include <memory>
 #include <string>
 #include <vector>
@@ -7,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/output/plot.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/output/timeline.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
@@ -58,13 +57,13 @@ int simulate(const SimulateOptions& options) {
   context.error_note = error_note(scenario);
   if (!options.json.empty()) write_file(options.json, result_json(result.metrics, context));
   print_result(result.metrics, context);
-  if (!options.trace.empty()) fmt::print("trace: {}\n", options.trace);
+  if (!options.trace.empty()) say("trace: {}\n", options.trace);
   if (!options.plot.empty()) {
     const std::string name = scenario.title.empty() ? scenario.name : scenario.title;
     const std::string variant = options.variant.empty() ? "" : options.variant + ": ";
     save_plot(options.plot,
               timeline.draw(name, variant + "policy " + name_of(result.engine.policy) + ", " + context.timing, result.metrics));
-    fmt::print("plot: {}\n", options.plot);
+    say("plot: {}\n", options.plot);
   }
   return 0;
 }

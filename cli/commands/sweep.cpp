@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdio>
 #include <limits>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "cli/commands.h"
 #include "cli/output/plot.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/output/sweep_plot.h"
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
@@ -43,7 +45,7 @@ const std::vector<std::string> kDefaultMetrics = {"request_throughput", "output_
 class SweepProgress {
  public:
   explicit SweepProgress(std::int64_t runs) : runs_(runs), terminal_(isatty(STDERR_FILENO) != 0) { show(); }
-  ~SweepProgress() {
+  void erase() const {
     if (terminal_) fmt::print(stderr, "\r\033[K");
   }
   void one_done() {
@@ -53,8 +55,10 @@ class SweepProgress {
 
  private:
   using Clock = std::chrono::steady_clock;
-  void show() const {
-    if (!terminal_) return;
+  void show() {
+    const Clock::time_point now = Clock::now();
+    if (!terminal_ || now < next_) return;
+    next_ = now + std::chrono::milliseconds(100);
     const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     fmt::print(stderr, "\r\033[K{} of {} runs done in {:.0f} s", done_, runs_, seconds);
     if (done_ > 0)
@@ -64,38 +68,27 @@ class SweepProgress {
   std::int64_t runs_;
   std::int64_t done_ = 0;
   bool terminal_;
-  Clock::time_point start_ = Clock::now();
+  Clock::time_point start_ = Clock::now(), next_ = start_;
 };
 
-struct Plan {
-  std::vector<std::int64_t> combinations;  // of this shard, that can be run
-  std::vector<std::string> keys;
-  std::vector<std::string> impossible;  // why, one line each
-  std::vector<std::string> notes;       // what is known of the errors, each once
-  std::string name;                     // the scenario's
-};
+constexpr std::int64_t kMostTableRows = 10'000;  // all of them are held in memory; who runs more writes them to a file
+constexpr std::size_t kMostNamed = 5;            // of the combinations that cannot be run
 
-// Reads every combination once, so that mistakes show before the first run.
-Plan plan_runs(const std::string& path, const Grid& grid, const Shard& shard, const SweepOptions& options, const Slo& slo) {
-  Plan plan;
-  RunKeys keys(kProgram);
-  for (std::int64_t i = shard.index - 1; i < grid.size(); i += shard.count) {
-    std::vector<std::string> overrides = options.set;
-    for (std::string& each : grid.overrides(i)) overrides.push_back(std::move(each));
-    try {
-      const Scenario scenario = load_scenario(path, overrides);
-      plan.keys.push_back(keys.key(scenario, slo));
-      plan.combinations.push_back(i);
-      plan.name = scenario.name;
-      const std::string note = error_note(scenario);
-      if (std::find(plan.notes.begin(), plan.notes.end(), note) == plan.notes.end()) plan.notes.push_back(note);
-    } catch (const InputError& error) {
-      plan.impossible.emplace_back(error.what());
-    }
+// What became of the combinations, told by several threads.
+struct Outcome {
+  std::mutex mutex;
+  std::int64_t known = 0;                                 // stood in the file
+  std::int64_t impossible = 0;                            // cannot be run
+  std::map<std::int64_t, std::string> why;                // the first of them
+  std::int64_t nothing = 0;                               // served no request
+  std::vector<std::string> notes;                         // what is known of the errors, each once
+  std::vector<std::string> keys;                          // of the rows, by the combination's number in this shard; "": none
+  std::map<std::int64_t, std::vector<std::string>> rows;  // those of the table
+
+  void add_note(const std::string& note) {
+    if (std::find(notes.begin(), notes.end(), note) == notes.end()) notes.push_back(note);
   }
-  if (plan.combinations.empty() && !plan.impossible.empty()) throw InputError(plan.impossible.front());
-  return plan;
-}
+};
 
 double number_of(const std::string& cell) {
   double value = std::numeric_limits<double>::quiet_NaN();
@@ -118,81 +111,122 @@ int sweep(const SweepOptions& options) {
       throw InputError("--show: expected a field of the result (see --json of tokenyard simulate), found \"" + metric + "\"");
     }
   }
+  const std::int64_t count = shard.size_of(grid.size());
+  const bool table_fits = count <= kMostTableRows;
+  if (!table_fits && (options.csv.empty() || !options.plot.empty())) {
+    throw InputError(fmt::format("tokenyard sweep: more than {} combinations, {}, are for --csv FILE.csv, without --plot",
+                                 kMostTableRows, count));
+  }
   const std::string path = find_scenario(options.scenario);
-  const Plan plan = plan_runs(path, grid, shard, options, slo);
+  const auto combination = [&](std::int64_t n) { return shard.index - 1 + n * shard.count; };
+  const auto overrides_of = [&](std::int64_t n) {
+    std::vector<std::string> overrides = options.set;
+    for (std::string& each : grid.overrides(combination(n))) overrides.push_back(std::move(each));
+    return overrides;
+  };
+  // Where no combination can be run, that is said before a file is created.
+  std::string name;
+  std::string first_mistake;
+  for (std::int64_t n = 0; n < count && name.empty(); ++n) {
+    try {
+      name = load_scenario(path, overrides_of(n)).name;
+    } catch (const InputError& error) {
+      if (first_mistake.empty()) first_mistake = error.what();
+    }
+  }
+  if (name.empty() && !first_mistake.empty()) throw InputError(first_mistake);
 
   std::vector<std::string> columns = {"run"};
   for (const Axis& axis : grid.axes()) columns.push_back(axis.path);
   columns.insert(columns.end(), metrics.begin(), metrics.end());
-  std::optional<SweepFile> file;
-  if (!options.csv.empty()) file.emplace(options.csv, columns);
-
-  std::vector<std::vector<std::string>> rows(plan.keys.size());
-  std::vector<std::size_t> to_run;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::vector<std::string>* known = file ? file->find(plan.keys[i]) : nullptr;
-    if (known != nullptr) {
-      rows[i] = *known;
-    } else {
-      to_run.push_back(i);
-    }
-  }
-  if (to_run.size() < rows.size()) {
-    fmt::print(stderr, "{}: {} of {} runs are there already\n", options.csv, rows.size() - to_run.size(), rows.size());
-  }
-  {
-    std::mutex mutex;
-    SweepProgress progress(static_cast<std::int64_t>(to_run.size()));
-    run_parallel(static_cast<std::int64_t>(to_run.size()), options.jobs > 0 ? options.jobs : num_cores(), [&](std::int64_t n) {
-      const std::size_t i = to_run[static_cast<std::size_t>(n)];
-      std::vector<std::string> overrides = options.set;
-      for (std::string& each : grid.overrides(plan.combinations[i])) overrides.push_back(std::move(each));
-      RunOptions run;
-      run.slo = slo;
-      const RunResult result = run_scenario(load_scenario(path, overrides), run);
-      std::vector<std::string> row = {plan.keys[i]};
-      for (std::string& value : grid.values(plan.combinations[i])) row.push_back(std::move(value));
-      for (const ResultValue& value : result_values(result.metrics)) row.push_back(result_text(value));
-      const std::lock_guard lock(mutex);
-      if (file) file->append(row);
-      rows[i] = std::move(row);
-      progress.one_done();
-    });
-  }
-  if (file) file->finish(plan.keys);
-
   const std::size_t first_metric = 1 + grid.axes().size();
   const auto column = [&](const std::string& metric) {
     return first_metric + static_cast<std::size_t>(std::find(metrics.begin(), metrics.end(), metric) - metrics.begin());
   };
+  std::optional<SweepFile> file;
+  if (!options.csv.empty()) file.emplace(options.csv, columns);
+
+  RunKeys run_keys(kProgram);
+  Outcome outcome;
+  outcome.keys.resize(file ? static_cast<std::size_t>(count) : 0);
+  SweepProgress progress(count);
+  run_parallel(count, options.jobs > 0 ? options.jobs : num_cores(), [&](std::int64_t n) {
+    std::optional<Scenario> scenario;
+    std::string mistake;
+    try {
+      scenario = load_scenario(path, overrides_of(n));
+    } catch (const InputError& error) {
+      mistake = error.what();
+    }
+    std::vector<std::string> row;
+    if (scenario) {
+      row.push_back(run_keys.key(*scenario, slo));
+      const std::lock_guard lock(outcome.mutex);
+      outcome.add_note(error_note(*scenario));
+      if (auto known = file ? file->find(row.front()) : std::nullopt) {
+        ++outcome.known;
+        row = *std::move(known);
+      }
+    }
+    const bool is_new = row.size() == 1;
+    if (is_new) {
+      RunOptions run;
+      run.slo = slo;
+      const RunResult result = run_scenario(*scenario, run);
+      for (std::string& value : grid.values(combination(n))) row.push_back(std::move(value));
+      for (const ResultValue& value : result_values(result.metrics)) row.push_back(result_text(value));
+    }
+    const std::lock_guard lock(outcome.mutex);
+    progress.one_done();
+    if (!scenario) {
+      ++outcome.impossible;
+      outcome.why.emplace(n, mistake);
+      if (outcome.why.size() > kMostNamed) outcome.why.erase(std::prev(outcome.why.end()));
+      return;
+    }
+    if (is_new && file) file->append(row);
+    if (row[column("completed")] == "0") ++outcome.nothing;
+    if (file) outcome.keys[static_cast<std::size_t>(n)] = row.front();
+    if (table_fits) outcome.rows[n] = std::move(row);
+  });
+  progress.erase();
+  const std::int64_t done = count - outcome.impossible;
+  if (outcome.known > 0) warn("{}: {} of {} runs are there already\n", options.csv, outcome.known, done);
+  if (file) file->finish(outcome.keys);
+
   std::vector<std::vector<std::string>> table(1);
   for (const Axis& axis : grid.axes()) table[0].push_back(axis.path.substr(axis.path.rfind('.') + 1));
   table[0].insert(table[0].end(), show.begin(), show.end());
-  for (const auto& row : rows) {
+  for (const auto& [n, row] : outcome.rows) {
     std::vector<std::string> line(row.begin() + 1, row.begin() + static_cast<std::ptrdiff_t>(first_metric));
     for (const std::string& metric : show) line.push_back(short_number(number_of(row[column(metric)])));
     table.push_back(std::move(line));
   }
-  fmt::print("{}", text_table(table, grid.axes().size()));
-  for (const std::string& note : plan.notes) fmt::print("{}\n", note);
+  if (table_fits) {
+    say("{}", text_table(table, grid.axes().size()));
+  } else {
+    say("{}: {} runs\n", options.csv, done);
+  }
+  std::sort(outcome.notes.begin(), outcome.notes.end());  // whichever thread came first
+  for (const std::string& note : outcome.notes) say("{}\n", note);
   if (!options.plot.empty()) {
-    SweepPlot plot{plan.name, grid.axes(), {}, {}};
-    for (const auto& row : rows) {
+    SweepPlot plot{name, grid.axes(), {}, {}};
+    for (const auto& [n, row] : outcome.rows) {
       plot.values.emplace_back(row.begin() + 1, row.begin() + static_cast<std::ptrdiff_t>(first_metric));
       std::vector<double> numbers;
       for (const char* metric : kSweepPlotMetrics) numbers.push_back(number_of(row[column(metric)]));
       plot.metrics.push_back(std::move(numbers));
     }
     save_plot(options.plot, draw_sweep(plot));
-    fmt::print("plot: {}\n", options.plot);
+    say("plot: {}\n", options.plot);
   }
-  constexpr std::size_t most_shown = 5;
-  for (std::size_t i = 0; i < plan.impossible.size() && i < most_shown; ++i)
-    fmt::print(stderr, "left out: {}\n", plan.impossible[i]);
-  if (plan.impossible.size() > most_shown) {
-    fmt::print(stderr, "left out: {} more combinations that cannot be run\n", plan.impossible.size() - most_shown);
+  if (outcome.nothing > 0) {
+    warn("{} of {} runs served no request; tokenyard simulate says why\n", outcome.nothing, done);
   }
-  return plan.impossible.empty() ? 0 : 2;
+  for (const auto& [n, why] : outcome.why) warn("left out: {}\n", why);
+  const auto named = static_cast<std::int64_t>(outcome.why.size());
+  if (outcome.impossible > named) warn("left out: {} more combinations that cannot be run\n", outcome.impossible - named);
+  return outcome.impossible == 0 ? 0 : 2;
 }
 
 }  // namespace

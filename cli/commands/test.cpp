@@ -1,10 +1,9 @@
-#include <fmt/core.h>
-
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/output/say.h"
 #include "core/peers/script.h"
 
 namespace tokenyard::cli {
@@ -15,9 +14,9 @@ int run_tests(const std::vector<std::string>& files) {
   for (const std::string& file : files) {
     const ScriptOutcome outcome = run_script_file(file);
     if (outcome.failure.empty()) {
-      fmt::print("{}: {} expectations hold\n", file, outcome.checks);
+      say("{}: {} expectations hold\n", file, outcome.checks);
     } else {
-      fmt::print("{}\n", outcome.failure);
+      say("{}\n", outcome.failure);
       status = 1;
     }
   }

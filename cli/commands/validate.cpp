@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/output/say.h"
 #include "core/base/input_error.h"
 #include "core/engine.h"
 #include "core/metrics.h"
@@ -57,14 +58,14 @@ int validate(const ValidateOptions& options) {
   }
 
   bool fine = true;
-  fmt::print("{:<22} {:>12} {:>12} {:>8}\n", "", "measured", "predicted", "error");
+  say("{:<22} {:>12} {:>12} {:>8}\n", "", "measured", "predicted", "error");
   const auto line = [&](const char* key, const std::string& what, double real, double simulated) {
     const double error = real > 0 ? 100 * (simulated / real - 1) : 0;
     const auto limit = limits.find(key);
     const bool off = limit != limits.end() && std::fabs(error) > limit->second;
     fine = fine && !off;
-    fmt::print("{:<22} {:>12.2f} {:>12.2f} {:>+7.1f}%{}\n", what, real, simulated, error,
-               off ? fmt::format("  over {} %", limit->second) : "");
+    say("{:<22} {:>12.2f} {:>12.2f} {:>+7.1f}%{}\n", what, real, simulated, error,
+        off ? fmt::format("  over {} %", limit->second) : "");
   };
   const auto rate = [](std::int64_t tokens, TimeNs duration) {
     return duration > 0 ? static_cast<double>(tokens) * 1e9 / static_cast<double>(duration) : 0;
@@ -81,9 +82,9 @@ int validate(const ValidateOptions& options) {
   latencies("ttft", "TTFT", measured.ttft, predicted.ttft);
   latencies("tpot", "TPOT", measured.tpot, predicted.tpot);
   latencies("e2el", "E2EL", measured.e2el, predicted.e2el);
-  fmt::print("{} requests, {} steps, {} preemptions; {} blocks of {} tokens\n", measured.requests, predicted.steps,
-             predicted.preemptions, scenario.engine.num_blocks, scenario.engine.block_size);
-  fmt::print("{}\n", error_note(scenario));
+  say("{} requests, {} steps, {} preemptions; {} blocks of {} tokens\n", measured.requests, predicted.steps,
+      predicted.preemptions, scenario.engine.num_blocks, scenario.engine.block_size);
+  say("{}\n", error_note(scenario));
   return fine ? 0 : 1;
 }
 

@@ -7,6 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/output/report.h"
+#include "cli/output/say.h"
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
@@ -27,7 +28,7 @@ namespace {
 using namespace viz;
 
 struct ViewOptions {
-  std::vector<std::string> inputs, set, goodput, range;
+  std::vector<std::string> inputs, set, goodput, range, mark;
   std::string lesson, shot, size, at, select, panels, theme, align, sort, lanes, latency, csv;
   double scale = 0;
   int page = 1;
@@ -83,8 +84,7 @@ std::vector<const Panel*> parse_panels(const std::string& text) {
 // A trace by its name or its first bytes; anything else is a scenario.
 bool is_trace(const std::string& input) {
   if (input.ends_with(".trace")) return true;
-  std::error_code ignored;
-  if (!std::filesystem::is_regular_file(input, ignored)) return false;
+  if (input != "-" && !means_file(input)) return false;
   std::string first(64, '\0');
   open_text_file(input)->read(first.data(), static_cast<std::streamsize>(first.size()));
   return first.find("\"tokenyard_trace\"") != std::string::npos;
@@ -109,7 +109,7 @@ std::unique_ptr<Side> open(const std::string& input, const std::vector<std::stri
   std::error_code ignored;
   if (is_trace(input)) return open_trace_file(input);
   // NAME:VARIANT, unless there is a file of that name.
-  const std::size_t colon = std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
+  const std::size_t colon = input == "-" || std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
   const std::string path = find_scenario(input.substr(0, colon));
   std::vector<std::string> overrides;
   std::string name = std::filesystem::path(path).stem().string();
@@ -128,7 +128,7 @@ int list_lessons() {
     const LessonPages lesson = load_lesson_pages(path);
     rows.push_back({std::filesystem::path(path).stem().string(), std::to_string(lesson.pages.size()), lesson.title});
   }
-  fmt::print("{}\ntokenyard view --lesson NAME opens one.\n", text_table(rows, 3));
+  say("{}\ntokenyard view --lesson NAME opens one.\n", text_table(rows, 3));
   return 0;
 }
 
@@ -158,6 +158,7 @@ void set_up(App& app, const ViewOptions& options) {
       throw InputError(fmt::format("expected 1 to {} traces or scenarios, or --lesson", kMostTraces));
     }
     for (const std::string& input : options.inputs) add_side(app, open(input, options.set));
+    go_to_opening(app);
   }
   const Side& first = *app.sides.front();
   if (!options.theme.empty()) {
@@ -184,6 +185,11 @@ void set_up(App& app, const ViewOptions& options) {
     return first.clock->place(parse_when(text, *first.model, option));
   };
   if (!options.range.empty()) show_range(app, place("--range", options.range[0]), place("--range", options.range[1]));
+  if (!options.mark.empty()) {
+    app.range_from = place("--mark", options.mark[0]);
+    app.range_to = place("--mark", options.mark[1]);
+    if (!has_range(app)) throw InputError("--mark: expected two moments, the earlier one first");
+  }
   if (!options.at.empty()) {
     move_cursor(app, place("--at", options.at));
     app.reveal = true;
@@ -199,7 +205,7 @@ int view(const ViewOptions& options) {
     set_up(app, options);
   } catch (const Unreadable& error) {
     if (silent) throw;
-    fmt::print(stderr, "{}\n", error.what());
+    warn("{}\n", error.what());
 #ifdef TOKENYARD_HAVE_WINDOW
     try {
       show_message("tokenyard: trouble", error.what());
@@ -216,26 +222,26 @@ int view(const ViewOptions& options) {
   if (!options.csv.empty()) {
     const Side& side = app.side();
     const auto [from, to] = range_of(app, side);
-    fmt::print("{}", options.csv == "requests" ? requests_csv(*side.model, from, to) : steps_csv(*side.model, from, to));
+    say("{}", options.csv == "requests" ? requests_csv(*side.model, from, to) : steps_csv(*side.model, from, to));
   }
   if (options.describe) {
     if (app.lesson) {
       const LessonPage& page = app.lesson->pages[app.page];
-      fmt::print("{}: {}\n{}\n\n", app.lesson->title, page.title, page.text);
+      say("{}: {}\n{}\n\n", app.lesson->title, page.title, page.text);
     }
-    for (std::size_t i = 0; i < app.sides.size(); ++i) fmt::print("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
+    for (std::size_t i = 0; i < app.sides.size(); ++i) say("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
   }
   if (!options.shot.empty()) {
 #ifdef TOKENYARD_HAVE_PICTURES
     write_png(options.shot, take_picture(app, size.width, size.height));
-    fmt::print("{}: {} x {}\n", options.shot, size.width, size.height);
+    say("{}: {} x {}\n", options.shot, size.width, size.height);
 #else
     throw InputError("this tokenyard was built without Dear ImGui and draws no pictures; --describe gives text");
 #endif
   }
   if (silent) return 0;
 #ifdef TOKENYARD_HAVE_WINDOW
-  if (!trouble.empty()) fmt::print(stderr, "{}\n", trouble);
+  if (!trouble.empty()) warn("{}\n", trouble);
   app.banner = trouble;
   WindowOptions window;
   window.title = "tokenyard: " + (app.lesson ? app.lesson->title : app.sides.front()->name);
@@ -274,6 +280,7 @@ Command view_command() {
   command.option("--size", &options->size, "WIDTHxHEIGHT", "Of picture or window, in pixels; 1280x800 unless said");
   command.option("--at", &options->at, "MOMENT", "1200ms, 'step 57', end, 'arrival ID', 'preemption 1'");
   command.option("--range", &options->range, "MOMENT", "The visible time: from, to").exactly(2);
+  command.option("--mark", &options->mark, "MOMENT", "A range to be summed up and compared: from, to").exactly(2);
   command.option("--select", &options->select, "ID", "A request");
   command.option("--panels", &options->panels, "NAME,...", "Some of " + panel_names());
   command.option("--lanes", &options->lanes, "NAME", "What the lanes show").one_of(choices_of<LaneView>(kLaneViews));

@@ -51,6 +51,7 @@ void add_files_in(const std::string& path, std::vector<std::string>& files);
 
 // One file or folder of a command line, and what it leads to.
 void add_input(const std::string& path, std::vector<std::string>& files) {
+  if (path == "-") return add_input("/dev/stdin", files);
   std::error_code ignored;
   if (std::filesystem::is_directory(path, ignored)) {
     // A folder of a model or of tables; other files that lie there are none of theirs.

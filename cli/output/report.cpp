@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "core/base/input_error.h"
+#include "cli/output/say.h"
 #include "core/base/json.h"
 #include "sim/result_values.h"
 
@@ -60,7 +60,7 @@ std::string nothing_served(const Metrics& m) {
   if (m.completed + m.cancelled + m.failed > 0) return "";
   if (m.refused == 0) return "no request was served: none came";
   return fmt::format("no request was served: all {} were refused, the first of them {}", m.refused,
-                     m.first_refusals.empty() ? "" : printable(m.first_refusals.front()));
+                     m.first_refusals.empty() ? "" : m.first_refusals.front());
 }
 
 std::string result_table(const Metrics& m, const ReportContext& context) {
@@ -109,16 +109,16 @@ std::string result_table(const Metrics& m, const ReportContext& context) {
       "Used (%):", "Reserved, will be used (%):", "Internal, never used (%):", "External, holes too small (%):", "Free (%):"};
   for (std::size_t i = 0; i < shares.size(); ++i) line(meanings[i], 100 * shares[i]);
   out += std::string(50, '=') + "\n";
-  out += fmt::format("{}: policy {}, {} blocks of {} tokens, {}\n", printable(context.scenario), name_of(context.engine.policy),
+  out += fmt::format("{}: policy {}, {} blocks of {} tokens, {}\n", context.scenario, name_of(context.engine.policy),
                      context.engine.num_blocks, context.engine.block_size, context.timing);
   if (!context.error_note.empty()) out += context.error_note + "\n";
-  for (const std::string& refusal : m.first_refusals) out += "refused " + printable(refusal) + "\n";
+  for (const std::string& refusal : m.first_refusals) out += "refused " + refusal + "\n";
   return out;
 }
 
 void print_result(const Metrics& m, const ReportContext& context) {
-  fmt::print("{}", result_table(m, context));
-  if (const std::string why = nothing_served(m); !why.empty()) fmt::print(stderr, "{}\n", why);
+  say("{}", result_table(m, context));
+  if (const std::string why = nothing_served(m); !why.empty()) warn("{}\n", why);
 }
 
 std::string result_json(const Metrics& m, const ReportContext& context) {

@@ -149,9 +149,9 @@ std::vector<ChatMessage> messages_of(const JsonValue& list) {
 }
 
 std::vector<Token> chat_tokens(const std::vector<ChatMessage>& messages, const char* param, const ServedModel& model) {
+  if (!model.chat_template) throw ApiError::invalid("this model has no conversations: " + model.no_chat, param);
   try {
-    const std::string text = chat_prompt(chat_format(model.family, *model.tokenizer), messages);
-    return model.tokenizer->encode(text, /*with_template=*/false);
+    return model.tokenizer->encode(model.chat_template->prompt(messages), /*with_template=*/false);
   } catch (const InputError& error) {
     throw ApiError::invalid(error.what(), param);
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/json_text.h"
+#include "core/policy.h"
 
 namespace tokenyard::serve {
 namespace {
@@ -99,18 +100,26 @@ LiveAnswer::~LiveAnswer() {
 }
 
 void LiveAnswer::submit(EngineThread& engine) {
-  for (std::size_t i = 0; i < choices_.size(); ++i) {
-    const auto number = static_cast<std::int32_t>(i);
-    const Prompt& prompt = generation_.prompts[static_cast<std::size_t>(choices_[i]->prompt)];
-    RequestSpec spec = spec_of(generation_, prompt, number % generation_.n, model_);
-    spec.id = choices_.size() == 1 ? id_ : id_ + "-" + std::to_string(i);
-    auto choice = std::make_shared<Choice>(engine, this, number);
-    choice->ticket = engine.submit(std::move(spec), choice);
-    choices_[i]->choice = std::move(choice);
+  engine_ = &engine;
+  // A prompt is computed once: the other answers find its blocks. Where these can be found only after the step that computes
+  // them, the others wait for the first one's first token.
+  waits_for_first_ = block_rules(engine.config()).findable == BlockRules::Findable::after_step;
+  for (const auto& state : choices_) {
+    if (state->index % generation_.n == 0 || !waits_for_first_) submit(*state);
   }
-  for (Prompt& prompt : generation_.prompts) {
-    if (!generation_.echo) prompt.text.clear();
-  }
+}
+
+void LiveAnswer::submit(State& state) {
+  const Prompt& prompt = generation_.prompts[static_cast<std::size_t>(state.prompt)];
+  RequestSpec spec = spec_of(generation_, prompt, state.index % generation_.n, model_);
+  spec.id = choices_.size() == 1 ? id_ : id_ + "-" + std::to_string(state.index);
+  state.choice = std::make_shared<Choice>(*engine_, this, state.index);
+  state.choice->ticket = engine_->submit(std::move(spec), state.choice);
+}
+
+void LiveAnswer::submit_siblings(const State& first) {
+  if (!waits_for_first_ || first.index % generation_.n != 0) return;
+  for (std::int32_t i = 1; i < generation_.n; ++i) submit(*choices_[static_cast<std::size_t>(first.index + i)]);
 }
 
 void LiveAnswer::cancel(EngineThread& engine) {
@@ -204,7 +213,7 @@ bool LiveAnswer::on_token(std::int32_t index, Token token, const TokenLogprobs* 
   if (ended_ || state.ended || state.stops.found()) return false;
   if (state.tokens == 0 && state.choice) state.cached = state.choice->cached_tokens;
   begin();
-  ++state.tokens;
+  if (++state.tokens == 1) submit_siblings(state);
   if (ends_text) return false;
   const std::string piece = state.stream.push(token);
   // vLLM's rule: a stop string counts when it ends after the first min_tokens, wherever it began.

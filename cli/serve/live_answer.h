@@ -26,7 +26,7 @@ class LiveAnswer {
   LiveAnswer(const LiveAnswer&) = delete;
   LiveAnswer& operator=(const LiveAnswer&) = delete;
 
-  // Submits every choice of every prompt.
+  // Submits every choice of every prompt, now or later; the engine is borrowed.
   void submit(EngineThread& engine);
   // Nobody wants it: its choices leave the engine.
   void cancel(EngineThread& engine);
@@ -55,6 +55,8 @@ class LiveAnswer {
  private:
   struct State;  // of a choice
 
+  void submit(State& choice);
+  void submit_siblings(const State& first);
   void begin();
   void emit(State& choice, std::string_view text, const std::string& logprobs);
   void end_choice(State& choice);
@@ -73,6 +75,8 @@ class LiveAnswer {
   std::string id_;
   std::int64_t created_;
   std::vector<std::unique_ptr<State>> choices_;
+  EngineThread* engine_ = nullptr;
+  bool waits_for_first_ = false;
   std::int32_t open_ = 0;  // choices that have not ended
   std::string head_;       // of every chunk, up to the choice's index
   std::string output_;

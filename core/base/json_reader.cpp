@@ -9,7 +9,7 @@
 namespace tokenyard {
 namespace {
 
-constexpr std::size_t kUsualKeys = 16;
+constexpr std::size_t kUsualKeys = 24;
 
 std::string escape_pointer(const std::string& key) {
   std::string out;
@@ -171,7 +171,7 @@ JsonValue JsonObject::at(std::string_view key) {
 
 std::optional<JsonValue> JsonObject::find(std::string_view key) {
   if (asked_.empty()) asked_.reserve(kUsualKeys);
-  asked_.emplace_back(key);
+  asked_.push_back(key);
   const Json* value = value_.json().find(key);
   if (value == nullptr) return std::nullopt;
   return value_.at(*value);
@@ -198,11 +198,11 @@ void JsonObject::done() const {
     if (!asked && (unknown == nullptr || member.key < *unknown)) unknown = &member.key;
   }
   if (unknown == nullptr) return;
-  std::vector<std::string> known = asked_;
+  std::vector<std::string_view> known = asked_;
   std::sort(known.begin(), known.end());
   known.erase(std::unique(known.begin(), known.end()), known.end());
   std::string list;
-  for (const std::string& name : known) list += (list.empty() ? "" : ", ") + name;
+  for (const std::string_view name : known) list += (list.empty() ? "" : ", ") + std::string(name);
   value_.fail("unknown key \"" + shown(*unknown) + "\"; known are " + list);
 }
 

@@ -75,6 +75,7 @@ class JsonValue {
 class JsonObject {
  public:
   explicit JsonObject(JsonValue value) : value_(std::move(value)) {}
+  // Keys stay valid as long as this object: literals, or keys of its own document.
   JsonValue at(std::string_view key);  // required
   std::optional<JsonValue> find(std::string_view key);
   std::optional<JsonValue> find_set(std::string_view key);  // null counts as absent: Hugging Face writes it for what is not set
@@ -85,7 +86,7 @@ class JsonObject {
 
  private:
   JsonValue value_;
-  std::vector<std::string> asked_;
+  std::vector<std::string_view> asked_;
 };
 
 }  // namespace tokenyard

@@ -7,6 +7,7 @@
 #include "core/base/json_reader.h"
 #include "core/base/json_text.h"
 #include "core/base/portable_math.h"
+#include "core/base/text_file.h"
 
 namespace tokenyard {
 namespace {
@@ -244,7 +245,7 @@ ModelShape find_model(const std::string& name_or_file) {
     if (model.name == name_or_file) return model;
     known += (known.empty() ? "" : ", ") + model.name;
   }
-  if (name_or_file.ends_with(".json")) return read_model(JsonValue::load(name_or_file, kMostBytes));
+  if (means_file(name_or_file)) return read_model(JsonValue::load(name_or_file, kMostBytes));
   throw InputError("model: expected one of " + known + ", or a .json file, found \"" + name_or_file + "\"");
 }
 

@@ -9,14 +9,19 @@
 
 namespace tokenyard {
 
-// Clients send a tiny temperature to mean greedy. Where a request enters the engine, one below this becomes 0, as in vLLM.
-inline constexpr float kGreedyBelow = 1e-5f;
+// What becomes of a temperature where a request enters the engine, as in vLLM: clients send a tiny one to mean greedy, and a
+// small one makes infinities of a half-precision model's logits.
+inline constexpr float kGreedyBelow = 1e-5f, kLeastTemperature = 0.01f;
+constexpr float taken_temperature(float asked) {
+  if (!(asked >= 0)) return asked;  // for the backend to refuse
+  return asked < kGreedyBelow ? 0 : asked < kLeastTemperature ? kLeastTemperature : asked;
+}
 
 // -1: whoever turns text into requests draws a seed and says which.
 inline constexpr std::uint64_t kDrawSeed = ~std::uint64_t{0};
 
 struct SamplingParams {
-  float temperature = 0;         // 0: greedy, the most likely token
+  float temperature = 0;         // 0: greedy, the most likely token; taken_temperature()
   std::int32_t top_k = 0;        // keep the k most likely; 0: all
   float top_p = 1;               // keep the fewest most likely whose probabilities add up to p
   float min_p = 0;               // keep those at least this share of the most likely one's probability

@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <ios>
 #include <streambuf>
 #include <system_error>
 #include <utility>
 
 #include "core/base/input_error.h"
+#include "core/base/input_file.h"
 
 #ifdef TOKENYARD_ZLIB
 #include <zlib.h>
@@ -133,9 +133,34 @@ std::unique_ptr<Unpacker> make_unpacker(int first_byte, [[maybe_unused]] const s
 #endif
 }
 
+class PlainBuffer final : public std::streambuf {
+ public:
+  explicit PlainBuffer(std::shared_ptr<InputFile> file) : file_(std::move(file)), piece_(kPiece) {}
+
+ private:
+  int_type underflow() override {
+    if (gptr() < egptr()) return traits_type::to_int_type(*gptr());
+    const std::size_t size = file_->read(offset_, piece_.data(), piece_.size());
+    offset_ += size;
+    setg(piece_.data(), piece_.data(), piece_.data() + size);
+    return size == 0 ? traits_type::eof() : traits_type::to_int_type(piece_[0]);
+  }
+
+  pos_type seekpos(pos_type position, std::ios_base::openmode) override {
+    if (position != pos_type(0)) return pos_type(off_type(-1));
+    offset_ = 0;
+    setg(nullptr, nullptr, nullptr);
+    return 0;
+  }
+
+  std::shared_ptr<InputFile> file_;
+  std::uint64_t offset_ = 0;  // of what follows the piece
+  std::vector<char> piece_;
+};
+
 class PackedBuffer final : public std::streambuf {
  public:
-  PackedBuffer(std::unique_ptr<std::ifstream> file, int first_byte, std::string path)
+  PackedBuffer(std::shared_ptr<InputFile> file, int first_byte, std::string path)
       : file_(std::move(file)), first_byte_(first_byte), path_(std::move(path)), in_(kPiece), out_(kPiece) {
     unpacker_ = make_unpacker(first_byte_, path_);
   }
@@ -147,11 +172,10 @@ class PackedBuffer final : public std::streambuf {
     flow_.out_size = out_.size();
     while (flow_.out_size == out_.size() && state_ == Unpacker::State::goes_on) {
       if (flow_.in_size == 0) {
-        file_->read(in_.data(), static_cast<std::streamsize>(in_.size()));
-        if (file_->bad()) throw InputError(path_ + ": cannot be read; is it a regular file?");
         flow_.in = in_.data();
-        flow_.in_size = static_cast<std::size_t>(file_->gcount());
+        flow_.in_size = file_->read(offset_, in_.data(), in_.size());
         flow_.in_ends = flow_.in_size == 0;
+        offset_ += flow_.in_size;
       }
       state_ = unpacker_->unpack(flow_);
     }
@@ -166,8 +190,7 @@ class PackedBuffer final : public std::streambuf {
 
   pos_type seekpos(pos_type position, std::ios_base::openmode) override {
     if (position != pos_type(0)) return pos_type(off_type(-1));
-    file_->clear();
-    file_->seekg(0);
+    offset_ = 0;
     unpacker_ = make_unpacker(first_byte_, path_);
     flow_ = {};
     state_ = Unpacker::State::goes_on;
@@ -175,7 +198,8 @@ class PackedBuffer final : public std::streambuf {
     return 0;
   }
 
-  std::unique_ptr<std::ifstream> file_;
+  std::shared_ptr<InputFile> file_;
+  std::uint64_t offset_ = 0;
   int first_byte_;
   std::string path_;
   std::unique_ptr<Unpacker> unpacker_;
@@ -184,35 +208,33 @@ class PackedBuffer final : public std::streambuf {
   Unpacker::State state_ = Unpacker::State::goes_on;
 };
 
-class PackedStream final : public std::istream {
+class TextStream final : public std::istream {
  public:
-  PackedStream(std::unique_ptr<std::ifstream> file, int first_byte, const std::string& path)
-      : std::istream(nullptr), buffer_(std::move(file), first_byte, path) {
-    rdbuf(&buffer_);
+  explicit TextStream(std::unique_ptr<std::streambuf> buffer) : std::istream(buffer.get()), buffer_(std::move(buffer)) {
     exceptions(std::ios::badbit);  // what the buffer throws reaches the reader
   }
 
  private:
-  PackedBuffer buffer_;
+  std::unique_ptr<std::streambuf> buffer_;
 };
 
 }  // namespace
 
 std::unique_ptr<std::istream> open_text_file(const std::string& path) {
-  auto file = std::make_unique<std::ifstream>(path, std::ios::binary);
-  if (!*file) {
-    std::error_code error;
-    const std::string part = path + ".incomplete";  // where huggingface_hub and others download to
-    if (std::filesystem::exists(part, error)) {
-      throw InputError(path + ": cannot be read; half a download is there, " + part + ": fetch the rest");
-    }
-    throw InputError(path + ": cannot be read; does the file exist?");
+  std::shared_ptr<InputFile> file = open_input_file(path);
+  char first = 0;
+  file->read(0, &first, 1);
+  const int byte = static_cast<unsigned char>(first);
+  if (byte == kGzip || byte == kXz) {
+    return std::make_unique<TextStream>(std::make_unique<PackedBuffer>(std::move(file), byte, path));
   }
-  const int first = file->peek();
-  if (file->bad()) throw InputError(path + ": cannot be read; is it a regular file?");
-  file->clear();
-  if (first == kGzip || first == kXz) return std::make_unique<PackedStream>(std::move(file), first, path);
-  return file;
+  return std::make_unique<TextStream>(std::make_unique<PlainBuffer>(std::move(file)));
+}
+
+bool means_file(const std::string& name) {
+  std::error_code none;
+  const std::filesystem::file_status status = std::filesystem::status(name, none);
+  return name.ends_with(".json") || (std::filesystem::exists(status) && !std::filesystem::is_directory(status));
 }
 
 void refuse_lfs_pointer(std::string_view beginning, const std::string& path) {
@@ -226,7 +248,6 @@ std::string read_text_file(const std::string& path, std::size_t most_bytes) {
   std::vector<char> piece(kPiece);
   while (true) {
     in->read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    if (in->bad()) throw InputError(path + ": cannot be read; is it a regular file?");
     const auto size = static_cast<std::size_t>(in->gcount());
     if (size == 0) {
       if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());

@@ -15,10 +15,13 @@ namespace tokenyard {
 // Some programs begin a text with this mark. It is no content: read_text_file and LineReader leave it out.
 inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-// From the beginning; seekg(0) goes back there. What a plain file gains after its end has been met can be read after clear().
-// Throws InputError when the file cannot be read, or is packed and this program was built without zlib or liblzma; reading a
-// damaged packed file throws it too.
+// From the beginning; seekg(0) goes back there. Of a pipe, too, which may be opened several times (input_file.h); "-" is
+// standard input. What a plain file gains after its end has been met can be read after clear(). Throws InputError when the file
+// cannot be read, or is packed and this program was built without zlib or liblzma; reading a damaged packed file throws it too.
 std::unique_ptr<std::istream> open_text_file(const std::string& path);
+
+// Whether a value that is a built-in thing's name or a file's means a file: it ends in .json, or is there.
+bool means_file(const std::string& name);
 
 // Throws InputError when `beginning` is that of a Git LFS pointer: what stands in a clone in place of a large file that was not
 // fetched. read_text_file() asks it.

@@ -277,7 +277,7 @@ void look(const std::string& name, const std::string& path) {
           if (view == LaneView::seats) row = 0;
           lanes.scroll = static_cast<float>(std::max(0, row - 5)) * (lanes.row > 0 ? lanes.row : 1.25f * style.em);
           const double moment_from = cpu_ms();
-          const std::vector<PrefixNode> tree = prefix_tree(moment);
+          const std::vector<PrefixNode> tree = prefix_tree(model, moment);
           const std::vector<Sentence> sentences = explain(model, moment);
           moments.add(cpu_ms() - moment_from);
           frame.moment = &moment;

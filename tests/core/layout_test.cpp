@@ -57,7 +57,8 @@ const std::map<std::string, std::vector<std::string>> kMayInclude = {
     {"core/peers", {"core", "core/base", "core/trace"}},
     {"sim", {"core", "core/base", "core/trace"}},
     {"kernels", {"core/base"}},
-    {"backends", {"core", "core/base", "core/trace", "kernels"}},
+    {"backends", {"core", "core/base", "core/trace", "kernels", "backends/jinja"}},
+    {"backends/jinja", {"core/base"}},
     {"viz", {"core", "core/base", "core/trace", "sim"}},
 };
 

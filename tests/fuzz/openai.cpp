@@ -60,16 +60,9 @@ std::string answer_of(Generation generation, bool stream, const serve::ServedMod
 // A path and a body, "/v1/completions {...}". Where it asks for a text, a model that repeats the prompt answers, and a stream
 // must say what the whole answer says.
 void fuzz(std::string_view text) {
-  static const Tokenizer tokenizer = Tokenizer::load(TOKENYARD_SOURCE_DIR "/scenarios/models/story/tokenizer.json");
-  static const serve::ServedModel model = [] {
-    serve::ServedModel out;
-    out.name = "story";
-    out.family = "qwen3";
-    out.tokenizer = &tokenizer;
-    out.max_model_len = 1024;
-    out.num_ids = tokenizer.num_ids();
-    return out;
-  }();
+  static const std::string folder = TOKENYARD_SOURCE_DIR "/scenarios/models/story";
+  static const Tokenizer tokenizer = Tokenizer::load(folder + "/tokenizer.json");
+  static const serve::ServedModel model = serve::read_served_model(folder, load_model_config(folder), tokenizer);
   const std::size_t space = std::min(text.find(' '), text.size());
   try {
     const serve::Route route = serve::route("POST", text.substr(0, space));

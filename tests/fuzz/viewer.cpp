@@ -36,7 +36,7 @@ void show(const viz::TraceModel& model) {
     scene.lanes = lanes;
     for (std::int32_t step = -1; step < std::min(model.num_steps(), 20); ++step) {
       const Moment& moment = seeker.seek(step);
-      const std::vector<PrefixNode> tree = prefix_tree(moment);
+      const std::vector<PrefixNode> tree = prefix_tree(model, moment);
       const std::vector<Sentence> sentences = explain(model, moment);
       frame.step = step;
       frame.moment = &moment;

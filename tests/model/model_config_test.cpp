@@ -150,7 +150,7 @@ TEST_CASE("model_config: generation_config.json") {
 }
 
 TEST_CASE("model_config: folders that are none") {
-  CHECK_THROWS_WITH(load_model_config("/nowhere"), has_text("/nowhere/config.json: cannot be read; does the file exist?"));
+  CHECK_THROWS_WITH(load_model_config("/nowhere"), has_text("/nowhere/config.json: cannot be read: No such file or directory"));
   const test::TempFolder folder;
   folder.write("config.json", "");
   CHECK_THROWS_WITH(load_model_config(folder.path()), has_text("config.json: line 1, column 1: expected JSON"));

@@ -216,6 +216,17 @@ TEST_CASE("sampling: the cuts' edges") {
   CHECK(tokens({.temperature = 0.001f}) == Set{1, 2, 4});
 }
 
+TEST_CASE("sampling: a temperature as vLLM takes it") {
+  CHECK(taken_temperature(0) == 0);
+  CHECK(taken_temperature(9.9e-6f) == 0);
+  CHECK(taken_temperature(1e-5f) == 0.01f);
+  CHECK(taken_temperature(9.9e-3f) == 0.01f);
+  CHECK(taken_temperature(0.01f) == 0.01f);
+  CHECK(taken_temperature(2) == 2);
+  CHECK(taken_temperature(-1) == -1);
+  CHECK(std::isnan(taken_temperature(kNan)));
+}
+
 TEST_CASE("sampling: frequencies are those of the softmax (chi-square)") {
   std::mt19937_64 random(7);
   const std::vector<float> logits = random_logits(random, 20, 2);
@@ -302,10 +313,8 @@ TEST_CASE("sampling: what a backend refuses before it runs") {
   };
   CHECK_THAT(why({.temperature = -1}), has_text("temperature is -1;"));
   CHECK_THAT(why({.temperature = kNan}), has_text("temperature is nan"));
-  CHECK_THAT(why({.temperature = 1e-5f}),
-             has_text("temperature is 1e-05; it must be below 0.00001 (greedy) or at least 0.001"));
   CHECK(why({.temperature = 1e-8f}) == "fine");
-  CHECK(why({.temperature = 9.9e-6f}) == "fine");
+  CHECK(why({.temperature = 1e-5f}) == "fine");
   CHECK_THAT(why({.top_p = 0}), has_text("top_p is 0; it must be above 0"));
   CHECK_THAT(why({.top_p = -1e-8f}), has_text("top_p is -1e-08;"));
   CHECK_THAT(why({.top_p = 1.5f}), has_text("top_p is 1.5;"));

@@ -7,7 +7,6 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "backends/model/chat_template.h"
 #include "catch.h"
 #include "core/base/input_error.h"
 
@@ -146,41 +145,4 @@ TEST_CASE("The embedded model's tokenizer gives its text back", "[tokenizer]") {
   CHECK(tokenizer.decode(ids, true) == text);
   CHECK(ids.size() < text.size() / 2);
   CHECK(tokenizer.encode("<|im_start|>") == std::vector<Token>{1});
-}
-
-TEST_CASE("A conversation is written as the model was trained on it", "[chat]") {
-  const std::vector<ChatMessage> one = {{"user", "Hi"}};
-  const std::vector<ChatMessage> more = {
-      {"system", " Be brief. "}, {"user", "Hi"}, {"assistant", "<think>\nHm\n</think>\n\nHello"}, {"user", "And?"}};
-  CHECK(chat_prompt(ChatFormat::qwen3, one) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
-  CHECK(chat_prompt(ChatFormat::qwen2_5, one) ==
-        "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n"
-        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
-  CHECK(chat_prompt(ChatFormat::smollm2, one) ==
-        "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
-        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
-  CHECK(chat_prompt(ChatFormat::qwen3, more) ==
-        "<|im_start|>system\n Be brief. <|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"
-        "<|im_start|>user\nAnd?<|im_end|>\n<|im_start|>assistant\n");
-  // After the last question, which a tool's response is not, thoughts are kept.
-  CHECK(chat_prompt(ChatFormat::qwen3, {{"user", "Hi"}, {"assistant", "<think>\nHm\n</think>\n\nHello"}}) ==
-        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\nHm\n</think>\n\nHello<|im_end|>\n"
-        "<|im_start|>assistant\n");
-  CHECK(chat_prompt(ChatFormat::qwen3, {{"user", "Hi"}, {"assistant", "\nHello"}}) ==
-        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\nHello<|im_end|>\n"
-        "<|im_start|>assistant\n");
-  CHECK(chat_prompt(ChatFormat::qwen3,
-                    {{"user", "Hi"}, {"assistant", "Hello"}, {"user", "<tool_response>\n3\n</tool_response>"}}) ==
-        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"
-        "<|im_start|>user\n<tool_response>\n3\n</tool_response><|im_end|>\n<|im_start|>assistant\n");
-  CHECK(chat_prompt(ChatFormat::llama3, {{"user", " Hi\n"}}) ==
-        "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
-        "<|start_header_id|>assistant<|end_header_id|>\n\n");
-  CHECK_THROWS_AS(chat_prompt(ChatFormat::qwen3, {}), InputError);
-  CHECK_THROWS_AS(chat_prompt(ChatFormat::qwen3, {{"robot", "Hi"}}), InputError);
-
-  CHECK(chat_format("qwen3", Tokenizer::load(kGolden + "qwen3.json")) == ChatFormat::qwen3);
-  CHECK(chat_format("llama", Tokenizer::load(kGolden + "llama3.json")) == ChatFormat::llama3);
-  CHECK(chat_format("llama", Tokenizer::load(kGolden + "smollm2.json")) == ChatFormat::smollm2);
-  CHECK_THROWS_AS(chat_format("qwen3", Tokenizer::load(kGolden + "llama3.json")), InputError);
 }

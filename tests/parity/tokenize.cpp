@@ -1,6 +1,5 @@
-// tokenize TOKENIZER.json encode|decode|speed|chat:MODEL_TYPE < INPUT > OUTPUT: our tokenizer for the scripts beside this file.
-// INPUT and OUTPUT are records: a count as u32, then so many bytes (text) or i32 (ids), in the machine's byte order. A
-// conversation is a role and a content for each message, and an empty record after the last.
+// tokenize TOKENIZER.json encode|decode|speed < INPUT > OUTPUT: our tokenizer for the scripts beside this file.
+// INPUT and OUTPUT are records: a count as u32, then so many bytes (text) or i32 (ids), in the machine's byte order.
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -9,10 +8,8 @@
 #include <iterator>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "backends/model/chat_template.h"
 #include "backends/model/tokenizer.h"
 #include "core/base/input_error.h"
 
@@ -58,23 +55,6 @@ void speed(const std::string& path) {
   std::printf("%.6f %.6f %zu\n", load, seconds_since(middle), tokens);
 }
 
-void chat(const Tokenizer& tokenizer, std::string_view model_type) {
-  const tokenyard::ChatFormat format = chat_format(model_type, tokenizer);
-  std::vector<tokenyard::ChatMessage> messages;
-  std::string role;
-  for (const auto& record : read_records<char>()) {
-    const std::string text(record.begin(), record.end());
-    if (!role.empty()) {
-      messages.push_back({std::exchange(role, {}), text});
-    } else if (!text.empty()) {
-      role = text;
-    } else {
-      const std::string prompt = chat_prompt(format, std::exchange(messages, {}));
-      write_record(prompt.data(), prompt.size(), 1);
-    }
-  }
-}
-
 int run(const std::string& path, std::string_view mode) {
   if (mode == "speed") {
     speed(path);
@@ -86,11 +66,6 @@ int run(const std::string& path, std::string_view mode) {
       const std::vector<Token> ids = tokenizer.encode({text.data(), text.size()});
       write_record(ids.data(), ids.size(), sizeof(Token));
     }
-    return 0;
-  }
-  constexpr std::string_view kChat = "chat:";
-  if (mode.starts_with(kChat)) {
-    chat(tokenizer, mode.substr(kChat.size()));
     return 0;
   }
   if (mode != "decode") return 2;
@@ -115,7 +90,7 @@ int run(const std::string& path, std::string_view mode) {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    std::fprintf(stderr, "usage: tokenize TOKENIZER.json encode|decode|speed|chat:MODEL_TYPE\n");
+    std::fprintf(stderr, "usage: tokenize TOKENIZER.json encode|decode|speed\n");
     return 2;
   }
   try {

@@ -422,6 +422,18 @@ def full_queue():
             connection.close()
 
 
+def one_prompt_many_answers():
+    for policy in ("vllm_v1", "nano_vllm"):
+        with Server(*FAST, "--policy", policy, "--set", "engine.max_num_batched_tokens=131072", "--set", "engine.max_model_len=2048") as server:
+            _, text = server.post("/v1/completions", {"prompt": [5] * 321, "n": 4, "max_tokens": 20, "ignore_eos": True, "seed": 5})
+            choices = json.loads(text)["choices"]
+            assert [c["index"] for c in choices] == [0, 1, 2, 3] and len({c["text"] for c in choices}) == 4
+            assert server.metric("prefix_cache_hits_total") == 3 * 320, server.metric("prefix_cache_hits_total")
+            for i in range(4):
+                _, one = server.post("/v1/completions", {"prompt": [5] * 321, "max_tokens": 20, "ignore_eos": True, "seed": 5 + i})
+                assert json.loads(one)["choices"][0]["text"] == choices[i]["text"]
+
+
 def keys():
     with Server(*FAST, "--api-key", "secret") as server:
         body = {"prompt": "x", "max_tokens": 1}
@@ -511,16 +523,12 @@ def followed():
 
 def no_descriptors():
     """More clients than descriptors: those beyond wait, and are served when others have gone."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-    server = Server(*FAST)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-    with server:
+    with Server(*FAST) as server:
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (64, 64))
         crowd = [server.connect() for _ in range(200)]
         for connection in crowd:
             connection.close()
         server.wait_for(lambda: server.get("/health")[0] == 200, "nobody is served any more")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def wrong_start():
@@ -536,7 +544,7 @@ def wrong_start():
 
 
 CASES = [bodies, health_during_large_body, no_http, header_flood, half_sent, pipelined, old_http, expect_continue, slow_reader, half_closed,
-         gone_in_every_phase, disconnects, reload_under_load, full_queue, keys, drain, drain_timeout, second_signal, killed, followed,
+         gone_in_every_phase, disconnects, reload_under_load, full_queue, one_prompt_many_answers, keys, drain, drain_timeout, second_signal, killed, followed,
          no_descriptors, wrong_start, slowloris]
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #include "core/base/text_file.h"
 #include "core/engine.h"
 #include "core/metrics.h"
+#include "core/base/json_reader.h"
 #include "sim/fit.h"
 #include "sim/measured_run.h"
 #include "support.h"
@@ -242,13 +243,13 @@ TEST_CASE("one card's kernel times predict what a real vLLM served on it") {
 TEST_CASE("a recorded run's lines are checked") {
   const std::string good =
       R"({"request_id": "a", "input_toks": 10, "output_toks": 3, "arrival_time": 9, "queued_ts": 1.5, "first_token_ts": 2, "last_token_ts": 3})";
-  const MeasuredRequest r = read_measured_request(good, "f");
+  const MeasuredRequest r = read_measured_request(JsonValue::parse(good, "f"));
   CHECK(r.queued == 1'500'000'000);
   CHECK(r.output_tokens == 3);
   const auto refused = [&](const std::string& from, const std::string& to) {
     std::string line = good;
     line.replace(line.find(from), from.size(), to);
-    return error_of([&] { read_measured_request(line, "f: line 7"); });
+    return error_of([&] { read_measured_request(JsonValue::parse(line, "f: line 7")); });
   };
   CHECK_THAT(refused("\"first_token_ts\": 2", "\"first_token_ts\": 1"), has_text("f: line 7: /first_token_ts: expected"));
   CHECK_THAT(refused("\"output_toks\": 3", "\"output_toks\": 0"), has_text("/output_toks"));

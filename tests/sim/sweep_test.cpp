@@ -154,8 +154,8 @@ TEST_CASE("a sweep's file keeps whole rows and drops what a kill left of one") {
   write(path, read(path) + "c,3.14");
   {
     SweepFile file(path, {"run", "x"});
-    CHECK(file.find("c") == nullptr);
-    REQUIRE(file.find("a") != nullptr);
+    CHECK_FALSE(file.find("c"));
+    REQUIRE(file.find("a"));
     CHECK(file.find("a")->at(1) == "1");
     file.append({"c", "3"});
     file.finish({"a", "b"});
@@ -168,8 +168,19 @@ TEST_CASE("files of several shards, one after the other, are one") {
   const std::string path = folder.file("all.csv");
   write(path, "run,x\na,1\nrun,x\nb,2\n");
   SweepFile file(path, {"run", "x"});
-  CHECK(file.find("a") != nullptr);
-  CHECK(file.find("b") != nullptr);
+  CHECK(file.find("a"));
+  CHECK(file.find("b"));
+}
+
+TEST_CASE("a sweep's file that went through another program is read") {
+  const Folder folder;
+  const std::string path = folder.file("out.csv");
+  write(path, "\xEF\xBB\xBFrun,x\r\na,1\r\nb,2\r\na,3\r\n");
+  SweepFile file(path, {"run", "x"});
+  CHECK(file.find("a").value() == std::vector<std::string>{"a", "3"});
+  CHECK(file.find("b").value() == std::vector<std::string>{"b", "2"});
+  file.finish({});
+  CHECK(read(path) == "run,x\na,3\nb,2\n");
 }
 
 TEST_CASE("somebody else's file is left alone") {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 #include <tuple>
 
@@ -233,6 +234,36 @@ TEST_CASE("A conversation's next turn finds the earlier ones cached", "[text]") 
   const Completion second = engine.chat(messages, short_answer(10)).completion.get();
   CHECK(second.prompt_tokens > first.prompt_tokens);
   CHECK(second.cached_tokens >= 64);
+}
+
+TEST_CASE("A conversation is put in the model's own chat template, which may refuse it", "[text]") {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / "tokenyard_text_engine_template";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  for (const char* file : {"config.json", "generation_config.json", "tokenizer.json", "model.safetensors"}) {
+    fs::copy(fs::path(kStory) / file, folder / file);
+  }
+  {
+    TextEngine engine(folder.string());
+    CHECK_THROWS_AS(engine.chat({{"user", "Hi"}}, short_answer(1)), InputError);
+    std::ofstream(folder / "chat_template.jinja")
+        << "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+           "{{ m.content }}{% endfor %}";
+    std::ofstream(folder / "tokenizer_config.json") << R"({"bos_token": "<|endoftext|>"})";
+    // Once: the tokenizer adds none of its own to what a template wrote.
+    const std::size_t tokens = engine.tokenizer().encode("<|endoftext|>Once upon a time", false).size();
+    CHECK(engine.chat({{"user", "Once upon a time"}}, short_answer(1)).completion.get().prompt_tokens ==
+          static_cast<std::int32_t>(tokens));
+    const Completion refused = engine.chat({{"system", "Be brief."}, {"user", "Hi"}}, short_answer(1)).completion.get();
+    CHECK(refused.finish_reason == FinishReason::refused);
+    CHECK_THAT(refused.why, has_text("chat_template.jinja: line 1: the template refuses: no system"));
+  }
+  TextOptions options;
+  options.thinking = true;
+  TextEngine engine(folder.string(), options);
+  CHECK_THROWS_AS(engine.chat({{"user", "Hi"}}, short_answer(1)), InputError);
+  fs::remove_all(folder);
 }
 
 TEST_CASE("A real run is recorded, and scheduled again without the model", "[text]") {

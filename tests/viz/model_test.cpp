@@ -322,7 +322,22 @@ TEST_CASE("Sums over any run of steps equal adding them one by one", "[viz]") {
     REQUIRE(sum.fullest == truth.fullest);
     REQUIRE(sum.longest == truth.longest);
     REQUIRE(sum.most_used == truth.most_used);
-    REQUIRE(sum.in_phase == truth.in_phase);
+    REQUIRE(sum.timed.in_phase == truth.timed.in_phase);  // whole numbers, added exactly
+    double time = 0, tokens = 0, waiting = 0;
+    std::int32_t live = 0;
+    for (std::int32_t s = first; s < end; ++s) {
+      const viz::Step& step = m.step(s);
+      const auto took = static_cast<double>(std::max<TimeNs>(1, step.duration));
+      time += took;
+      tokens += took * step.tokens();
+      waiting += took * step.waiting;
+      live = std::max(live, step.running + step.waiting);
+    }
+    REQUIRE(sum.most_live == live);
+    if (first == end) continue;
+    REQUIRE(sum.means().tokens() == Approx(tokens / time));
+    REQUIRE(sum.means().waiting == Approx(waiting / time));
+    if (end == first + 1) REQUIRE(sum.means().rows == Approx(m.step(first).rows()));
   }
 }
 

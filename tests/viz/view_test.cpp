@@ -1,4 +1,5 @@
 #include <cmath>
+#include <map>
 #include <set>
 #include <string>
 
@@ -170,7 +171,7 @@ TEST_CASE("Every panel stays within its box and budget, and hides no mark", "[vi
       const auto y0 = static_cast<float>(dice.roll(0, 200));
       const Box box{x0, y0, x0 + static_cast<float>(dice.roll(150, 1600)), y0 + static_cast<float>(dice.roll(20, 700))};
       const Moment& moment = seeker.seek(frame.step);
-      const std::vector<PrefixNode> tree = prefix_tree(moment);
+      const std::vector<PrefixNode> tree = prefix_tree(*model, moment);
       const std::vector<Sentence> sentences = explain(*model, moment);
       LaneOptions options;
       options.view = static_cast<LaneView>(dice.roll(0, 2));
@@ -268,6 +269,62 @@ TEST_CASE("A lane shows its request's preemption and end at every zoom", "[viz]"
       }
     }
   }
+}
+
+TEST_CASE("A column is as high as the mean over its steps' time, and its band as the most of them", "[viz]") {
+  const auto model = random_model(Policy::vllm_v1, 8, 400);
+  const Clock clock(*model);
+  Style style;
+  Frame frame{};
+  frame.model = model.get();
+  frame.clock = &clock;
+  frame.style = &style;
+  const Box box{0, 0, 700, 400};
+  int columns = 0, single = 0;
+  for (const double share : {1.0, 0.2, 0.02}) {
+    frame.axis.begin = clock.begin();
+    frame.axis.end = clock.begin() + static_cast<Place>(share * static_cast<double>(clock.end() - clock.begin()));
+    LaneOptions options;
+    options.view = LaneView::density;
+    const Picture picture = lanes(frame, box, options);
+    std::int32_t top_live = 1;
+    for (const Rect& r : picture.rects) {
+      if (r.ref.kind == Ref::Kind::step)
+        top_live = std::max(top_live, model->sum_steps(r.ref.part, r.ref.part + r.ref.count).most_live);
+    }
+    const float height = box.height() - 0.8F * style.em - 1;  // below the strip of marks
+    const auto y_of = [&](double live) { return box.y1 - static_cast<float>(live / top_live) * height; };
+    // The tops of a column's parts, and of its band, by its first step.
+    std::map<std::int32_t, std::pair<float, float>> tops;
+    std::map<std::int32_t, Ref> refs;
+    for (const Rect& r : picture.rects) {
+      if (r.ref.kind != Ref::Kind::step) continue;
+      auto& [parts, band] = tops.try_emplace(r.ref.part, 1e9F, 1e9F).first->second;
+      (r.tone == Tone::most ? band : parts) = std::min(r.tone == Tone::most ? band : parts, r.box.y0);
+      refs[r.ref.part] = r.ref;
+    }
+    for (const auto& [first, top] : tops) {
+      double time = 0, live = 0, most = 0;
+      for (std::int32_t s = first; s < first + refs[first].count; ++s) {
+        const viz::Step& step = model->step(s);
+        const auto took = static_cast<double>(step.duration);
+        time += took;
+        live += took * (step.running + step.waiting);
+        most = std::max(most, static_cast<double>(step.running + step.waiting));
+      }
+      CAPTURE(share, first, refs[first].count);
+      // A phase of less than half a pixel is left out.
+      REQUIRE(near(top.first, y_of(live / std::max(1.0, time)), 0.6F));
+      if (refs[first].count == 1) REQUIRE(top.second == 1e9F);
+      if (top.second < 1e9F) REQUIRE(near(top.second, y_of(most), 0.1F));
+      columns += refs[first].count > 1 && top.second < 1e9F;
+      single += refs[first].count == 1;
+      const std::string words = tip(frame, {}, {}, refs[first]);
+      if (refs[first].count > 1) REQUIRE(words.find(std::to_string(refs[first].count) + " steps, ") == 0);
+    }
+  }
+  CHECK(columns > 50);
+  CHECK(single > 5);
 }
 
 TEST_CASE("A click finds what is drawn there", "[viz]") {

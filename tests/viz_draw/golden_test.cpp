@@ -93,6 +93,24 @@ TEST_CASE("Pictures are as they were") {
     rig.frames(2);
     check_picture("menu", rig.headless.picture(app.theme));
   }
+  SECTION("a difference") {
+    add_side(app, open_scenario(scenario_file("head-of-line"), {}, "fcfs"));
+    add_side(app, open_scenario(scenario_file("head-of-line"), {"engine.max_num_batched_tokens=512"}, "small steps"));
+    Rig rig(app);
+    rig.type('x');
+    rig.type('X');
+    rig.frames(3);
+    check_picture("difference", rig.headless.picture(app.theme));
+  }
+  SECTION("the same decisions at another speed") {
+    add_side(app, open_scenario(scenario_file("preemption-storm"), {"hardware=h100-sxm"}, "fast"));
+    add_side(app, open_scenario(scenario_file("preemption-storm"), {"hardware=a100-80gb"}, "slow"));
+    app.theme = Theme::light;
+    Rig rig(app);
+    rig.type('x');
+    rig.frames(3);
+    check_picture("other-times", rig.headless.picture(app.theme));
+  }
   SECTION("help") {
     add_side(app, open_scenario(scenario_file("head-of-line"), {}, "fcfs"));
     app.help_open = true;

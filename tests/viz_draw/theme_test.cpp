@@ -54,10 +54,14 @@ double difference(std::uint32_t a, std::uint32_t b, const Matrix& eye) {
 }
 
 constexpr double kText = 4.5, kGraphics = 3;  // WCAG 2.1, 1.4.3 and 1.4.11
-constexpr double kApart = 10;
+constexpr double kApart = 10;                 // in one panel
+constexpr double kDistinct = 8;               // in different panels
 
 const std::vector<Tone> kPhaseTones = {Tone::queued,  Tone::prefill, Tone::decode,
                                        Tone::stalled, Tone::padding, Tone::preempted};
+const std::vector<Tone> kParts = {Tone::gemm,          Tone::attention, Tone::elementwise, Tone::head,
+                                  Tone::communication, Tone::host,      Tone::other};
+const std::vector<Tone> kStates = {Tone::used, Tone::cached, Tone::wasted, Tone::evicted};
 const std::vector<Tone> kTraces = {Tone::trace0, Tone::trace1, Tone::trace2, Tone::trace3};
 
 }  // namespace
@@ -86,9 +90,9 @@ TEST_CASE("Texts and shapes stand out from the ground in both themes") {
   }
 }
 
-TEST_CASE("Phases and compared traces differ for every kind of eye") {
+TEST_CASE("Phases, parts of a step, states of blocks and compared traces differ for every kind of eye") {
   for (const Theme theme : {Theme::dark, Theme::light}) {
-    for (const std::vector<Tone>& group : {kPhaseTones, kTraces}) {
+    for (const std::vector<Tone>& group : {kPhaseTones, kParts, kStates, kTraces}) {
       for (const Matrix& eye : {kUsual, kProtanopia, kDeuteranopia, kTritanopia}) {
         for (std::size_t i = 0; i < group.size(); ++i) {
           for (std::size_t k = 0; k < i; ++k) {
@@ -99,6 +103,33 @@ TEST_CASE("Phases and compared traces differ for every kind of eye") {
         }
       }
     }
+  }
+}
+
+TEST_CASE("A colour means one thing: nothing else looks like a phase, and no request like a state of a block") {
+  for (const Theme theme : {Theme::dark, Theme::light}) {
+    std::vector<std::uint32_t> owners, phases, states, others;
+    for (int hue = 0; hue < kHues; ++hue) owners.push_back(rgb_of(theme, Tone::owner, static_cast<std::uint8_t>(hue)));
+    for (const Tone tone : kPhaseTones) phases.push_back(rgb_of(theme, tone));
+    for (const Tone tone : kStates) states.push_back(rgb_of(theme, tone));
+    for (const std::vector<Tone>& group : {kParts, kTraces, kStates}) {
+      for (const Tone tone : group) others.push_back(rgb_of(theme, tone));
+    }
+    const auto require_apart = [&](const std::vector<std::uint32_t>& some, const std::vector<std::uint32_t>& more, double by) {
+      for (const Matrix& eye : {kUsual, kProtanopia, kDeuteranopia, kTritanopia}) {
+        for (const std::uint32_t a : some) {
+          for (const std::uint32_t b : more) {
+            if (&some == &more && a == b) continue;
+            INFO(name_of(theme) << " " << std::hex << a << " and " << b << ", eye with " << eye[0][0]);
+            CHECK(difference(a, b, eye) >= by);
+          }
+        }
+      }
+    };
+    require_apart(owners, owners, kApart);
+    require_apart(owners, states, kDistinct);
+    require_apart(owners, phases, kDistinct);
+    require_apart(others, phases, kDistinct);
   }
 }
 

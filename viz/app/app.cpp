@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "core/base/input_error.h"
+#include "core/base/text_file.h"
 #include "core/trace/memory.h"
 #include "core/trace/reader.h"
 #include "sim/lesson.h"
@@ -18,12 +18,15 @@ constexpr std::int32_t kMostLanes = 500;  // that are shown a request each at fi
 constexpr std::int64_t kRecordsAtOnce = 1 << 16;
 
 void at_cursor(App& app, Side& side) {
-  const std::int32_t step = side.model->step_at(side.clock->time(app.cursor));
-  if (step == side.step && side.seeker->moment().step == step && !side.sentences.empty()) return;
+  // At its very end a run shows its last step; behind it, beside runs that take longer, what the step has left.
+  const bool over = side.model->complete() && app.cursor > side.clock->end();
+  const std::int32_t step = over ? -1 : side.model->step_at(side.clock->time(app.cursor));
+  if (step == side.step && over == side.over && side.seeker->moment().step == step && !side.sentences.empty()) return;
   side.step = step;
-  const Moment& moment = side.seeker->seek(step);
-  side.tree = prefix_tree(moment);
-  side.sentences = explain(*side.model, moment);
+  side.over = over;
+  const Moment& moment = over ? side.seeker->seek_end() : side.seeker->seek(step);
+  side.tree = prefix_tree(*side.model, moment);
+  side.sentences = over ? std::vector{ended_in_words(*side.model)} : explain(*side.model, moment);
 }
 
 void remake_clocks(App& app) {
@@ -36,13 +39,30 @@ void remake_clocks(App& app) {
   app.extent = extent_of(clocks);
 }
 
+// Two of the same name: files by the folders they lie in, others by a number.
+void tell_apart(Side& a, Side& b) {
+  if (a.name != b.name) return;
+  std::filesystem::path left = a.file, right = b.file, left_name, right_name;
+  for (; left_name == right_name && left.has_filename() && right.has_filename();
+       left = left.parent_path(), right = right.parent_path()) {
+    left_name = left_name.empty() ? left.filename() : left.filename() / left_name;
+    right_name = right_name.empty() ? right.filename() : right.filename() / right_name;
+  }
+  if (left_name == right_name) {
+    b.name = b.title = a.name + " (2)";
+  } else {
+    a.name = a.title = left_name.string();
+    b.name = b.title = right_name.string();
+  }
+}
+
 bool whole_shown(const App& app) { return app.axis.begin <= app.extent.begin && app.axis.end >= app.extent.end; }
 
 }  // namespace
 
 std::unique_ptr<Side> open_trace(const std::string& path) {
   auto side = std::make_unique<Side>();
-  side->name = std::filesystem::path(path).filename().string();
+  side->name = side->title = std::filesystem::path(path).filename().string();
   side->file = path;
   side->trace = std::make_unique<TraceFile>(path);
   side->trace->read_all();
@@ -54,7 +74,7 @@ std::unique_ptr<Side> open_scenario(const std::string& path, const std::vector<s
   auto side = std::make_unique<Side>();
   SimulatedRun run = simulate_into_model(path, overrides, name);
   if (!run.model) throw InputError(run.error);
-  side->name = name;
+  side->name = side->title = name;
   side->scenario = path;
   side->overrides = overrides;
   side->run = std::move(run.model);
@@ -65,7 +85,7 @@ std::unique_ptr<Side> open_scenario(const std::string& path, const std::vector<s
 
 std::unique_ptr<TraceSource> source_of(const Side& side) {
   if (side.records) return std::make_unique<MemoryTraceSource>(side.records, side.name);
-  return std::make_unique<TraceReader>(std::make_unique<std::ifstream>(side.file, std::ios::binary), side.name);
+  return std::make_unique<TraceReader>(open_text_file(side.file), side.name);
 }
 
 void open_lesson(App& app, LessonPages lesson) {
@@ -107,6 +127,7 @@ void show_page(App& app, std::size_t page) {
 }
 
 void add_side(App& app, std::unique_ptr<Side> side) {
+  for (const auto& other : app.sides) tell_apart(*other, *side);
   app.sides.push_back(std::move(side));
   Side& added = *app.sides.back();
   const bool first = app.sides.size() == 1, whole = first || whole_shown(app);
@@ -118,6 +139,23 @@ void add_side(App& app, std::unique_ptr<Side> side) {
   if (added.model->num_requests() > kMostLanes) app.lanes = LaneView::seats;
 }
 
+void go_to_opening(App& app) {
+  Place first = app.extent.end;
+  for (const auto& side : app.sides) {
+    for (const Request& request : side->model->requests()) first = std::min(first, side->clock->place(request.begin));
+  }
+  // A recording may begin long before anybody comes.
+  const Place whole = app.extent.end - app.extent.begin;
+  if (first - app.extent.begin > whole / 20) show_range(app, first - (app.extent.end - first) / 50, app.extent.end);
+  const TraceModel& model = *app.sides[0]->model;
+  if (model.num_steps() == 0) return;
+  const auto preemptions = model.times(Mark::preempted);
+  const auto busiest = std::max_element(model.steps().begin(), model.steps().end(),
+                                        [](const Step& a, const Step& b) { return a.running < b.running; });
+  move_cursor(app, app.sides[0]->clock->place(preemptions.empty() ? busiest->start : preemptions.front()));
+  app.reveal = true;
+}
+
 void refresh(App& app, Side& side) {
   const bool whole = app.sides.size() == 1 ? true : whole_shown(app);
   const TraceModel* before = side.model;
@@ -127,6 +165,7 @@ void refresh(App& app, Side& side) {
   side.verdict = verdict_of(*side.model, side.latency);
   side.order = ordered(*side.model, app.order);
   side.bars.clear();
+  side.range_steps = -1;
   side.step = -2;
   side.sentences.clear();
   remake_clocks(app);
@@ -201,6 +240,24 @@ void keep_cursor_visible(App& app) {
   show_range(app, app.cursor - width / 2, app.cursor - width / 2 + width);
 }
 
+void go_to_step(App& app, std::array<std::size_t, 2> sides, std::int32_t step) {
+  const auto has_step = [&](std::size_t i) { return step < app.sides[i]->model->num_steps(); };
+  const auto go = [&] {
+    const Side& side = *app.sides[has_step(sides[0]) ? sides[0] : sides[1]];
+    move_cursor(app, side.clock->place(side.model->step(step).start));
+  };
+  if (!has_step(sides[0]) && !has_step(sides[1])) return;
+  app.playing = false;
+  go();
+  for (const std::size_t i : sides) {
+    if (!has_step(i) || app.sides[i]->step == step || app.align == Align::step) continue;
+    set_align(app, Align::step);
+    go();
+  }
+  keep_cursor_visible(app);
+  app.reveal = true;
+}
+
 bool advance(App& app, double seconds) {
   bool changed = false;
   for (auto& side : app.sides) {
@@ -218,6 +275,7 @@ bool advance(App& app, double seconds) {
       Side& side = *app.sides[app.varied_side];
       if (run->model) {
         side.run = std::move(run->model);
+        side.name = side.run->name();
         side.records = std::move(run->trace);
         side.resolved = std::move(run->scenario);
         refresh(app, side);
@@ -250,6 +308,7 @@ Frame frame_of(const App& app, std::size_t trace, const Style* style) {
   frame.cursor = side.clock->time(app.cursor);
   frame.request = side.selected;
   frame.step = side.step;
+  frame.over = side.over;
   frame.trace = static_cast<std::uint8_t>(trace);
   frame.style = style;
   frame.bars = &side.bars;
@@ -261,10 +320,19 @@ Frame frame_of(const App& app, std::size_t trace, const Style* style) {
   frame.latency = &side.latency;
   frame.verdict = &side.verdict;
   frame.order = side.order;
+  if (has_range(app)) {
+    // The sums are over all steps in it: they are made anew only when something has changed.
+    const auto [from, to] = range_of(app, side);
+    if (side.range_steps != side.model->num_steps() || side.range.from != from || side.range.to != to) {
+      side.range = sum(*side.model, from, to);
+      side.range_steps = side.model->num_steps();
+    }
+    frame.range = &side.range;
+  }
   return frame;
 }
 
-Scene scene_of(const App& app, std::size_t trace, const Style* style, std::string_view range) {
+Scene scene_of(const App& app, std::size_t trace, const Style* style) {
   Scene scene;
   for (std::size_t i = 0; i < app.sides.size(); ++i) scene.frames.push_back(frame_of(app, i, style));
   scene.trace = trace;
@@ -273,7 +341,6 @@ Scene scene_of(const App& app, std::size_t trace, const Style* style, std::strin
   scene.statistic = app.statistic;
   scene.slo = app.slo;
   scene.selected = app.selected;
-  scene.range = range;
   return scene;
 }
 

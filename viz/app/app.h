@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/metrics.h"
+#include "viz/app/differences.h"
 #include "viz/app/keymap.h"
 #include "viz/app/lesson_pages.h"
 #include "viz/app/theme.h"
@@ -29,7 +30,8 @@ namespace tokenyard::viz {
 
 // One of the traces under the cursor: a file, or a scenario's run in memory.
 struct Side {
-  std::string name;
+  std::string name;                            // with what sliders have changed: "crowded, seats 16"
+  std::string title;                           // without
   std::string file;                            // of a trace; empty: a scenario's run
   std::string scenario;                        // its file
   std::vector<std::string> overrides;          // as it was opened
@@ -46,11 +48,14 @@ struct Side {
   Verdict verdict;
   std::vector<std::int32_t> order;  // of its lanes
   std::int32_t selected = -1;
-  std::int32_t step = -1;           // at the cursor
+  std::int32_t step = -1;           // at the cursor; -1: none has begun there, or all are over
+  bool over = false;                // the cursor is where this run has ended
   std::vector<PrefixNode> tree;     // there
   std::vector<Sentence> sentences;  // there
   PerPanel<float> scroll;
-  mutable BarCache bars;  // of what was laid out latest
+  mutable BarCache bars;                  // of what was laid out latest
+  mutable RangeSum range;                 // of what was marked latest,
+  mutable std::int32_t range_steps = -1;  // when the model had so many steps; -1: of nothing
 
   const Moment& moment() const { return seeker->moment(); }
 };
@@ -98,10 +103,12 @@ struct App {
   std::ptrdiff_t hit = -1;  // of the search, in its order
   bool reveal = false;      // scroll the lanes to the selected request in the next frame, or to who runs at the cursor
   bool quit = false;
-  std::string message;         // in the status line
-  std::string banner;          // what is wrong with a trace, until it is closed
-  std::string difference;      // the first one in words, until it is closed
-  std::string picture_wanted;  // path: the host writes one after this frame
+  std::string message;                       // in the status line
+  std::string banner;                        // what is wrong with a trace, until it is closed
+  std::unique_ptr<Differences> differences;  // as far as somebody has asked
+  std::size_t difference = 0;                // which of them is shown,
+  bool difference_shown = false;             // until it is closed
+  std::string picture_wanted;                // path: the host writes one after this frame
 
   Side& side() { return *sides[active]; }
   const Side& side() const { return *sides[active]; }
@@ -120,6 +127,9 @@ void show_page(App& app, std::size_t page);
 std::unique_ptr<TraceSource> source_of(const Side& side);
 
 void add_side(App& app, std::unique_ptr<Side> side);
+// What one sees at first: the time in which there are requests, and the cursor where something happens: at the first preemption
+// of the first run, or where most requests run at once.
+void go_to_opening(App& app);
 // After a side's model was exchanged or has grown.
 void refresh(App& app, Side& side);
 
@@ -127,6 +137,9 @@ void apply(App& app, const Action& action);
 void select(App& app, const std::string& id);
 void move_cursor(App& app, Place to);
 void move_cursor_to_time(App& app, TimeNs time);  // of the active side
+// To where the two sides are in the step of this index. Where they are there at different times, everything is put in line by
+// step, so that both show it.
+void go_to_step(App& app, std::array<std::size_t, 2> sides, std::int32_t step);
 void keep_cursor_visible(App& app);
 void show_range(App& app, Place from, Place to);
 void set_align(App& app, Align align);
@@ -142,8 +155,8 @@ bool advance(App& app, double seconds);
 std::pair<TimeNs, TimeNs> range_of(const App& app, const Side& side);
 bool has_range(const App& app);
 
-// What the panels of a trace are given. `range` and `style` are borrowed; a text needs no style.
-Scene scene_of(const App& app, std::size_t trace, const Style* style = nullptr, std::string_view range = {});
+// What the panels of a trace are given. `style` is borrowed; a text needs none.
+Scene scene_of(const App& app, std::size_t trace, const Style* style = nullptr);
 Frame frame_of(const App& app, std::size_t trace, const Style* style = nullptr);
 
 }  // namespace tokenyard::viz

@@ -30,7 +30,7 @@ void pan(App& app, double share) {
 void move_steps(App& app, std::int32_t by) {
   Side& side = app.side();
   if (side.model->num_steps() == 0) return;
-  const std::int32_t to = std::clamp(side.step + by, 0, side.model->num_steps() - 1);
+  const std::int32_t to = std::clamp((side.over ? side.model->num_steps() : side.step) + by, 0, side.model->num_steps() - 1);
   app.playing = false;
   move_cursor_to_time(app, side.model->step(to).start);
   keep_cursor_visible(app);
@@ -131,27 +131,6 @@ void mark_range(App& app) {
   app.message.clear();
 }
 
-void go_to_first_difference(App& app) {
-  if (app.sides.size() < 2) {
-    app.message = "there is one trace only";
-    return;
-  }
-  try {
-    const std::size_t other = app.active == 0 ? 1 : app.active;
-    const auto a = source_of(*app.sides[0]), b = source_of(*app.sides[other]);
-    const FirstDifference difference = first_difference(*a, *b, true);
-    if (difference.same) {
-      app.message = "the same decisions throughout";
-      return;
-    }
-    const Side& there = difference.step < app.sides[0]->model->num_steps() ? *app.sides[0] : *app.sides[other];
-    jump(app, there.clock->place(there.model->step(difference.step).start));
-    app.difference = difference.text;
-  } catch (const InputError& error) {
-    app.message = error.what();
-  }
-}
-
 void pin(App& app) {
   if (app.sides.size() >= kMostTraces) {
     app.message = "no more than " + std::to_string(kMostTraces) + " runs beside each other";
@@ -164,6 +143,7 @@ void pin(App& app) {
   }
   auto copy = std::make_unique<Side>();
   copy->name = "kept: " + from.name;
+  copy->title = "kept: " + from.title;
   copy->scenario = from.scenario;
   copy->overrides = from.overrides;
   copy->varied = from.varied;
@@ -221,10 +201,10 @@ void apply(App& app, const Action& action) {
     }
     case Command::next_trace: app.active = (app.active + 1) % app.sides.size(); break;
     case Command::clear:
-      if (app.help_open || app.search_open || app.alone || app.chosen || !app.banner.empty() || !app.difference.empty()) {
+      if (app.help_open || app.search_open || app.alone || app.chosen || !app.banner.empty() || app.difference_shown) {
         app.help_open = app.search_open = false;
         app.banner.clear();
-        app.difference.clear();
+        app.difference_shown = false;
         app.chosen = nullptr;
         app.alone = nullptr;
         break;
@@ -243,6 +223,7 @@ void apply(App& app, const Action& action) {
     case Command::next_hit: go_to_hit(app, 1); break;
     case Command::previous_hit: go_to_hit(app, -1); break;
     case Command::first_difference: go_to_first_difference(app); break;
+    case Command::next_difference: go_to_next_difference(app); break;
     case Command::next_align: set_align(app, static_cast<Align>((static_cast<int>(app.align) + 1) % kAligns)); break;
     case Command::next_order: set_order(app, static_cast<LaneOrder>((static_cast<int>(app.order) + 1) % kLaneOrders)); break;
     case Command::next_lanes: app.lanes = static_cast<LaneView>((static_cast<int>(app.lanes) + 1) % kLaneViews); break;

@@ -54,7 +54,8 @@ const Binding kTable[] = {
     {Command::previous_hit, {"Shift+Enter", "Shift+N"}, "previous hit", kFind},
     {Command::copy_text, {"Y", nullptr}, "copy this moment as text", kFind},
 
-    {Command::first_difference, {"X", nullptr}, "to the first difference", kCompare},
+    {Command::first_difference, {"X", nullptr}, "to the first difference between two runs", kCompare},
+    {Command::next_difference, {"Shift+X", nullptr}, "to the next one", kCompare},
     {Command::next_align, {"L", nullptr}, "align by time, step, work, arrival", kCompare},
     {Command::next_trace, {"Tab", nullptr}, "the other trace", kCompare},
     {Command::toggle_panel, {}, nullptr, kCompare},

@@ -45,6 +45,7 @@ enum class Command : std::uint8_t {
   next_hit,
   previous_hit,
   first_difference,
+  next_difference,
   next_align,
   next_order,
   next_lanes,

@@ -55,6 +55,15 @@ std::string knob_value(const Side& side, std::size_t knob) {
   }
 }
 
+std::string varied_in_words(const Side& side) {
+  std::string out;
+  for (std::size_t i = 0; i < knobs().size(); ++i) {
+    if (side.varied[i].empty()) continue;
+    out += (out.empty() ? "" : ", ") + std::string(knobs()[i].label) + " " + side.varied[i];
+  }
+  return out;
+}
+
 std::vector<std::string> knob_choices(const Side& side, std::size_t knob) {
   std::vector<std::string> out = knobs()[knob].choices;
   const std::string now = knob_value(side, knob);
@@ -81,7 +90,8 @@ void turn_knob(App& app, std::size_t knob, const std::string& value) {
   app.varied_side = app.active;
   side.varied[knob] = value;
   if (!app.what_if) app.what_if = std::make_unique<WhatIf>();
-  app.what_if->ask(side.scenario, all_overrides(side), side.name);
+  const std::string varied = varied_in_words(side);
+  app.what_if->ask(side.scenario, all_overrides(side), varied.empty() ? side.title : side.title + ", " + varied);
 }
 
 void move_knob(App& app, int by) {

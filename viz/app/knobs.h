@@ -17,6 +17,8 @@ struct Knob {
 const std::vector<Knob>& knobs();
 // What `side` runs with now: an override's value as text, or empty where the scenario does not say.
 std::string knob_value(const Side& side, std::size_t knob);
+// What sliders have changed: "seats 16, policy orca"; empty: nothing.
+std::string varied_in_words(const Side& side);
 // The choices for `side`: the knob's, and its present value where it is none of them.
 std::vector<std::string> knob_choices(const Side& side, std::size_t knob);
 // Of the active side, which has a scenario. An empty value puts it back.

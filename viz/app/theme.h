@@ -1,4 +1,5 @@
-// What meanings look like. Two themes, each safe for the colour-blind: tests/viz/theme_test.cpp measures contrast and distance.
+// What meanings look like. Two themes, each safe for the colour-blind: tests/viz_draw/theme_test.cpp measures contrast and
+// distance.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,5 @@ std::uint32_t ink_on(std::uint32_t rgb);
 std::uint32_t faded(Theme theme, std::uint32_t rgb, std::uint8_t strength);
 // As WCAG 2 defines it, 1 .. 21.
 double contrast(std::uint32_t a, std::uint32_t b);
-
-inline constexpr int kHues = 8;
 
 }  // namespace tokenyard::viz

@@ -136,6 +136,7 @@ void Screen::draw(float width, float height) {
   panels_.clear();
   controls_.clear();
   explained_below_ = std::exchange(unexplained_, {});
+  occurred_ = std::exchange(occurs_, {});
   pointed_.reset();
   under_pointer_ = nullptr;
   if (drag_ && !ImGui::GetIO().MouseDown[drag_->button] && !ImGui::IsMouseReleased(drag_->button)) drag_.reset();
@@ -151,7 +152,7 @@ void Screen::draw(float width, float height) {
   close_popup_ = false;
   float top = ImGui::GetFrameHeight() + 2 * ImGui::GetStyle().WindowPadding.y;
   top = overview_strip(std::round(top));
-  const float bar = status_height(meanings(true));
+  const float bar = legend_height();
   float bottom = height - bar;
   status({0, bottom, width, height});
   if (app_.lesson) {

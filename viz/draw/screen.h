@@ -61,23 +61,27 @@ class Screen {
   void words(const Panel& panel, Box box);
   void lesson(Box box);
   float lesson_height() const;
+  float lesson_wrap() const { return width_ - 4 * style_.em; }
   float ruler_above(Box box, std::size_t trace);
-  const std::string& range_words();
   float status_height(std::span<const Meaning> meanings) const;
+  float legend_height();
   void status(Box box);
   void help();
   void search_box();
   void banner();
   void difference(float bottom);
+  void parting(const Parting& parting);
+  void time_changes();
   bool button(const char* name, const char* tip);
   void remember(const char* name);
   void act_on(const Ref& ref, std::size_t trace);
   void show_tip(const Ref& ref, std::size_t trace) const;
   Frame frame_of(std::size_t trace) const { return viz::frame_of(app_, trace, &style_); }
-  Scene scene_of(std::size_t trace);
+  Scene scene_of(std::size_t trace) const { return viz::scene_of(app_, trace, &style_); }
   bool is_highlighted(const Panel& panel) const;
   std::vector<const TraceModel*> models() const;
   std::vector<Meaning> meanings(bool with_titles) const;
+  std::vector<Meaning> shown_meanings() const;
   std::vector<const Panel*> column_of(bool of_trace) const;
   std::vector<const Panel*> shown_of(bool of_trace) const;
   float least_height(const Panel& panel) const;
@@ -101,15 +105,10 @@ class Screen {
   PerPanel<float> words_scroll_;      // as panels of words were drawn latest
   std::set<const Panel*> unexplained_,
       explained_below_;  // panels without room for their legend, in this frame and the one before
-
-  struct RangeKey {
-    const TraceModel* model = nullptr;
-    std::int32_t steps = 0;
-    TimeNs from = 0, to = 0;
-    friend bool operator==(const RangeKey&, const RangeKey&) = default;
-  };
-  RangeKey range_key_;
-  std::string range_words_;
+  std::map<const Panel*, Occurring> occurs_, occurred_;  // what the panels show, likewise
+  std::vector<const TraceModel*> legend_of_;             // for these, at this width and scale,
+  float legend_width_ = 0, legend_scale_ = 0;
+  float legend_height_ = 0;  // the line at the bottom has been as high
 
   // A mouse button held down.
   struct Drag {

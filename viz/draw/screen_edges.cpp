@@ -48,6 +48,8 @@ void Screen::toolbar() {
   if (side.step >= 0) {
     const Step& step = side.model->step(side.step);
     where += "   step " + std::to_string(step.number) + " of " + std::to_string(side.model->steps().back().number);
+  } else if (side.over) {
+    where += "   the run is over";
   }
   // What follows stays where it is while the numbers change.
   float after = 0;
@@ -72,7 +74,7 @@ void Screen::toolbar() {
       }
       remember("align");
     }
-    if (room_for(10) && button("First difference", "To the step where the decisions part (X)"))
+    if (room_for(10) && button("First difference", "To the step where the decisions part (X); to the next ones: Shift+X"))
       apply(app_, Command::first_difference);
   }
   if (room_for(12, after)) {
@@ -105,7 +107,7 @@ float Screen::overview_strip(float top) {
     const Box box = {left, top, width_ - left, top + height};
     Picture picture = overview(frame_of(i), box, app_.extent.begin, app_.extent.end);
     if (app_.sides.size() > 1 && !picture.labels.empty()) {
-      picture.labels.front().text = style_.fit(app_.sides[i]->name, gutter(style_, box.width()) - style_.em * 0.5F);
+      picture.labels.front().text = style_.fit_name(app_.sides[i]->name, gutter(style_, box.width()) - style_.em * 0.5F);
     }
     paint(list, picture, app_.theme, style_);
     overviews_.push_back(std::move(picture));
@@ -136,9 +138,9 @@ float Screen::overview_strip(float top) {
 
 float Screen::lesson_height() const {
   const LessonPage& page = app_.lesson->pages[app_.page];
-  const float wrap = width_ - 4 * style_.em;
+  const float wrap = lesson_wrap();
   const auto height = [&](const std::string& text) {
-    return text.empty() ? 0 : ImGui::CalcTextSize(text.c_str(), nullptr, false, wrap).y + ImGui::GetStyle().ItemSpacing.y;
+    return text.empty() ? 0 : ImGui::CalcTextSize(in_lines(style_, text, wrap).c_str()).y + ImGui::GetStyle().ItemSpacing.y;
   };
   const float frames = ImGui::GetFrameHeightWithSpacing() + 3 * ImGui::GetStyle().WindowPadding.y;
   const float lines = frames + height(page.text) + height(page.question) + (app_.answer_shown ? height(page.answer) : 0);
@@ -164,15 +166,14 @@ void Screen::lesson(Box box) {
     ImGui::SameLine();
     if (button(app_.answer_shown ? "Hide the answer" : "Show the answer", "Enter")) apply(app_, Command::answer);
   }
-  ImGui::PushTextWrapPos(0);
-  ImGui::TextUnformatted(page.text.c_str());
+  const auto say = [&](const std::string& text) { ImGui::TextUnformatted(in_lines(style_, text, lesson_wrap()).c_str()); };
+  say(page.text);
   if (!page.question.empty()) {
     ImGui::PushStyleColor(ImGuiCol_Text, color_of(app_.theme, Tone::highlight));
-    ImGui::TextUnformatted(page.question.c_str());
+    say(page.question);
     ImGui::PopStyleColor();
-    if (app_.answer_shown) ImGui::TextUnformatted(page.answer.c_str());
+    if (app_.answer_shown) say(page.answer);
   }
-  ImGui::PopTextWrapPos();
   ImGui::EndChild();
 }
 
@@ -194,14 +195,14 @@ std::vector<Meaning> Screen::meanings(bool with_titles) const {
   return out;
 }
 
-// Of the marked range. Its sums are over all steps in it: they are made anew only when something has changed.
-const std::string& Screen::range_words() {
-  const Side& side = app_.side();
-  const auto [from, to] = range_of(app_, side);
-  const RangeKey now = {side.model, side.model->num_steps(), from, to};
-  if (range_key_ != now) range_words_ = range_in_words(sum(*side.model, from, to));
-  range_key_ = now;
-  return range_words_;
+// Of these, what the panels really show.
+std::vector<Meaning> Screen::shown_meanings() const {
+  std::vector<Meaning> out;
+  for (const Meaning& meaning : meanings(true)) {
+    const auto shows = [&](const auto& panel) { return panel.first->meanings != nullptr && panel.second.has(meaning); };
+    if (std::any_of(occurred_.begin(), occurred_.end(), shows)) out.push_back(meaning);
+  }
+  return out;
 }
 
 float Screen::status_height(std::span<const Meaning> meanings) const {
@@ -210,22 +211,32 @@ float Screen::status_height(std::span<const Meaning> meanings) const {
   return std::round(std::min(needed, kMostLines * 1.3F * style_.em) + style_.em * 0.3F);
 }
 
+// It grows with what is shown and does not shrink: else panels and legend would make room for each other in turns.
+float Screen::legend_height() {
+  if (legend_of_ != models() || legend_width_ != width_ || legend_scale_ != app_.scale) legend_height_ = 0;
+  legend_of_ = models();
+  legend_width_ = width_;
+  legend_scale_ = app_.scale;
+  legend_height_ = std::max(legend_height_, status_height(shown_meanings()));
+  return legend_height_;
+}
+
 void Screen::status(Box box) {
   const Box inner = {box.x0 + style_.em * 0.5F, box.y0 + std::round(style_.em * 0.1F), box.x1 - style_.em * 0.5F, box.y1};
   std::string text = app_.message;
   if (text.empty() && has_range(app_)) {
-    text = range_words();
+    text = range_in_words(*frame_of(app_.active).range);
     for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) text.replace(at, 1, "; ");
   }
   ImDrawList& list = *ImGui::GetWindowDrawList();
   if (text.empty()) {
-    paint(list, legend(style_, inner, meanings(true)), app_.theme, style_);
+    paint(list, legend(style_, inner, shown_meanings()), app_.theme, style_);
     return;
   }
   if (box.height() < 2.4F * style_.em) text = style_.fit(text, inner.width());
   list.PushClipRect({box.x0, box.y0}, {box.x1, box.y1}, true);
   list.AddText(ImGui::GetFont(), style_.em, {inner.x0, std::round(inner.y0 + style_.em * 0.2F)},
-               packed(rgb_of(app_.theme, Tone::highlight)), text.c_str(), nullptr, inner.width());
+               packed(rgb_of(app_.theme, Tone::highlight)), in_lines(style_, text, inner.width()).c_str());
   list.PopClipRect();
 }
 

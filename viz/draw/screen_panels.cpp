@@ -18,10 +18,6 @@ constexpr float kClick = 4;  // a press that moves less than this is no drag; pi
 
 }  // namespace
 
-Scene Screen::scene_of(std::size_t trace) {
-  return viz::scene_of(app_, trace, &style_, has_range(app_) ? std::string_view(range_words()) : std::string_view());
-}
-
 bool Screen::is_highlighted(const Panel& panel) const {
   if (!app_.lesson) return false;
   const auto& marked = app_.lesson->pages[app_.page].highlight;
@@ -56,9 +52,14 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
   const float pad = std::round(4 * app_.scale);
   list.AddRectFilled({box.x0, box.y0}, {box.x1, box.y1}, packed(faded(app_.theme, rgb_of(app_.theme, Tone::grid), 150)));
   std::string name = panel.title;
-  if (app_.sides.size() > 1 && !panel.shared) name += (name.back() == '?' ? " " : ": ") + app_.sides[trace]->name;
-  const bool has_words = panel.at_right != nullptr && app_.sides[trace]->step >= 0;
-  const std::string right = has_words ? panel.at_right(scene_of(trace)) : "";
+  if (app_.sides.size() > 1 && !panel.shared) {
+    name += name.back() == '?' ? " " : ": ";
+    name += style_.fit_name(app_.sides[trace]->name, box.width() - 2 * pad - style_.width(name));
+  }
+  std::string right;
+  if (panel.at_right != nullptr && app_.sides[trace]->step >= 0) right = panel.at_right(scene_of(trace));
+  // Not above what is of the whole run anyway.
+  if (panel.at_right != nullptr && !panel.shared && app_.sides[trace]->over) right = "the run is over";
   const float right_width = right.empty() ? 0 : style_.width(right) + 2 * pad;
   const float text_y = std::round(box.y0 + (box.height() - style_.em) / 2);
   name = style_.fit(name, box.width() - 2 * pad);
@@ -72,7 +73,11 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
     float x = box.x0 + 3 * pad + style_.width(name) + style_.em;
     Picture samples;
     samples.box = {box.x0, box.y0, box.x1 - right_width - pad, box.y1};
+    // Whether there is room must not depend on what happens to be seen.
+    float all = x;
     for (const Meaning& meaning : panel.meanings(models())) {
+      all += swatch + pad + style_.width(meaning.text) + style_.em * 0.8F;
+      if (!occurred_[&panel].has(meaning)) continue;
       Rect sample;
       const float top = std::round(box.y0 + (box.height() - swatch) / 2);
       sample.box = {x, top, x + swatch, top + swatch};
@@ -83,9 +88,9 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
       samples.labels.push_back({x + swatch + pad, text_y, meaning.text, Tone::dim});
       x += swatch + pad + style_.width(meaning.text) + style_.em * 0.8F;
     }
-    if (x <= samples.box.x1) {
+    if (all <= samples.box.x1) {
       paint(list, samples, app_.theme, style_);
-    } else if (!samples.rects.empty()) {
+    } else {
       unexplained_.insert(&panel);
     }
   }
@@ -128,6 +133,7 @@ void Screen::picture(const Panel& panel, std::size_t trace, Box box) {
   }
   paint(*ImGui::GetWindowDrawList(), picture, app_.theme, style_);
   const float content = picture.content_height;
+  occurs_[&panel].add(picture);
   drawn_.push_back({&panel, trace, std::move(picture)});
   if (content > box.height() + 1) scrollbar(panel, trace, box, content);
   if (panel.where == Panel::Where::timeline) {
@@ -151,9 +157,7 @@ void Screen::choose_panel(int by) {
 void Screen::explain(const Panel& panel, Box box) const {
   ImGui::SetNextWindowPos({box.x0 + style_.em, box.y0 + style_.em * 0.5F});
   ImGui::BeginTooltip();
-  ImGui::PushTextWrapPos(std::max(style_.em * 16, width_ - box.x0 - 3 * style_.em));
-  ImGui::TextUnformatted(panel.explains);
-  ImGui::PopTextWrapPos();
+  ImGui::TextUnformatted(in_lines(style_, panel.explains, std::max(style_.em * 16, width_ - box.x0 - 3 * style_.em)).c_str());
   ImGui::EndTooltip();
 }
 
@@ -217,9 +221,8 @@ void Screen::show_tip(const Ref& ref, std::size_t trace) const {
   const std::string text = tip(frame_of(trace), side.moment(), side.tree, ref);
   if (text.empty()) return;
   ImGui::BeginTooltip();
-  ImGui::PushTextWrapPos(style_.em * 34);
-  ImGui::TextUnformatted(text.c_str());
-  ImGui::PopTextWrapPos();
+  // Dear ImGui would wrap after the point of a number.
+  ImGui::TextUnformatted(in_lines(style_, text, style_.em * 34).c_str());
   ImGui::EndTooltip();
 }
 
@@ -293,13 +296,20 @@ void Screen::list_mouse(const Panel& panel, std::size_t trace, Box box) {
     float& scroll = app_.sides[trace]->scroll[panel];
     scroll = std::clamp(scroll - io.MouseWheel * 3 * style_.em, 0.0F, picture.content_height - box.height());
   }
-  if (clicked && panel.click == Panel::Click::next_statistic) apply(app_, Command::next_statistic);
-  const Rect* rect = picture.hit(io.MousePos.x, io.MousePos.y);
-  if (rect == nullptr) return;
-  show_tip(rect->ref, trace);
-  if (clicked) {
-    app_.active = trace;
-    act_on(rect->ref, trace);
+  const Rect* rect = picture.near(io.MousePos.x, io.MousePos.y, panel.reach * style_.em);
+  if (rect == nullptr) {
+    if (clicked && panel.click == Panel::Click::next_statistic) apply(app_, Command::next_statistic);
+    return;
+  }
+  // One picture of all traces says which one each thing is of.
+  const std::size_t whose = panel.shared ? rect->ref.trace : trace;
+  show_tip(rect->ref, whose);
+  if (!clicked) return;
+  app_.active = whose;
+  act_on(rect->ref, whose);
+  if (panel.reach > 0) {
+    const Side& side = *app_.sides[whose];
+    app_.message = side.name + ": " + request_in_a_line(*side.model, rect->ref.id);
   }
 }
 
@@ -316,9 +326,7 @@ void Screen::words(const Panel& panel, Box box) {
     scroll = ImGui::GetScrollY();
   }
   words_scroll_[panel] = scroll;
-  ImGui::PushTextWrapPos(0);
-  ImGui::TextUnformatted(text.c_str());
-  ImGui::PopTextWrapPos();
+  ImGui::TextUnformatted(in_lines(style_, text, box.width() - ImGui::GetStyle().ScrollbarSize).c_str());
   ImGui::EndChild();
 }
 

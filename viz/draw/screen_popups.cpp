@@ -5,6 +5,7 @@
 
 #include "viz/draw/paint.h"
 #include "viz/draw/screen.h"
+#include "viz/view/layout.h"
 
 namespace tokenyard::viz {
 
@@ -38,7 +39,7 @@ void Screen::menu() {
 void Screen::help() {
   if (!app_.help_open) return;
   ImGui::SetNextWindowPos({width_ / 2, height_ / 2}, ImGuiCond_Always, {0.5F, 0.5F});
-  ImGui::SetNextWindowSize({std::min(width_ * 0.94F, style_.em * 84), std::min(height_ * 0.96F, style_.em * 52)});
+  ImGui::SetNextWindowSize({std::min(width_ * 0.94F, style_.em * 84), std::min(height_ * 0.96F, style_.em * 54)});
   ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
   ImGui::Begin("Keys", &app_.help_open,
                ImGuiWindowFlags_NoCollapse | ImGuiWindowFlags_NoSavedSettings | ImGuiWindowFlags_NoResize);
@@ -131,25 +132,77 @@ void Screen::banner() {
 
 // Over the lower panels: what the cursor has jumped to is seen above.
 void Screen::difference(float bottom) {
-  if (app_.difference.empty()) return;
-  constexpr std::ptrdiff_t kMostLines = 14;
-  std::size_t end = 0;
-  for (std::ptrdiff_t line = 0; line < kMostLines && end != std::string::npos; ++line)
-    end = app_.difference.find('\n', end + 1);
-  std::string text = app_.difference.substr(0, end);
-  if (end != std::string::npos && end + 1 < app_.difference.size()) text += "\n... tokenyard diff says the rest";
+  if (!app_.difference_shown) return;
+  const Differences& all = *app_.differences;
+  if (!all.is_of(app_, all.side(0), all.side(1))) {
+    app_.difference_shown = false;
+    return;
+  }
+  const Parting* const found = app_.differences->at(app_.difference);
+  const std::string title = found == nullptr       ? std::string("The same decisions, other times")
+                            : app_.difference == 0 ? std::string("First difference")
+                                                   : "Difference " + std::to_string(app_.difference + 1);
   bool open = true;
   ImGui::SetNextWindowPos({width_ / 2, bottom - style_.em}, ImGuiCond_Always, {0.5F, 1});
+  ImGui::SetNextWindowSizeConstraints({0, 0}, {width_ * 0.96F, height_ * 0.6F});
   ImGui::PushStyleVar(ImGuiStyleVar_WindowBorderSize, 1);
-  ImGui::Begin("First difference (Escape closes)", &open,
+  ImGui::Begin((title + " (Escape closes)###difference").c_str(), &open,
                ImGuiWindowFlags_AlwaysAutoResize | ImGuiWindowFlags_NoCollapse | ImGuiWindowFlags_NoSavedSettings |
                    ImGuiWindowFlags_NoMove);
-  ImGui::PushTextWrapPos(std::min(width_ * 0.9F, style_.em * 60));
-  ImGui::TextUnformatted(text.c_str());
-  ImGui::PopTextWrapPos();
+  found == nullptr ? time_changes() : parting(*found);
   ImGui::End();
   ImGui::PopStyleVar();
-  if (!open) app_.difference.clear();
+  if (!open) app_.difference_shown = false;
+}
+
+// Both sides beside each other.
+void Screen::parting(const Parting& parting) {
+  const float wide = std::min(width_ * 0.9F, style_.em * 80) / 2 - style_.em;
+  if (ImGui::BeginTable("sides", 2, ImGuiTableFlags_BordersInnerV)) {
+    for (int i = 0; i < 2; ++i) ImGui::TableSetupColumn("", ImGuiTableColumnFlags_WidthFixed, wide);
+    ImGui::TableNextRow();
+    for (const Parting::Side& side : parting.sides) {
+      ImGui::TableNextColumn();
+      ImGui::TextColored(color_of(app_.theme, Tone::highlight), "%s", side.place.c_str());
+      const auto list = [&](const char* heading, const std::vector<std::string>& lines) {
+        if (lines.empty()) return;
+        ImGui::TextDisabled("%s", heading);
+        constexpr std::size_t kMost = 8;
+        for (std::size_t i = 0; i < std::min(kMost, lines.size()); ++i) {
+          const std::string line = in_lines(style_, lines[i], wide);
+          ImGui::TextUnformatted(line.c_str());
+        }
+        if (lines.size() > kMost) ImGui::TextDisabled("... tokenyard diff says the rest");
+      };
+      list("only here:", side.only);
+      list("refused here:", side.standing);
+    }
+    ImGui::EndTable();
+  }
+  if (button("Next difference", "Somebody else who is treated otherwise (Shift+X)")) apply(app_, Command::next_difference);
+}
+
+// A click on a step or a request goes there.
+void Screen::time_changes() {
+  const Differences& all = *app_.differences;
+  const TimeChanges& times = all.times();
+  const std::string head = "The decisions are the same in all " + std::to_string(all.steps()) +
+                           " steps, the times in the first " + std::to_string(times.first) + " of them. " +
+                           app_.sides[all.side(0)]->name + ", then " + app_.sides[all.side(1)]->name + ":";
+  ImGui::TextUnformatted(in_lines(style_, head, std::min(width_ * 0.9F, style_.em * 60)).c_str());
+  for (const std::string& line : in_words(times)) ImGui::BulletText("%s", line.c_str());
+  if (!times.steps.empty()) ImGui::TextDisabled("steps that changed most:");
+  for (const TimeChanges::Step& step : times.steps) {
+    const std::string line = in_words(step);
+    if (ImGui::Selectable(line.c_str())) go_to_step(app_, {all.side(0), all.side(1)}, static_cast<std::int32_t>(step.index));
+    remember(line.c_str());
+  }
+  if (!times.requests.empty()) ImGui::TextDisabled("requests that changed most, from arrival to end:");
+  for (const TimeChanges::Request& request : times.requests) {
+    const std::string line = in_words(request);
+    if (ImGui::Selectable((line + "##" + request.id).c_str())) select(app_, request.id);
+    remember(line.c_str());
+  }
 }
 
 }  // namespace tokenyard::viz

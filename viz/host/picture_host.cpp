@@ -37,8 +37,8 @@ Image Headless::picture(Theme theme) const {
 Image take_picture(App& app, int width, int height) {
   Headless headless(width, height, app.scale);
   Screen screen(app);
-  // Sizes that depend on contents settle in the second frame.
-  for (int i = 0; i < 3; ++i) headless.frame(screen);
+  // Sizes that depend on contents settle in the third frame.
+  for (int i = 0; i < 4; ++i) headless.frame(screen);
   return headless.picture(app.theme);
 }
 

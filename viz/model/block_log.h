@@ -13,6 +13,7 @@ enum class BlockOp : std::int32_t {
   admit,       // request, blocks found in the prefix cache, IDS: the whole table
   grow,        // request, IDS
   move,        // request, IDS: the whole table
+  waste,       // IDS: handed out to who had ended, as nobody knew, and free again
   leave,       // request: off its seat, its table is given back
   publish,     // request, first, end: blocks of its table become findable
   findable,    // IDS

@@ -14,6 +14,21 @@
 #include "viz/model/moment.h"
 
 namespace tokenyard::viz {
+namespace {
+
+// Ids that differ in the number at their end alone get consecutive hues.
+std::uint32_t hue_of(std::string_view id) {
+  constexpr std::size_t kMostDigits = 9;
+  std::size_t name = id.size();
+  std::uint32_t number = 0, place = 1;
+  for (; name > 0 && id.size() - name < kMostDigits && id[name - 1] >= '0' && id[name - 1] <= '9'; --name) {
+    number += static_cast<std::uint32_t>(id[name - 1] - '0') * place;
+    place *= 10;
+  }
+  return number + (name == 0 ? 0 : XXH32(id.data(), name, 0) & 0xFFFFFF);
+}
+
+}  // namespace
 
 struct ModelBuilder::Work {
   // What is known of a live request beside the model.
@@ -222,12 +237,18 @@ struct ModelBuilder::Work {
   // A step that was planned ahead may give something to a request that the step before ended, as nobody knew yet.
   bool ended(std::int32_t number) { return request(number).end >= 0; }
 
-  // Of the state, between the plan of a step and its outcome.
+  // Of the state while a step runs, which is what all panels show: between its plan and its outcome, and where it was planned
+  // ahead, with the outcome of the step before.
   struct Before {
     MemoryUse memory;
+    std::int32_t running;
     std::int32_t waiting;
     std::int32_t used_blocks;
   };
+  Before before() const {
+    const TraceState& s = *state;
+    return {memory(), static_cast<std::int32_t>(s.running().size()), s.num_waiting(), s.num_usable() - s.num_free()};
+  }
   void note_published();
   void log_published();
   Step step_of(const StepRecord& record, const Before& before);
@@ -266,29 +287,36 @@ void ModelBuilder::Work::take_refusals(const StepRecord& record, std::int32_t in
 // What the begin of a step did to tables.
 void ModelBuilder::Work::take_decisions(const StepRecord& record, std::int32_t index) {
   for (const StepRecord::Preemption& p : record.preempted) {
-    if (ended(p.victim)) continue;
-    log(BlockOp::leave, {p.victim});
     Request& r = request(p.victim);
     ++r.preemptions;
+    if (ended(p.victim)) {
+      r.preempted_late = true;
+      mark({record.start, index, p.victim, Mark::preempted, p.beneficiary, p.freed_blocks, p.reason});
+      continue;
+    }
+    log(BlockOp::leave, {p.victim});
     stand_up(p.victim, record.start, bit(Mark::preempted));
     open(p.victim, record.start, index, Phase::preempted, r.computed);
     r.computed = 0;
     of(p.victim).registered = 0;
     mark({record.start, index, p.victim, Mark::preempted, p.beneficiary, p.freed_blocks, p.reason});
   }
-  for (const StepRecord::Blocks& b : record.grown) {
-    if (ended(b.request)) {  // they were taken for nothing, and are free again
-      log(BlockOp::unfindable, {});
-      log_ids(record.ids(b.blocks));
-      continue;
+  // In running order, as the scheduler went: who grows may take what one before it has just moved out of.
+  auto grown = record.grown.begin(), moved = record.moved.begin();
+  for (auto number = running.begin(); grown != record.grown.end() || moved != record.moved.end(); ++number) {
+    if (grown != record.grown.end() && grown->request == *number) {
+      if (ended(*number)) {
+        log(BlockOp::waste, {});
+      } else {
+        log(BlockOp::grow, {*number});
+      }
+      log_ids(record.ids((grown++)->blocks));
     }
-    log(BlockOp::grow, {b.request});
-    log_ids(record.ids(b.blocks));
-  }
-  for (const StepRecord::Blocks& b : record.moved) {
-    if (ended(b.request)) continue;
-    log(BlockOp::move, {b.request});
-    log_ids(record.ids(b.blocks));
+    if (moved != record.moved.end() && moved->request == *number) {
+      if (!ended(*number)) log(BlockOp::move, {*number});
+      if (!ended(*number)) log_ids(record.ids(moved->blocks));
+      ++moved;
+    }
   }
   for (const StepRecord::Admission& a : record.admitted) {
     const std::int32_t hits = a.hit_tokens / model->header_.engine.block_size;
@@ -313,7 +341,12 @@ void ModelBuilder::Work::take_rows(const StepRecord& record, std::int32_t index,
     Live& l = of(number);
     Request& r = request(number);
     if (r.end >= 0) {
-      if (next < rows.size() && rows[next].request == number) ++next;
+      if (next == rows.size() || rows[next].request != number) continue;
+      const TraceState::Row& row = rows[next++];
+      ++step.padding_rows;
+      ++step.late_rows;
+      step.padding_tokens += row.count;
+      step.late_tokens += row.count;
       continue;
     }
     const Phase now = r.spans.back().phase();
@@ -363,6 +396,7 @@ void ModelBuilder::Work::deliver() {
     if (!streams) continue;
     if (r.first_token < 0) r.first_token = sampled_at;
     if (r.last_token >= 0) gaps.add(sampled_at - r.last_token);
+    if (r.last_token >= 0) r.longest_gap = std::max(r.longest_gap, sampled_at - r.last_token);
     r.last_token = sampled_at;
   }
   sampled.clear();
@@ -403,7 +437,8 @@ Step ModelBuilder::Work::step_of(const StepRecord& record, const Before& before)
   step.duration = record.duration;
   step.parts = record.parts;
   step.prefill_only = record.prefill_only;
-  step.running = static_cast<std::int32_t>(running.size());
+  step.ahead = record.ahead;
+  step.running = before.running;
   step.waiting = before.waiting;
   step.admitted = static_cast<std::int32_t>(record.admitted.size());
   step.preempted = static_cast<std::int32_t>(record.preempted.size());
@@ -459,7 +494,7 @@ void ModelBuilder::on_join(const JoinRecord& join) {
   Request& r = m.requests_.emplace_back();
   w.live.emplace_back();
   r.id = spec.id;
-  r.hue = XXH32(spec.id.data(), spec.id.size(), 0);
+  r.hue = hue_of(spec.id);
   r.arrival = spec.arrival;
   r.joined = join.at;
   // It queues from when it was sent, which the clock need not have noticed at once.
@@ -505,7 +540,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
   s.begin(record);
   w.returned = s.returned();
   w.running.assign(s.running().begin(), s.running().end());
-  const Work::Before before = {w.memory(), s.num_waiting(), s.num_usable() - s.num_free()};
+  Work::Before before = w.before();
   w.note_published();
   std::vector<std::pair<std::int32_t, std::vector<BlockId>>> leaving;  // with their tables
   if (findable == BlockRules::Findable::after_step) {
@@ -514,6 +549,7 @@ void ModelBuilder::on_step(const StepRecord& record) {
     }
   }
   s.finish(record);
+  if (m.header_.engine.async_scheduling) before = w.before();
 
   w.deliver();
   const std::int32_t index = m.num_steps();

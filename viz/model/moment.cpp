@@ -55,6 +55,17 @@ const Moment& Seeker::seek(std::int32_t step) {
   return moment_;
 }
 
+const Moment& Seeker::seek_end() {
+  if (model_->num_steps() > 0 && moment_.step != model_->num_steps() - 1) seek(model_->num_steps() - 1);
+  replay(model_->log_.size());
+  moment_.step = -1;
+  moment_.taken.clear();
+  moment_.evicted.clear();
+  moment_.shared.clear();
+  moment_.held.clear();
+  return moment_;
+}
+
 // A pool is larger than the caches near a core, and blocks are handed out in no order: their fetches run ahead.
 void Seeker::fetch(BlockId id) const { __builtin_prefetch(&moment_.blocks[static_cast<std::size_t>(id)], 1); }
 
@@ -132,6 +143,12 @@ void Seeker::replay(std::uint64_t to) {
         for (const BlockId id : old) give_back(id);
         break;
       }
+      case BlockOp::waste:
+        word = for_ids(log, word + 1, [&](BlockId id) {
+          if (moment_.blocks[static_cast<std::size_t>(id)].findable) moment_.evicted.push_back(id);
+          mark(id, false);
+        });
+        break;
       case BlockOp::leave: {
         const auto seated = seat(first);
         for (const BlockId id : seated->table) fetch(id);

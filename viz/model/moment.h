@@ -20,7 +20,8 @@ struct Block {
   friend bool operator==(const Block&, const Block&) = default;
 };
 
-// As it is while a step runs: its admissions and new blocks are in, who leaves in it is still there.
+// As it is while a step runs: its admissions and new blocks are in, who leaves in it is still there; who left in the step
+// before is gone, also where the step was planned before that was known.
 struct Moment {
   struct Seated {
     std::int32_t request;
@@ -54,6 +55,8 @@ class Seeker {
   explicit Seeker(const TraceModel& model) : model_(&model) { reset(); }
   // REQUIRES: 0 <= step < model.num_steps(), or -1: before the first.
   const Moment& seek(std::int32_t step);
+  // To what is left when the last known record is over. Its step is -1.
+  const Moment& seek_end();
   const Moment& moment() const { return moment_; }
 
  private:

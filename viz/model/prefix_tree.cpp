@@ -4,7 +4,12 @@
 
 namespace tokenyard::viz {
 
-std::vector<PrefixNode> prefix_tree(const Moment& moment) {
+bool keeps_prefixes(const TraceModel& model) {
+  return block_rules(model.header().engine).findable != BlockRules::Findable::never;
+}
+
+std::vector<PrefixNode> prefix_tree(const TraceModel& model, const Moment& moment) {
+  if (!keeps_prefixes(model)) return {};
   const auto size = static_cast<std::int32_t>(moment.blocks.size());
   const auto at = [&](BlockId id) -> const Block& { return moment.blocks[static_cast<std::size_t>(id)]; };
   const auto alive = [&](const Block& block) { return block.owner >= 0 && (block.references > 0 || block.findable); };

@@ -22,8 +22,11 @@ struct PrefixNode {
   bool orphan = false;        // what came before it was evicted: it can't be hit either
 };
 
-// Parents before children, siblings by block id. Blocks that are free and not findable are in no node. O(blocks).
-std::vector<PrefixNode> prefix_tree(const Moment& moment);
+// Whether this run keeps blocks for their contents at all.
+bool keeps_prefixes(const TraceModel& model);
+// Parents before children, siblings by block id. Every block that is held or cached is in one node. Empty where the run keeps
+// no prefixes. O(blocks).
+std::vector<PrefixNode> prefix_tree(const TraceModel& model, const Moment& moment);
 // Nodes that hold a block of `request`, from the root on.
 std::vector<std::int32_t> path_of(const std::vector<PrefixNode>& tree, const Moment& moment, std::int32_t request);
 

@@ -19,12 +19,33 @@ std::optional<RequestLatency> latency_of(const Request& request) {
 
 double Latency::goodput() const { return joined == 0 ? 0 : static_cast<double>(good) / static_cast<double>(joined); }
 
+namespace {
+
+using Times = std::vector<std::pair<TimeNs, std::int32_t>>;  // of requests
+
+// Of the sorted `times` the one nearest to `value`.
+std::int32_t nearest(const Times& times, double value) {
+  if (times.empty()) return -1;
+  const auto after = std::lower_bound(times.begin(), times.end(), value,
+                                      [](const auto& time, double v) { return static_cast<double>(time.first) < v; });
+  if (after == times.begin()) return after->second;
+  const auto before = std::prev(after);
+  const bool later =
+      after != times.end() && static_cast<double>(after->first) - value < value - static_cast<double>(before->first);
+  return (later ? after : before)->second;
+}
+
+}  // namespace
+
 Latency latency_of(const TraceModel& model, const Slo& slo) {
   Latency out;
+  std::array<Times, 4> times;
   out.itl = model.itl();
   out.objectives = slo.any();
-  for (const Request& request : model.requests()) {
+  for (std::int32_t number = 0; number < model.num_requests(); ++number) {
+    const Request& request = model.request(number);
     ++out.joined;
+    if (request.longest_gap >= 0) times[2].emplace_back(request.longest_gap, number);
     const std::optional<RequestLatency> latency = latency_of(request);
     if (!latency) continue;
     ++out.completed;
@@ -32,11 +53,27 @@ Latency latency_of(const TraceModel& model, const Slo& slo) {
     out.e2el.add(latency->e2el);
     if (latency->tpot) out.tpot.add(*latency->tpot);
     if (latency->meets(slo)) ++out.good;
+    times[0].emplace_back(latency->ttft, number);
+    times[3].emplace_back(latency->e2el, number);
+    if (latency->tpot) times[1].emplace_back(*latency->tpot, number);
   }
   const Distribution* all[] = {&out.ttft, &out.tpot, &out.itl, &out.e2el};
   for (std::size_t kind = 0; kind < out.curves.size(); ++kind) {
-    for (std::size_t i = 0; i < out.curves[kind].size(); ++i)
+    std::sort(times[kind].begin(), times[kind].end());
+    for (std::size_t i = 0; i < out.curves[kind].size(); ++i) {
       out.curves[kind][i] = all[kind]->percentile(static_cast<double>(i) / 2);
+      out.who[kind][i] = nearest(times[kind], out.curves[kind][i]);
+    }
+  }
+  return out;
+}
+
+std::array<TimeNs, kPhases> phase_times(const TraceModel& model, std::int32_t request) {
+  std::array<TimeNs, kPhases> out{};
+  const std::vector<Span>& spans = model.request(request).spans;
+  for (std::int32_t i = 0; i < std::ssize(spans); ++i) {
+    const Span& span = spans[static_cast<std::size_t>(i)];
+    out[static_cast<std::size_t>(span.phase())] += std::max<TimeNs>(0, model.end_of(request, i) - span.begin);
   }
   return out;
 }
@@ -66,8 +103,10 @@ RangeSum sum(const TraceModel& model, TimeNs from, TimeNs to) {
   };
   out.first_step = first_from(from);
   out.end_step = std::max(out.first_step, first_from(to));
+  Distribution durations, ttft, e2el;
   for (std::int32_t i = out.first_step; i < out.end_step; ++i) {
     const Step& s = model.step(i);
+    durations.add(s.duration);
     out.busy += std::min(s.duration, to - s.start);
     out.parts.gemm += s.parts.gemm;
     out.parts.attention += s.parts.attention;
@@ -93,8 +132,16 @@ RangeSum sum(const TraceModel& model, TimeNs from, TimeNs to) {
   }
   for (const Request& r : model.requests()) {
     out.arrived += r.begin >= from && r.begin < to;
-    out.finished += r.finished() && r.end >= from && r.end < to;
+    const bool finished = r.finished() && r.end >= from && r.end < to;
+    out.finished += finished;
+    if (const auto latency = finished ? e2el_of(r) : std::nullopt) e2el.add(*latency);
+    if (r.first_token >= from && r.first_token < to) ttft.add(r.first_token - r.arrival);
   }
+  out.step_p50 = durations.percentile(50);
+  out.step_p99 = durations.percentile(99);
+  out.ttft_p50 = ttft.percentile(50);
+  out.ttft_p99 = ttft.percentile(99);
+  out.e2el_p99 = e2el.percentile(99);
   return out;
 }
 
@@ -142,69 +189,116 @@ Verdict verdict_of(const TraceModel& model, const Latency& latency) {
   return v;
 }
 
-std::vector<VerdictRow> compare(std::span<const Verdict> verdicts) {
-  struct Kind {
-    const char* name;
-    enum { time, count, rate, share } unit;
-    int wanted;  // 1: more is better, -1: less
-    double (*value)(const Verdict&);
-    bool rare = false;  // left out where it is zero throughout
-  };
-  static const Kind kinds[] = {
-      {"makespan", Kind::time, -1, [](const Verdict& v) { return static_cast<double>(v.makespan); }},
-      {"output tokens/s", Kind::rate, 1, [](const Verdict& v) { return v.tokens_per_s; }},
-      {"requests/s", Kind::rate, 1, [](const Verdict& v) { return v.requests_per_s; }},
-      {"completed", Kind::count, 1, [](const Verdict& v) { return static_cast<double>(v.completed); }},
-      {"refused", Kind::count, -1, [](const Verdict& v) { return static_cast<double>(v.refused); }, true},
-      {"failed", Kind::count, -1, [](const Verdict& v) { return static_cast<double>(v.failed); }, true},
-      {"cancelled", Kind::count, 0, [](const Verdict& v) { return static_cast<double>(v.cancelled); }, true},
-      {"goodput", Kind::share, 1, [](const Verdict& v) { return v.goodput.value_or(0); }},
-      {"TTFT P50", Kind::time, -1, [](const Verdict& v) { return v.ttft_p50; }},
-      {"TTFT P99", Kind::time, -1, [](const Verdict& v) { return v.ttft_p99; }},
-      {"TPOT P50", Kind::time, -1, [](const Verdict& v) { return v.tpot_p50; }},
-      {"TPOT P99", Kind::time, -1, [](const Verdict& v) { return v.tpot_p99; }},
-      {"ITL P99", Kind::time, -1, [](const Verdict& v) { return v.itl_p99; }},
-      {"E2EL P99", Kind::time, -1, [](const Verdict& v) { return v.e2el_p99; }},
-      {"preemptions", Kind::count, -1, [](const Verdict& v) { return static_cast<double>(v.preemptions); }},
-      {"prefix hits", Kind::share, 1, [](const Verdict& v) { return v.hit_rate; }},
-      {"wasted KV", Kind::share, -1, [](const Verdict& v) { return v.wasted_kv; }},
-  };
+namespace {
+
+enum class Unit : std::uint8_t { time, count, rate, share };
+
+template <typename Of>
+struct Kind {
+  const char* name;
+  Unit unit;
+  int wanted;  // 1: more is better, -1: less
+  double (*value)(const Of&);
+  bool rare = false;                   // left out where it is zero throughout
+  bool (*known)(const Of&) = nullptr;  // left out where it does not hold
+};
+
+template <typename Of>
+std::vector<VerdictRow> compare_kinds(std::span<const Of> all, std::span<const Kind<Of>> kinds) {
   std::vector<VerdictRow> rows;
-  for (const Kind& kind : kinds) {
+  for (const Kind<Of>& kind : kinds) {
     VerdictRow row;
     row.name = kind.name;
-    const auto nothing = [&](const Verdict& v) { return kind.value(v) == 0; };
-    if (kind.rare && std::all_of(verdicts.begin(), verdicts.end(), nothing)) continue;
-    if (row.name == "goodput" && !verdicts.front().goodput) continue;
-    for (const Verdict& v : verdicts) {
+    const auto nothing = [&](const Of& v) { return kind.value(v) == 0; };
+    if (kind.rare && std::all_of(all.begin(), all.end(), nothing)) continue;
+    if (kind.known != nullptr && !kind.known(all.front())) continue;
+    for (const Of& v : all) {
       const double value = kind.value(v);
-      const double base = kind.value(verdicts.front());
+      const double base = kind.value(all.front());
       switch (kind.unit) {
         // No time at all: no request has ended, or all tokens of an answer came at once.
-        case Kind::time: row.values.push_back(value == 0 ? "-" : short_time(value)); break;
-        case Kind::count: row.values.push_back(fmt::format("{:.0f}", value)); break;
-        case Kind::rate: row.values.push_back(fmt::format("{:.{}f}", value, value < 100 ? 2 : 0)); break;
-        case Kind::share: row.values.push_back(fmt::format("{:.1f} %", 100 * value)); break;
+        case Unit::time: row.values.push_back(value == 0 ? "-" : short_time(value)); break;
+        case Unit::count: row.values.push_back(fmt::format("{:.0f}", value)); break;
+        case Unit::rate: row.values.push_back(fmt::format("{:.{}f}", value, value < 100 ? 2 : 0)); break;
+        case Unit::share: row.values.push_back(fmt::format("{:.1f} %", 100 * value)); break;
       }
       const bool itself = row.values.size() == 1;
-      const bool comparable = !itself && (kind.unit != Kind::time || (value > 0 && base > 0));
+      const bool comparable = !itself && (kind.unit != Unit::time || (value > 0 && base > 0));
       std::string change;
-      if (!itself && kind.unit == Kind::share) change = fmt::format("{:+.1f} points", 100 * (value - base));
-      if (!itself && kind.unit == Kind::count) change = fmt::format("{:+.0f}", value - base);
-      if (!itself && (kind.unit == Kind::time || kind.unit == Kind::rate) && comparable && base > 0) {
+      if (!itself && kind.unit == Unit::share) change = fmt::format("{:+.1f} points", 100 * (value - base));
+      if (!itself && kind.unit == Unit::count) change = fmt::format("{:+.0f}", value - base);
+      if (!itself && (kind.unit == Unit::time || kind.unit == Unit::rate) && comparable && base > 0) {
         const double percent = 100 * (value / base - 1);
         change = std::abs(percent) < 99.95 ? fmt::format("{:+.1f} %", percent) : fmt::format("{:+.0f} %", percent);
       }
       // A change too small to be written is none.
       if (change.find_first_of("123456789") == std::string::npos) change.clear();
       const bool equal =
-          !comparable || value == base || (change.empty() && base > 0) || (change.empty() && kind.unit != Kind::rate);
+          !comparable || value == base || (change.empty() && base > 0) || (change.empty() && kind.unit != Unit::rate);
       row.changes.push_back(change);
       row.better.push_back(equal ? 0 : value > base ? kind.wanted : -kind.wanted);
     }
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+}  // namespace
+
+std::vector<VerdictRow> compare(std::span<const Verdict> verdicts) {
+  static const Kind<Verdict> kinds[] = {
+      {"makespan", Unit::time, -1, [](const Verdict& v) { return static_cast<double>(v.makespan); }},
+      {"output tokens/s", Unit::rate, 1, [](const Verdict& v) { return v.tokens_per_s; }},
+      {"requests/s", Unit::rate, 1, [](const Verdict& v) { return v.requests_per_s; }},
+      {"completed", Unit::count, 1, [](const Verdict& v) { return static_cast<double>(v.completed); }},
+      {"refused", Unit::count, -1, [](const Verdict& v) { return static_cast<double>(v.refused); }, true},
+      {"failed", Unit::count, -1, [](const Verdict& v) { return static_cast<double>(v.failed); }, true},
+      {"cancelled", Unit::count, 0, [](const Verdict& v) { return static_cast<double>(v.cancelled); }, true},
+      {"goodput", Unit::share, 1, [](const Verdict& v) { return v.goodput.value_or(0); }, false,
+       [](const Verdict& v) { return v.goodput.has_value(); }},
+      {"TTFT P50", Unit::time, -1, [](const Verdict& v) { return v.ttft_p50; }},
+      {"TTFT P99", Unit::time, -1, [](const Verdict& v) { return v.ttft_p99; }},
+      {"TPOT P50", Unit::time, -1, [](const Verdict& v) { return v.tpot_p50; }},
+      {"TPOT P99", Unit::time, -1, [](const Verdict& v) { return v.tpot_p99; }},
+      {"ITL P99", Unit::time, -1, [](const Verdict& v) { return v.itl_p99; }},
+      {"E2EL P99", Unit::time, -1, [](const Verdict& v) { return v.e2el_p99; }},
+      {"preemptions", Unit::count, -1, [](const Verdict& v) { return static_cast<double>(v.preemptions); }},
+      {"prefix hits", Unit::share, 1, [](const Verdict& v) { return v.hit_rate; }},
+      {"wasted KV", Unit::share, -1, [](const Verdict& v) { return v.wasted_kv; }},
+  };
+  return compare_kinds<Verdict>(verdicts, kinds);
+}
+
+std::vector<VerdictRow> compare(std::span<const RangeSum> ranges) {
+  using R = RangeSum;
+  static const Kind<R> kinds[] = {
+      {"marked time", Unit::time, 0, [](const R& r) { return static_cast<double>(r.to - r.from); }},
+      {"steps", Unit::count, 0, [](const R& r) { return static_cast<double>(r.end_step - r.first_step); }},
+      {"inside steps", Unit::share, 0,
+       [](const R& r) { return r.to > r.from ? static_cast<double>(r.busy) / static_cast<double>(r.to - r.from) : 0; }},
+      {"tokens/s", Unit::rate, 1,
+       [](const R& r) {
+         const auto tokens = static_cast<double>(r.prefill_tokens + r.decode_tokens);
+         return r.to > r.from ? tokens * 1e9 / static_cast<double>(r.to - r.from) : 0;
+       }},
+      {"sent", Unit::count, 0, [](const R& r) { return static_cast<double>(r.arrived); }},
+      {"finished", Unit::count, 1, [](const R& r) { return static_cast<double>(r.finished); }},
+      {"step P50", Unit::time, -1, [](const R& r) { return r.step_p50; }},
+      {"step P99", Unit::time, -1, [](const R& r) { return r.step_p99; }},
+      {"longest step", Unit::time, -1, [](const R& r) { return static_cast<double>(r.longest_step); }},
+      {"TTFT P50", Unit::time, -1, [](const R& r) { return r.ttft_p50; }},
+      {"TTFT P99", Unit::time, -1, [](const R& r) { return r.ttft_p99; }},
+      {"E2EL P99", Unit::time, -1, [](const R& r) { return r.e2el_p99; }},
+      {"preemptions", Unit::count, -1,
+       [](const R& r) { return static_cast<double>(r.marks[static_cast<int>(Mark::preempted)]); }, true},
+      {"refused", Unit::count, -1, [](const R& r) { return static_cast<double>(r.marks[static_cast<int>(Mark::refused)]); },
+       true},
+      {"failed", Unit::count, -1, [](const R& r) { return static_cast<double>(r.marks[static_cast<int>(Mark::failed)]); },
+       true},
+      {"cancelled", Unit::count, 0, [](const R& r) { return static_cast<double>(r.marks[static_cast<int>(Mark::cancelled)]); },
+       true},
+  };
+  return compare_kinds<R>(ranges, kinds);
 }
 
 }  // namespace tokenyard::viz

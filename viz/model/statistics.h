@@ -21,10 +21,15 @@ struct Latency {
   // Percentiles 0, 0.5, 1 ... 100 of ttft, tpot, itl and e2el, for drawing; nanoseconds.
   static constexpr int kCurve = 201;
   std::array<std::array<double, kCurve>, 4> curves{};
+  // Who stands there: a request with that time, or of itl the one whose longest gap comes nearest to it; -1: nobody.
+  std::array<std::array<std::int32_t, kCurve>, 4> who{};
   bool objectives = false;  // there are any
   double goodput() const;   // share of all that joined, 0 .. 1
 };
 Latency latency_of(const TraceModel& model, const Slo& slo);
+
+// How long a request was in each phase, from when it was sent to its end, or to the end of what is known. O(its spans).
+std::array<TimeNs, kPhases> phase_times(const TraceModel& model, std::int32_t request);
 
 std::optional<TimeNs> ttft_of(const Request& request);
 std::optional<TimeNs> tpot_of(const Request& request);  // with two tokens or more
@@ -47,6 +52,8 @@ struct RangeSum {
   std::int64_t arrived = 0;   // requests sent in it
   std::int64_t finished = 0;  // that ended well in it
   TimeNs longest_step = 0;
+  // Nanoseconds: of these steps, of first tokens that came in it, of requests that ended well in it.
+  double step_p50 = 0, step_p99 = 0, ttft_p50 = 0, ttft_p99 = 0, e2el_p99 = 0;
 };
 RangeSum sum(const TraceModel& model, TimeNs from, TimeNs to);
 
@@ -72,5 +79,6 @@ struct VerdictRow {
 };
 // What happened in none of them, such as a refusal, has no line.
 std::vector<VerdictRow> compare(std::span<const Verdict> verdicts);
+std::vector<VerdictRow> compare(std::span<const RangeSum> ranges);
 
 }  // namespace tokenyard::viz

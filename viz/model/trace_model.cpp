@@ -4,6 +4,33 @@
 
 namespace tokenyard::viz {
 
+void StepMeans::add(const StepMeans& next, double times) {
+  const auto sum = [times](double& to, double what) { to += times * what; };
+  sum(duration, next.duration);
+  sum(prefill_tokens, next.prefill_tokens);
+  sum(decode_tokens, next.decode_tokens);
+  sum(padding_tokens, next.padding_tokens);
+  sum(rows, next.rows);
+  sum(running, next.running);
+  sum(waiting, next.waiting);
+  sum(used_blocks, next.used_blocks);
+  sum(cached_blocks, next.cached_blocks);
+  for (std::size_t i = 0; i < parts.size(); ++i) sum(parts[i], next.parts[i]);
+  for (std::size_t i = 0; i < in_phase.size(); ++i) sum(in_phase[i], next.in_phase[i]);
+}
+
+StepMeans StepSum::means() const {
+  StepMeans out = timed;
+  const auto over = [this](double& what) { what = weight == 0 ? 0 : what / weight; };
+  for (double* what : {&out.duration, &out.prefill_tokens, &out.decode_tokens, &out.padding_tokens, &out.rows, &out.running,
+                       &out.waiting, &out.used_blocks, &out.cached_blocks}) {
+    over(*what);
+  }
+  for (double& what : out.parts) over(what);
+  for (double& what : out.in_phase) over(what);
+  return out;
+}
+
 void StepSum::add(const StepSum& next) {
   if (next.longest >= 0 &&
       (longest < 0 || next.longest_ns > longest_ns || (next.longest_ns == longest_ns && next.longest < longest))) {
@@ -21,12 +48,15 @@ void StepSum::add(const StepSum& next) {
   most_rows = std::max(most_rows, next.most_rows);
   most_running = std::max(most_running, next.most_running);
   most_waiting = std::max(most_waiting, next.most_waiting);
+  most_live = std::max(most_live, next.most_live);
   most_used = std::max(most_used, next.most_used);
   most_cached = std::max(most_cached, next.most_cached);
   hit_tokens += next.hit_tokens;
   asked_tokens += next.asked_tokens;
   evicted_blocks += next.evicted_blocks;
-  for (std::size_t i = 0; i < in_phase.size(); ++i) in_phase[i] += next.in_phase[i];
+  most_tokens_per_s = std::max(most_tokens_per_s, next.most_tokens_per_s);
+  weight += next.weight;
+  timed.add(next.timed, 1);
 }
 
 StepSum sum_of(const Step& step, std::int32_t index) {
@@ -39,13 +69,37 @@ StepSum sum_of(const Step& step, std::int32_t index) {
   sum.most_rows = step.rows();
   sum.most_running = step.running;
   sum.most_waiting = step.waiting;
+  sum.most_live = step.running + step.waiting;
   sum.most_used = step.used_blocks;
   sum.most_cached = step.cached_blocks;
   sum.hit_tokens = step.hit_tokens;
   sum.asked_tokens = step.asked_tokens;
   sum.evicted_blocks = step.evicted_blocks;
-  const std::int32_t in_phase[] = {step.waiting, step.prefill_rows, step.decode_rows, step.stalled, step.padding_rows};
-  for (std::size_t i = 0; i < std::size(in_phase); ++i) sum.in_phase[i] = in_phase[i];
+  if (step.duration > 0) sum.most_tokens_per_s = static_cast<double>(step.tokens()) * 1e9 / static_cast<double>(step.duration);
+  sum.weight = static_cast<double>(std::max<TimeNs>(1, step.duration));
+  StepMeans own;
+  own.duration = static_cast<double>(step.duration);
+  const StepParts& p = step.parts;
+  TimeNs left = step.duration;
+  const TimeNs parts[] = {p.gemm, p.attention, p.elementwise, p.head, p.communication, p.host, step.duration};
+  for (std::size_t i = 0; i < std::size(parts); ++i) {
+    // Parts may overlap: together they are no more than the step.
+    const TimeNs part = std::clamp<TimeNs>(parts[i], 0, left);
+    own.parts[i] = static_cast<double>(part);
+    left -= part;
+  }
+  own.prefill_tokens = step.prefill_tokens;
+  own.decode_tokens = step.decode_tokens;
+  own.padding_tokens = step.padding_tokens;
+  own.rows = step.rows();
+  own.running = step.running;
+  own.waiting = step.waiting;
+  own.used_blocks = step.used_blocks;
+  own.cached_blocks = step.cached_blocks;
+  const std::int32_t in_phase[] = {step.waiting, step.prefill_rows, step.decode_rows, step.stalled,
+                                   step.padding_rows - step.late_rows};
+  for (std::size_t i = 0; i < std::size(in_phase); ++i) own.in_phase[i] = in_phase[i];
+  sum.timed.add(own, sum.weight);
   return sum;
 }
 

@@ -29,13 +29,16 @@ struct Step {
   TimeNs duration = 0;  // as the backend measured
   StepParts parts;
   bool prefill_only = false;
+  bool ahead = false;  // planned before it was known what came of the step before
   std::int32_t prefill_tokens = 0;
   std::int32_t decode_tokens = 0;
-  std::int32_t padding_tokens = 0;  // positions computed for nobody (static)
+  std::int32_t padding_tokens = 0;  // positions computed for nobody
   std::int32_t prefill_rows = 0;
   std::int32_t decode_rows = 0;
   std::int32_t padding_rows = 0;
-  std::int32_t stalled = 0;  // running requests without a row
+  std::int32_t late_rows = 0;    // of these: of requests that had ended, as nobody knew when the step was planned
+  std::int32_t late_tokens = 0;  // of padding_tokens, likewise
+  std::int32_t stalled = 0;      // running requests without a row
   std::int32_t running = 0;
   std::int32_t waiting = 0;
   std::int32_t admitted = 0;
@@ -54,6 +57,19 @@ struct Step {
   std::int32_t rows() const { return prefill_rows + decode_rows + padding_rows; }
 };
 
+// Means over the time that some steps took, each step counting for as long as it ran.
+struct StepMeans {
+  double duration = 0;            // nanoseconds
+  std::array<double, 7> parts{};  // of it, in the order of StepParts; the last is what they leave over
+  double prefill_tokens = 0, decode_tokens = 0, padding_tokens = 0;
+  double rows = 0, running = 0, waiting = 0, used_blocks = 0, cached_blocks = 0;
+  std::array<double, kPhases> in_phase{};  // requests; `queued` has the preempted ones, too
+
+  double tokens() const { return prefill_tokens + decode_tokens; }
+  double live() const { return running + waiting; }
+  void add(const StepMeans& next, double times);
+};
+
 // Of any run of steps.
 struct StepSum {
   std::int32_t count = 0;     // steps
@@ -66,31 +82,37 @@ struct StepSum {
   std::int32_t most_rows = 0;
   std::int32_t most_running = 0;
   std::int32_t most_waiting = 0;
+  std::int32_t most_live = 0;    // running and waiting
   std::int32_t most_used = 0;    // blocks
   std::int32_t most_cached = 0;  // blocks
   std::int64_t hit_tokens = 0;
   std::int64_t asked_tokens = 0;
   std::int64_t evicted_blocks = 0;
-  std::array<std::int64_t, kPhases> in_phase{};  // requests, summed over the steps; `queued` has the preempted ones, too
+  double most_tokens_per_s = 0;
+  double weight = 0;  // nanoseconds; a step that took none counts as one
+  StepMeans timed;    // every step's numbers times its weight
 
   void add(const StepSum& next);
+  StepMeans means() const;  // of one step: its own numbers
 };
 StepSum sum_of(const Step& step, std::int32_t index);
 
 struct Request {
   std::string id;
-  std::uint32_t hue = 0;  // a hash of its id: the same request has the same colour in every trace
+  std::uint32_t hue = 0;  // by its id: the same request has the same colour in every trace, and its neighbours have others
   TimeNs arrival = 0;     // when its client sent it; latencies count from here
   TimeNs joined = 0;
   TimeNs begin = 0;         // of its lane: when it was sent, or joined where the workload names steps
   TimeNs first_token = -1;  // delivered
   TimeNs last_token = -1;
+  TimeNs longest_gap = -1;  // between two of its tokens; -1: there are no two
   TimeNs end = -1;          // -1: lives
   std::int32_t prompt = 0;  // tokens
   std::int32_t output = 0;
   std::int32_t cached = 0;  // prompt tokens found in the prefix cache at its first admission
   std::int32_t priority = 0;
   std::int32_t preemptions = 0;
+  bool preempted_late = false;  // the last time after its end, by a step that was planned before that was known
   std::int32_t max_tokens = 0;
   std::int32_t expected_kv = 0;  // tokens whose K/V it will hold at its end, as far as the workload tells
   std::int32_t computed = 0;     // tokens with K/V now, or at its end

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include <fmt/core.h>
 
@@ -27,6 +28,8 @@ std::string csv(const std::string& text) {
 
 std::string optional_ns(std::optional<TimeNs> time) { return time ? std::to_string(*time) : std::string(); }
 
+bool is_of_blocks(Cause cause) { return cause == Cause::blocks || cause == Cause::watermark || cause == Cause::admission_gate; }
+
 const char* life_of(const Request& r) {
   return r.reason == FinishReason::none ? name_of(r.spans.back().phase()) : tokenyard::name_of(r.reason);
 }
@@ -44,6 +47,8 @@ std::string short_time(double ns) {
   return fmt::format("{:.{}f} {}", value, digits, name);
 }
 
+std::int32_t free_blocks(const TraceModel& model, const Moment& moment) { return model.usable_blocks() - moment.used_blocks; }
+
 std::vector<Sentence> explain(const TraceModel& model, const Moment& moment) {
   std::vector<Sentence> out;
   if (moment.step < 0) return out;
@@ -54,9 +59,10 @@ std::vector<Sentence> explain(const TraceModel& model, const Moment& moment) {
   for (auto e = events.first; e != events.second; ++e) {
     if (e->mark == Mark::preempted) {
       const std::string who = e->beneficiary == e->request ? "itself, which " : id(e->beneficiary) + ", which ";
-      out.push_back(
-          {Kind::preempted, e->request,
-           id(e->request) + " is preempted for " + who + in_words(e->reason) + "; frees " + count(e->freed_blocks, "block")});
+      const bool late = model.request(e->request).end >= 0 && model.request(e->request).end <= e->at;
+      out.push_back({Kind::preempted, e->request,
+                     id(e->request) + " is preempted for " + who + in_words(e->reason) + "; frees " +
+                         count(e->freed_blocks, "block") + (late ? " (it had ended, which was not known yet)" : "")});
     } else {
       std::string text = id(e->request) +
                          (e->mark == Mark::kv_capacity ? " leaves: out of KV memory" : std::string(" is ") + name_of(e->mark));
@@ -68,8 +74,18 @@ std::vector<Sentence> explain(const TraceModel& model, const Moment& moment) {
   for (const std::int32_t h : moment.held) {
     const Held& held = model.held()[static_cast<std::size_t>(h)];
     const bool seated = moment.table_of(held.request) != nullptr;
-    std::string text = id(held.request) + (seated ? " gets no row: " : " is not admitted: ") + in_words(held.first);
-    if (held.since < moment.step) text += fmt::format(" (since step {})", model.step(held.since).number);
+    // The trace tells a refusal's numbers when it begins and when it ends.
+    const bool ends = held.until == moment.step;
+    const Reason& reason = ends ? held.last : held.first;
+    std::string text = id(held.request) + (seated ? " gets no row: " : " is not admitted: ") + in_words(reason);
+    if (held.since < moment.step) {
+      const std::int64_t since = model.step(held.since).number;
+      text += ends ? fmt::format(" (refused since step {})", since) : fmt::format(" (in step {}, and refused since", since);
+      if (!ends && is_of_blocks(reason.cause)) {
+        text += fmt::format("; {} free in this one", count(free_blocks(model, moment), "block"));
+      }
+      if (!ends) text += ")";
+    }
     out.push_back({Kind::held, held.request, std::move(text)});
   }
   const auto waits = std::equal_range(model.waits().begin(), model.waits().end(), Waited{moment.step, 0, {}, 0},
@@ -107,29 +123,68 @@ std::vector<Sentence> explain(const TraceModel& model, const Moment& moment) {
         {Kind::stalled, -1,
          count(stalled, "request") + " without a row" + (model.step(moment.step).prefill_only ? ": a pure prefill step" : "")});
   }
+  const Step& step = model.step(moment.step);
   if (padding > 0)
     out.push_back({Kind::stalled, -1, count(padding, "seat") + " computed for nobody: ended, and the batch goes on"});
   if (!moment.evicted.empty()) {
     out.push_back({Kind::evicted, -1, count(std::ssize(moment.evicted), "cached block") + " evicted to make room"});
   }
-  const Step& step = model.step(moment.step);
+  if (const std::int32_t left = moment.step > 0 && step.ahead ? model.step(moment.step - 1).finished : 0; left > 0) {
+    std::string text = "planned while step " + std::to_string(model.step(moment.step - 1).number) +
+                       " ran: it was not known yet that " + count(left, "request") + (left == 1 ? " ends" : " end") + " there";
+    if (step.late_rows > 0) text += fmt::format("; {} computed for nobody", count(step.late_rows, "row"));
+    out.push_back({Kind::waited, -1, std::move(text)});
+  }
   if (step.finished > 0)
     out.push_back(
         {Kind::finished, -1, count(step.finished, "request") + (step.finished == 1 ? " leaves" : " leave") + " at its end"});
   return out;
 }
 
+Sentence ended_in_words(const TraceModel& model) {
+  return {Sentence::Kind::finished, -1, "the run was over at " + time_in_words(model.end())};
+}
+
 std::string request_in_words(const TraceModel& model, std::int32_t request) {
   const Request& r = model.request(request);
   std::string out =
-      fmt::format("{}: {}\n{}, {} made of at most {}\nsent {}", r.id, life_of(r), count(r.prompt, "prompt token"),
+      fmt::format("{}: {}\n{}, {} made of at most {}, sent {}", r.id, life_of(r), count(r.prompt, "prompt token"),
                   count(r.output, "token"), r.max_tokens, r.arrival == 0 ? "at 0 s" : "at " + time_in_words(r.arrival));
-  if (r.cached > 0) out += fmt::format("\n{} found in the prefix cache", count(r.cached, "token"));
-  if (r.preemptions > 0) out += "\npreempted " + count(r.preemptions, "time");
   if (const auto ttft = ttft_of(r)) out += "\nTTFT " + short_time(static_cast<double>(*ttft));
   if (const auto tpot = tpot_of(r)) out += ", TPOT " + short_time(static_cast<double>(*tpot));
   if (const auto e2el = e2el_of(r)) out += ", end to end " + short_time(static_cast<double>(*e2el));
+  if (const std::string went = time_went(model, request); !went.empty()) out += "\n" + went;
+  if (r.cached > 0) out += fmt::format("\n{} found in the prefix cache", count(r.cached, "token"));
+  if (r.preemptions > 0) out += "\npreempted " + count(r.preemptions, "time");
   if (!model.refusal(request).empty()) out += "\n" + model.refusal(request);
+  return out;
+}
+
+std::string request_in_a_line(const TraceModel& model, std::int32_t request) {
+  const Request& r = model.request(request);
+  std::string out = r.id + ":";
+  for (const auto& [name, time] :
+       {std::pair{"TTFT", ttft_of(r)},
+        {"longest time between tokens", r.longest_gap < 0 ? std::nullopt : std::optional(r.longest_gap)},
+        {"end to end", e2el_of(r)}}) {
+    if (time) out += fmt::format(" {} {},", name, short_time(static_cast<double>(*time)));
+  }
+  return out + " " + time_went(model, request);
+}
+
+std::string time_went(const TraceModel& model, std::int32_t request) {
+  const std::array<TimeNs, kPhases> times = phase_times(model, request);
+  const TimeNs all = std::accumulate(times.begin(), times.end(), TimeNs{0});
+  if (all == 0) return "";
+  std::string out = "of " + short_time(static_cast<double>(all)) + ":";
+  const char* separator = " ";
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    if (times[i] == 0) continue;
+    const auto time = static_cast<double>(times[i]);
+    out += fmt::format("{}{} {} ({:.0f} %)", separator, name_of(static_cast<Phase>(i)), short_time(time),
+                       100 * time / static_cast<double>(all));
+    separator = ", ";
+  }
   return out;
 }
 
@@ -140,7 +195,7 @@ std::string step_in_words(const TraceModel& model, std::int32_t step) {
   std::string out = fmt::format("step {} at {}, takes {}\n{} of {}: {} prefill, {} decode", s.number, time_in_words(s.start),
                                 short_time(static_cast<double>(s.duration)), count(s.tokens(), "token"),
                                 config.max_num_batched_tokens, s.prefill_tokens, s.decode_tokens);
-  if (s.padding_tokens > 0) out += fmt::format(", and {} of padding", count(s.padding_tokens, "position"));
+  if (s.padding_tokens > 0) out += fmt::format(", and {} for nobody", count(s.padding_tokens, "position"));
   out += fmt::format("\n{} of {} run, {} wait", count(s.running, "request"), config.max_num_seqs, s.waiting);
   if (s.stalled > 0) out += fmt::format(", {} without a row", s.stalled);
   out += fmt::format("\n{} of {} used, {} cached", count(s.used_blocks, "block"), model.usable_blocks(), s.cached_blocks);
@@ -156,6 +211,25 @@ std::string step_in_words(const TraceModel& model, std::int32_t step) {
     }
   }
   return out;
+}
+
+std::string column_in_words(const TraceModel& model, std::int32_t first, std::int32_t end) {
+  const StepSum sum = model.sum_steps(first, end);
+  const StepMeans means = sum.means();
+  const Step& longest = model.step(sum.longest);
+  const Step& fullest = model.step(sum.fullest);
+  const EngineConfig& config = model.header().engine;
+  std::string out = fmt::format("{}, {} to {}: means over their time, and the most\n", count(sum.count, "step"),
+                                model.step(first).number, model.step(end - 1).number);
+  out += fmt::format("takes {}, at most {} (step {})\n", short_time(means.duration),
+                     short_time(static_cast<double>(longest.duration)), longest.number);
+  out +=
+      fmt::format("{:.0f} tokens of {} ({:.0f} prefill, {:.0f} decode), at most {} (step {})\n", means.tokens(),
+                  config.max_num_batched_tokens, means.prefill_tokens, means.decode_tokens, sum.most_positions, fullest.number);
+  out += fmt::format("{:.0f} of {} run, at most {}; {:.0f} wait, at most {}\n", means.running, config.max_num_seqs,
+                     sum.most_running, means.waiting, sum.most_waiting);
+  return out + fmt::format("{:.0f} of {} blocks used, at most {}; {:.0f} cached, at most {}", means.used_blocks,
+                           model.usable_blocks(), sum.most_used, means.cached_blocks, sum.most_cached);
 }
 
 std::string block_in_words(const TraceModel& model, const Moment& moment, BlockId block) {

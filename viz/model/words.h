@@ -19,9 +19,20 @@ struct Sentence {
 };
 // The most telling first.
 std::vector<Sentence> explain(const TraceModel& model, const Moment& moment);
+// Instead of it, behind the run's end.
+Sentence ended_in_words(const TraceModel& model);
+
+// In no table, the cached ones included.
+std::int32_t free_blocks(const TraceModel& model, const Moment& moment);
 
 std::string request_in_words(const TraceModel& model, std::int32_t request);  // several lines
-std::string step_in_words(const TraceModel& model, std::int32_t step);        // several lines
+// "r7: TTFT 1.3 s, end to end 6.2 s; of 6.2 s: queued ..."
+std::string request_in_a_line(const TraceModel& model, std::int32_t request);
+// "of 6.2 s: queued 1.2 s (19 %), prefill 30 ms (0 %), decode ..."; empty where no time has passed.
+std::string time_went(const TraceModel& model, std::int32_t request);
+std::string step_in_words(const TraceModel& model, std::int32_t step);  // several lines
+// Of steps first .. end-1 together, which a column of a panel shows; several lines. O(log steps).
+std::string column_in_words(const TraceModel& model, std::int32_t first, std::int32_t end);
 std::string block_in_words(const TraceModel& model, const Moment& moment, BlockId block);
 std::string range_in_words(const RangeSum& sum);
 std::string short_time(double ns);  // "12.3 ms": three digits, for axes and tables

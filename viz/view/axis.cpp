@@ -105,6 +105,15 @@ void Axis::pan(double pixels, Place least, Place most) {
   show(begin + by, end + by, least, most);
 }
 
+std::vector<double> round_values(double top, int most) {
+  std::vector<double> out = {0};
+  if (!(top >= 1) || most < 1) return out;
+  double distance = 1;
+  for (int i = 0; top / distance >= most + 1; ++i) distance = i % 3 == 1 ? distance / 2 * 5 : distance * 2;
+  for (int i = 1; i * distance <= top; ++i) out.push_back(i * distance);
+  return out;
+}
+
 std::string place_in_words(Align align, Place place) {
   if (align == Align::step) return "step " + grouped(place / kStep);
   if (align == Align::work) return grouped(place / kToken) + (place / kToken == 1 ? " token" : " tokens");

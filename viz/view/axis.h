@@ -63,6 +63,9 @@ struct Axis {
 // "12.5 ms", "step 17", "1,024 tokens".
 std::string place_in_words(Align align, Place place);
 
+// Multiples of 1, 2 or 5 times a power of ten from 0 to `top`, at most `most` of them beside 0.
+std::vector<double> round_values(double top, int most);
+
 // Where to write numbers: multiples of 1, 2 or 5 times a power of ten, at least `min_pixels` apart.
 struct Tick {
   Place place;

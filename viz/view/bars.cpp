@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <fmt/core.h>
+
+#include "viz/view/layout.h"
+
 namespace tokenyard::viz {
 
 std::pair<std::int32_t, std::int32_t> visible_steps(const TraceModel& model, TimeNs begin, TimeNs end) {
@@ -52,8 +56,8 @@ std::vector<Bar> make_bars(const Frame& frame, const Projector& projector, float
 }  // namespace
 
 std::vector<Bar> bars(const Frame& frame, const Projector& projector) {
-  // A bar has up to seven rectangles.
-  const float most = static_cast<float>(std::max(frame.budget, 100)) / 7;
+  // A bar has up to nine rectangles: seven parts of a step, and two for the longest of several.
+  const float most = static_cast<float>(std::max(frame.budget, 100)) / 9;
   const float fold = std::max(frame.style->fold, (projector.x1() - projector.x0()) / most);
   if (frame.bars == nullptr) return make_bars(frame, projector, fold);
   const BarCache::Key key = {
@@ -72,6 +76,21 @@ StepSum visible_sum(const Frame& frame) {
 
 Ref step_ref(const Frame& frame, const Bar& bar, std::int32_t step) {
   return {Ref::Kind::step, frame.trace, step, bar.first, bar.end - bar.first};
+}
+
+void add_most(const Frame& frame, const Bar& bar, float mean_y, float most_y, const Ref& ref, Picture& out) {
+  if (bar.end - bar.first < 2 || mean_y - most_y < 1) return;
+  const float line = std::min(std::max(1.0f, frame.style->scale), mean_y - most_y);
+  add_rect(out, {{bar.x0, most_y + line, bar.x1, mean_y}, Tone::most, Pattern::solid, 0, kBand, 0, ref});
+  add_rect(out, {{bar.x0, most_y, bar.x1, most_y + line}, Tone::most, Pattern::solid, 0, 255, 0, ref});
+}
+
+std::vector<std::string> column_words(const std::vector<Bar>& bars) {
+  std::int64_t steps = 0;
+  for (const Bar& bar : bars) steps += bar.end - bar.first;
+  const auto columns = std::ssize(bars);
+  if (columns == 0 || steps == columns) return {};
+  return {fmt::format("a column: mean of {} steps", std::max<std::int64_t>(2, (steps + columns / 2) / columns)), "faint: most"};
 }
 
 float level(double value, double top, float height) {

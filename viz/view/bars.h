@@ -61,6 +61,11 @@ StepSum visible_sum(const Frame& frame);
 // A bar stands for `step` in tips and clicks.
 Ref step_ref(const Frame& frame, const Bar& bar, std::int32_t step);
 
+// A column's height above its mean, up to its fullest step: faint, with a line at the top. Nothing where it is one step.
+void add_most(const Frame& frame, const Bar& bar, float mean_y, float most_y, const Ref& ref, Picture& out);
+// What a column is, for the gutter: nothing where every bar is one step.
+std::vector<std::string> column_words(const std::vector<Bar>& bars);
+
 // How high `value` is, in pixels, where `top` is `height` high.
 float level(double value, double top, float height);
 

@@ -105,8 +105,10 @@ bool LanePen::as_whole(const Sitting& s, const LaneNode& sum, bool in_sight, flo
 void LanePen::end_cap(std::int32_t number) {
   const Request& r = model_.request(number);
   const std::optional<Mark> mark = r.end_mark();
-  if (!mark || r.end < projector_.begin() || r.end > projector_.end()) return;
-  tick(bit(*mark), projector_.x(r.end), number);
+  std::uint8_t marks = mark ? bit(*mark) : std::uint8_t{0};
+  if (r.preempted_late) marks |= bit(Mark::preempted);
+  if (marks == 0 || r.end < projector_.begin() || r.end > projector_.end()) return;
+  tick(marks, projector_.x(r.end), number);
 }
 
 // A sitting a few pixels wide: its prefill, with which it begins, and what it did longest after that.

@@ -55,35 +55,47 @@ std::size_t spans_on(const Frame& frame, const Projector& projector, std::int32_
 void density(const Frame& frame, const Projector& projector, Box box, Picture& out) {
   const std::vector<Bar> all = bars(frame, projector);
   double top = 1;
-  for (const Bar& bar : all) {
-    const double live = static_cast<double>(std::accumulate(bar.sum.in_phase.begin(), bar.sum.in_phase.end(), std::int64_t{0}));
-    top = std::max(top, live / std::max(1, bar.sum.count));
-  }
+  for (const Bar& bar : all) top = std::max(top, static_cast<double>(bar.sum.most_live));
+  const float base = box.y1;
+  const auto y_of = [&](double requests) { return base - level(requests, top, box.height()); };
+  const float numbers = value_axis(
+      frame, box, base, box.height(), top, [](double v) { return fmt::format("{:.0f}", v); }, out);
   // Who computes lies at the bottom, who waits on top.
   constexpr Phase order[] = {Phase::decode, Phase::prefill, Phase::padding, Phase::stalled, Phase::queued};
   for (const Bar& bar : all) {
+    const StepMeans means = bar.sum.means();
+    const Ref ref = step_ref(frame, bar, bar.sum.fullest);
     double done = 0;
-    float y = box.y1;
+    float y = base;
     for (const Phase phase : order) {
-      const std::int64_t requests = bar.sum.in_phase[static_cast<std::size_t>(phase)];
-      if (requests == 0) continue;
-      done += static_cast<double>(requests) / bar.sum.count;
-      const float next = box.y1 - static_cast<float>(done / top) * box.height();
+      done += means.in_phase[static_cast<std::size_t>(phase)];
+      const float next = y_of(done);
       if (y - next < 0.5f) continue;
-      add_rect(out, {{bar.x0, next, bar.x1, y},
-                     tone_of(static_cast<int>(phase), Tone::queued),
-                     pattern_of(phase),
-                     0,
-                     255,
-                     0,
-                     {Ref::Kind::step, frame.trace, bar.sum.fullest, bar.first, bar.end - bar.first}});
+      add_rect(out,
+               {{bar.x0, next, bar.x1, y}, tone_of(static_cast<int>(phase), Tone::queued), pattern_of(phase), 0, 255, 0, ref});
       y = next;
     }
+    add_most(frame, bar, y, y_of(bar.sum.most_live), ref, out);
   }
-  side_label(frame, box, "requests", {fmt::format("up to {:.0f} live", top)}, out);
+  std::vector<std::string> more = {fmt::format("up to {:.0f} live", top)};
+  for (std::string& words : column_words(all)) more.push_back(std::move(words));
+  side_label(frame, box, "requests", more, out, numbers);
+  if (frame.step >= 0) {
+    const Step& step = frame.model->step(frame.step);
+    cursor_level(frame, projector, y_of(step.running + step.waiting), out);
+  }
 }
 
 }  // namespace
+
+std::vector<std::int32_t> live_in(const TraceModel& model, std::span<const std::int32_t> order, TimeNs from, TimeNs to) {
+  std::vector<std::int32_t> out;
+  for (const std::int32_t number : order) {
+    const Request& r = model.request(number);
+    if (r.begin <= to && (r.end < 0 || r.end >= from)) out.push_back(number);
+  }
+  return out;
+}
 
 std::vector<std::int32_t> ordered(const TraceModel& model, LaneOrder order) {
   std::vector<std::int32_t> out(static_cast<std::size_t>(model.num_requests()));
@@ -205,7 +217,8 @@ Picture lanes(const Frame& frame, Box box, const LaneOptions& options) {
         options.view == LaneView::seats ? fmt::format("seat {}", row) : frame.model->request(request_of(row)).id;
     const bool selected = options.view != LaneView::seats && request_of(row) == frame.request;
     if (own.height() < style.em) continue;
-    add_text(style, area.x0 + pad, own.y0 + (own.height() - style.em) / 2, gutter(style, box.width()) - 2 * pad, name,
+    const float room = gutter(style, box.width()) - 2 * pad;
+    add_text(style, area.x0 + pad, own.y0 + (own.height() - style.em) / 2, room, style.fit_name(name, room),
              selected ? Tone::highlight : Tone::text, out);
   }
   cursor_line(frame, projector, box, out);

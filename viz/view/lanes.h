@@ -12,6 +12,9 @@ namespace tokenyard::viz {
 // Request numbers in that order, the longest first for ttft, latency and preemptions.
 std::vector<std::int32_t> ordered(const TraceModel& model, LaneOrder order);
 
+// Of `order`, who lives at some time in [from, to].
+std::vector<std::int32_t> live_in(const TraceModel& model, std::span<const std::int32_t> order, TimeNs from, TimeNs to);
+
 struct LaneOptions {
   LaneView view = LaneView::requests;
   std::span<const std::int32_t> order;  // for requests: which, from top to bottom; empty: all by arrival

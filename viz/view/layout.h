@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,10 +20,19 @@ Axis panel_axis(const Frame& frame, Box box);
 void mark_strip(const Frame& frame, const Projector& projector, float y, float height, Picture& out);
 
 void cursor_line(const Frame& frame, const Projector& projector, Box box, Picture& out);
-// In lines that fit, at spaces where it can be.
+// In lines that fit, at spaces where it can be: a number keeps its unit, and "12 of 96" stays whole.
 std::vector<std::string> wrapped(const Style& style, std::string_view text, float room);
-// A name at the left, in the gutter; further lines below it, dim.
-void side_label(const Frame& frame, Box box, const std::string& name, const std::vector<std::string>& more, Picture& out);
+// Likewise, every line of `text`, with line ends between them.
+std::string in_lines(const Style& style, std::string_view text, float room);
+// A name at the left, in the gutter; further lines below it, dim. `reserved` pixels at the gutter's right are somebody else's.
+void side_label(const Frame& frame, Box box, const std::string& name, const std::vector<std::string>& more, Picture& out,
+                float reserved = 0);
+// The numbers of an upright axis between gutter and bars, from 0 at `base` to `top` at `base - height`, with a faint line at
+// each. Returns how much of the gutter they take.
+float value_axis(const Frame& frame, Box box, float base, float height, double top,
+                 const std::function<std::string(double)>& in_words, Picture& out);
+// How high the current step is in a panel of bars: beside merged steps, what the numbers at the cursor say.
+void cursor_level(const Frame& frame, const Projector& projector, float y, Picture& out);
 void add_text(const Style& style, float x, float y, float room, std::string_view text, Tone tone, Picture& out);
 // Likewise, on a filled rectangle.
 void add_text_on(const Rect& rect, const Style& style, float x, float y, float room, std::string_view text, Picture& out);

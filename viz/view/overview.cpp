@@ -27,14 +27,22 @@ Picture overview(const Frame& frame, Box box, Place least, Place most) {
     waiting = std::max(waiting, bar.sum.most_waiting);
   }
   for (const Bar& bar : all) {
-    const float wait = level(bar.sum.most_waiting, waiting, height);
+    const StepMeans means = bar.sum.means();
+    const float wait = level(means.waiting, waiting, height);
     add_rect(
         out,
         {{bar.x0, base - wait, bar.x1, base}, Tone::queued, Pattern::solid, 0, 90, 0, step_ref(frame, bar, bar.sum.longest)});
-    const float high = std::max(1.0f, level(static_cast<double>(bar.sum.longest_ns), static_cast<double>(longest), height));
-    add_rect(
-        out,
-        {{bar.x0, base - high, bar.x1, base}, Tone::gemm, Pattern::solid, 0, 160, 0, step_ref(frame, bar, bar.sum.longest)});
+    const float high = std::max(1.0f, level(means.duration, static_cast<double>(longest), height));
+    add_most(frame, bar, base - high,
+             base - level(static_cast<double>(bar.sum.longest_ns), static_cast<double>(longest), height),
+             step_ref(frame, bar, bar.sum.longest), out);
+    add_rect(out, {{bar.x0, base - high, bar.x1, base},
+                   tone_of(frame.trace, Tone::trace0),
+                   Pattern::solid,
+                   0,
+                   200,
+                   0,
+                   step_ref(frame, bar, bar.sum.longest)});
   }
   mark_strip(frame, projector, box.y0, strip, out);
   const auto x = [&](Place place) { return std::clamp(static_cast<float>(axis.x(place)), axis.x0, axis.x1); };

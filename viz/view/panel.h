@@ -77,6 +77,8 @@ struct Panel {
   std::vector<Meaning> (*meanings)(std::span<const TraceModel* const>) = nullptr;  // of colours that occur in these traces
   Legend legend = Legend::title;                                                   // where they are explained
   Click click = Click::nothing;
+  // Thin things: the pointer means the nearest one within so many lines of text.
+  float reach = 0;
   Section describe = {};  // its part of --describe
 };
 

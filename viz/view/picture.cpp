@@ -1,5 +1,7 @@
 #include "viz/view/picture.h"
 
+#include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <utility>
 
@@ -23,6 +25,22 @@ const Rect* Picture::hit(float x, float y) const {
   return nullptr;
 }
 
+const Rect* Picture::near(float x, float y, float reach) const {
+  if (const Rect* found = hit(x, y); found != nullptr) return found;
+  const Rect* nearest = nullptr;
+  float least = reach;
+  for (const Rect& rect : rects) {
+    if (rect.ref.kind == Ref::Kind::none) continue;
+    const float dx = std::max({rect.box.x0 - x, 0.0F, x - rect.box.x1}),
+                dy = std::max({rect.box.y0 - y, 0.0F, y - rect.box.y1});
+    if (const float away = std::hypot(dx, dy); away < least) {
+      least = away;
+      nearest = &rect;
+    }
+  }
+  return nearest;
+}
+
 void Picture::append(Picture&& other) {
   rects.insert(rects.end(), other.rects.begin(), other.rects.end());
   lines.insert(lines.end(), std::make_move_iterator(other.lines.begin()), std::make_move_iterator(other.lines.end()));
@@ -32,6 +50,22 @@ void Picture::append(Picture&& other) {
 float Style::width(std::string_view text) const {
   // Without a font: the mean of a sans-serif one.
   return text_width ? text_width(text) : 0.55f * em * static_cast<float>(characters(text));
+}
+
+std::string Style::fit_name(std::string_view name, float room) const {
+  if (width(name) <= room) return std::string(name);
+  const auto inside = [&](std::size_t at) {
+    return at < name.size() && (static_cast<unsigned char>(name[at]) & 0xC0u) == 0x80u;
+  };
+  // As many bytes of it as fit, the larger half from its end.
+  for (std::size_t kept = name.size(); kept > 0; --kept) {
+    std::size_t head = kept / 2, tail = name.size() - (kept - kept / 2);
+    while (inside(head)) --head;
+    while (inside(tail)) ++tail;
+    std::string out = std::string(name.substr(0, head)) + "..." + std::string(name.substr(tail));
+    if (width(out) <= room) return out;
+  }
+  return fit(name, room);
 }
 
 std::string Style::fit(std::string_view text, float room) const {

@@ -26,6 +26,7 @@ enum class Tone : std::uint8_t {
   limit,
   slo,
   cursor,
+  most,  // above a column's mean, up to its fullest step
   selection,
   highlight,
   // phases, in the order of Phase
@@ -58,7 +59,7 @@ enum class Tone : std::uint8_t {
   cached,
   taken,
   evicted,
-  owner,  // one of 8 hues, see Rect::hue
+  owner,  // one of kLooks, see Rect::hue
   // lines of the first to the fourth trace
   trace0,
   trace1,
@@ -69,14 +70,22 @@ enum class Tone : std::uint8_t {
 };
 Tone tone_of(int base, Tone first);
 
+// Strength of what is faint. A legend tells it from what is full: less than half is faint.
+inline constexpr std::uint8_t kFaint = 90, kBand = 64;
+
+// How requests look where they own blocks: so many colours, each plain, with a dot, or with an upright line.
+inline constexpr int kHues = 8;
+inline constexpr int kLooks = 3 * kHues;
+
 // The second channel beside colour.
 enum class Pattern : std::uint8_t {
   solid,
-  hollow,    // outline only: found in the cache, free
-  hatch,     // preempted
-  diagonal,  // one stroke: cached and evictable
-  framed,    // solid with a second border: shared
-  cross,     // evicted
+  hollow,     // outline only: found in the cache, free
+  hatch,      // preempted
+  backhatch,  // leaning the other way: never used
+  diagonal,   // one stroke: cached and evictable
+  framed,     // solid with a second border: shared
+  cross,      // evicted
 };
 
 // What a thing on the screen is, for tips, clicks and tests.
@@ -94,7 +103,7 @@ struct Rect {
   Box box;
   Tone tone = Tone::ground;
   Pattern pattern = Pattern::solid;
-  std::uint8_t hue = 0;         // for Tone::owner: 0 .. 7
+  std::uint8_t hue = 0;         // for Tone::owner: 0 .. kLooks - 1
   std::uint8_t strength = 255;  // brightness or opacity: 0 faint .. 255 full
   char letter = 0;              // in it, where it has room: Q P D X ...
   Ref ref = {};
@@ -110,6 +119,8 @@ struct Label {
   std::uint8_t strength = 255;
 };
 
+enum class Dash : std::uint8_t { none, dashed, dotted, dash_dot };
+
 struct Line {
   struct Point {
     float x, y;
@@ -117,7 +128,7 @@ struct Line {
   std::vector<Point> points;
   Tone tone = Tone::text;
   float width = 1;
-  bool dashed = false;
+  Dash dash = Dash::none;
 };
 
 // Everything lies within `box`. Drawn in order: rects, lines, labels.
@@ -130,6 +141,8 @@ struct Picture {
 
   // The topmost rectangle with a ref there; null: none.
   const Rect* hit(float x, float y) const;
+  // Or else the nearest one, no further than `reach` pixels.
+  const Rect* near(float x, float y, float reach) const;
   void append(Picture&& other);
 };
 
@@ -143,6 +156,8 @@ struct Style {
   float width(std::string_view text) const;
   // Shortened with "..." to fit.
   std::string fit(std::string_view text, float room) const;
+  // Likewise, in the middle: names often differ at their end only.
+  std::string fit_name(std::string_view name, float room) const;
 };
 
 }  // namespace tokenyard::viz

@@ -31,7 +31,8 @@ struct Frame {
   Axis axis;                  // begin, end; x0 and x1 are set from each panel's box
   TimeNs cursor = 0;          // in this trace's time
   std::int32_t request = -1;  // selected
-  std::int32_t step = -1;     // the current one
+  std::int32_t step = -1;     // the current one; -1: none has begun, or all are over
+  bool over = false;          // the cursor is behind the run's end
   std::uint8_t trace = 0;     // index among the compared ones
   const Style* style;
   BarCache* bars = nullptr;       // may be left out
@@ -45,6 +46,7 @@ struct Frame {
   // Of the whole run:
   const Latency* latency = nullptr;
   const Verdict* verdict = nullptr;
+  const RangeSum* range = nullptr;      // of the marked range; null: none is marked
   std::span<const std::int32_t> order;  // of its requests, as lanes from top to bottom; empty: all by arrival
 };
 
@@ -70,7 +72,6 @@ struct Scene {
   LatencyKind statistic = LatencyKind::ttft;
   Slo slo;
   std::string_view selected;  // id of a request, which this trace need not have; empty: none
-  std::string_view range;     // the marked range in words; empty: none is marked
 
   const Frame& frame() const { return frames[trace]; }
   const Style& style() const { return *frame().style; }

@@ -14,7 +14,8 @@ std::string tip(const Frame& frame, const Moment& moment, const std::vector<Pref
     case Ref::Kind::time: return {};
     case Ref::Kind::request: return request_in_words(model, ref.id);
     case Ref::Kind::sentence: return ref.id < 0 ? std::string() : request_in_words(model, ref.id);
-    case Ref::Kind::step: return step_in_words(model, ref.id) + several("steps");
+    case Ref::Kind::step:
+      return ref.count == 1 ? step_in_words(model, ref.id) : column_in_words(model, ref.part, ref.part + ref.count);
     case Ref::Kind::span: {
       std::string out = request_in_words(model, ref.id);
       if (ref.count > 1 || ref.part < 0) return out + several("spans");

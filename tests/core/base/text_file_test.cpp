@@ -1,11 +1,14 @@
 #include "core/base/text_file.h"
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "catch.h"
 #include "core/base/input_error.h"
@@ -39,6 +42,8 @@ class Folder {
     std::ofstream(path, std::ios::binary) << text;
     return path;
   }
+
+  std::string name(const std::string& name) const { return (path_ / name).string(); }
 
  private:
   std::filesystem::path path_;
@@ -108,8 +113,9 @@ TEST_CASE("Text files are read up to a limit", "[text]") {
   CHECK_THAT(action_error([&] { read_text_file(path, 199'999); }),
              has_text("expected at most 199999 bytes of text, found more"));
   CHECK(read_text_file(folder.file("empty", ""), 0).empty());
-  CHECK_THAT(action_error([] { read_text_file("no/such/file", 1); }), has_text("no/such/file: cannot be read"));
-  CHECK_THAT(action_error([] { read_text_file(".", 1); }), has_text(".: cannot be read; is it a regular file?"));
+  CHECK_THAT(action_error([] { read_text_file("no/such/file", 1); }),
+             has_text("no/such/file: cannot be read: No such file or directory"));
+  CHECK_THAT(action_error([] { read_text_file(".", 1); }), has_text(".: cannot be read: Is a directory"));
 }
 
 TEST_CASE("What a file gains can be read on", "[text]") {
@@ -143,7 +149,8 @@ TEST_CASE("Lines are found wherever the buffer ends", "[text]") {
     CHECK_FALSE(reader.next(line));
     reader.rewind();
   }
-  CHECK_THAT(action_error([] { LineReader("no/such/file"); }), has_text("no/such/file: cannot be read"));
+  CHECK_THAT(action_error([] { LineReader("no/such/file"); }),
+             has_text("no/such/file: cannot be read: No such file or directory"));
 }
 
 TEST_CASE("A byte order mark is no content", "[text]") {
@@ -160,4 +167,34 @@ TEST_CASE("A byte order mark is no content", "[text]") {
     CHECK(line == mark + "b");
     reader.rewind();
   }
+}
+
+TEST_CASE("a pipe is read by all who open it, from its beginning", "[text]") {
+  const Folder folder;
+  const std::string pipe = folder.name("pipe");
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  std::string text;
+  for (int i = 0; i < 50'000; ++i) text += std::to_string(i) + '\n';
+  std::thread writer([&] { std::ofstream(pipe) << text; });
+  LineReader lines(pipe);
+  std::string_view line;
+  REQUIRE(lines.next(line));
+  CHECK(line == "0");
+  CHECK(read_text_file(pipe, text.size()) == text);
+  writer.join();
+  REQUIRE(lines.next(line));
+  CHECK(line == "1");
+  CHECK(read_text_file(pipe, text.size()) == text);
+  lines.rewind();
+  REQUIRE(lines.next(line));
+  CHECK(line == "0");
+}
+
+TEST_CASE("a packed pipe is unpacked", "[text]") {
+  const Folder folder;
+  const std::string pipe = folder.name("pipe");
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  std::thread writer([&] { std::ofstream(pipe, std::ios::binary) << kHelloXz; });
+  CHECK(read_text_file(pipe, 100) == "hello\n");
+  writer.join();
 }

@@ -17,7 +17,8 @@ std::int64_t most_tokens(const Frame& frame) {
   return most * 8 >= budget ? std::max(most, budget) : most;
 }
 
-// Tokens of every step against the budget, and rows against the seats. Compared traces have the same scale.
+// Tokens of every step against the budget, and rows against the seats; of steps that are merged the mean and the most. Compared
+// traces have the same scale.
 Picture batch_picture(const Scene& scene, Box box) {
   const Frame& frame = scene.frame();
   std::int64_t most = 0;
@@ -30,38 +31,46 @@ Picture batch_picture(const Scene& scene, Box box) {
   const std::vector<Bar> all = bars(frame, projector);
   const float base = box.y1 - 1;
   const float height = box.height() - 2;
+  const float numbers = value_axis(
+      frame, box, base, height, static_cast<double>(most), [](double v) { return fmt::format("{:.0f}", v); }, out);
+  const auto y_of = [&](double tokens) { return base - level(tokens, static_cast<double>(most), height); };
   Stairs rows;
   rows.line.tone = Tone::text;
   rows.line.width = style.scale;
   rows.idle = base;
   for (const Bar& bar : all) {
-    const Step& step = frame.model->step(bar.sum.fullest);
+    const StepMeans means = bar.sum.means();
     const Ref ref = step_ref(frame, bar, bar.sum.fullest);
-    const std::int32_t parts[] = {step.prefill_tokens, step.decode_tokens, step.padding_tokens};
+    const double parts[] = {means.prefill_tokens, means.decode_tokens, means.padding_tokens};
     const Tone tones[] = {Tone::prefill, Tone::decode, Tone::padding};
-    std::int64_t done = 0;
+    double done = 0;
     float y = base;
     for (int i = 0; i < 3; ++i) {
       if (parts[i] <= 0) continue;
       done += parts[i];
       // At least a pixel: one decode beside a prefill of thousands is what this panel is about.
-      const float top = std::min(y - 1, base - level(static_cast<double>(done), static_cast<double>(most), height));
+      const float top = std::min(y - 1, y_of(done));
       add_rect(out, {{bar.x0, top, bar.x1, y}, tones[i], i == 2 ? Pattern::hollow : Pattern::solid, 0, 255, 0, ref});
       y = top;
     }
     if (done == 0) add_rect(out, {{bar.x0, base - 1, bar.x1, base}, Tone::grid, Pattern::solid, 0, 255, 0, ref});
-    rows.add(bar, base - level(bar.sum.most_rows, config.max_num_seqs, height));
+    add_most(frame, bar, y, y_of(static_cast<double>(bar.sum.most_positions)), ref, out);
+    rows.add(bar, base - level(means.rows, config.max_num_seqs, height));
   }
   if (config.max_num_batched_tokens <= most) {
-    const float y = base - level(config.max_num_batched_tokens, static_cast<double>(most), height);
-    add_line(out, {{{axis.x0, y}, {axis.x1, y}}, Tone::limit, style.scale, true});
+    const float y = y_of(config.max_num_batched_tokens);
+    add_line(out, {{{axis.x0, y}, {axis.x1, y}}, Tone::limit, style.scale, Dash::dashed});
   }
   add_line(out, std::move(rows.line));
-  side_label(frame, box, "tokens",
-             {fmt::format("up to {}", most), fmt::format("budget {}", config.max_num_batched_tokens),
-              fmt::format("line: rows of {}", config.max_num_seqs)},
-             out);
+  std::vector<std::string> more = {fmt::format("budget {}", config.max_num_batched_tokens),
+                                   fmt::format("line: rows of {}", config.max_num_seqs)};
+  for (std::string& words : column_words(all)) more.push_back(std::move(words));
+  side_label(frame, box, "tokens", more, out, numbers);
   cursor_line(frame, projector, box, out);
+  if (frame.step >= 0) {
+    const Step& step = frame.model->step(frame.step);
+    cursor_level(frame, projector, y_of(step.tokens() + step.padding_tokens), out);
+  }
   return out;
 }
 
@@ -70,6 +79,7 @@ std::vector<Meaning> batch_meanings(std::span<const TraceModel* const> traces) {
   if (any_in(traces, Phase::prefill)) out.push_back({"prefill", Tone::prefill, Pattern::solid, 'P'});
   if (any_in(traces, Phase::decode)) out.push_back({"decode", Tone::decode, Pattern::solid, 'D'});
   if (any_in(traces, Phase::padding)) out.push_back({"for nobody", Tone::padding, Pattern::hollow});
+  out.push_back({"most of a column", Tone::most, Pattern::solid, 0, kBand});
   return out;
 }
 
@@ -88,6 +98,9 @@ std::string batch_text(const Scene& scene) {
     if (row.tokens > 0) out += fmt::format(" {} from {}", row.tokens, row.first);
     out += "\n";
   }
+  if (const std::int32_t late = model.step(scene.frame().step).late_rows; late > 0) {
+    out += fmt::format("  {} row{} for nobody: who had ended when the step began\n", late, late == 1 ? "" : "s");
+  }
   return out;
 }
 
@@ -96,7 +109,10 @@ std::string batch_text(const Scene& scene) {
 extern constinit const Panel panel_batch = {
     .name = "batch",
     .title = "Batch",
-    .explains = "A bar a step: tokens computed for prompts and for answers, against the token budget and the seats.",
+    .explains =
+        "A bar a step: tokens computed for prompts and for answers, against the token budget and the seats.\n"
+        "Where steps are too narrow for that a column is several of them: the mean over their time, and faint above it the "
+        "fullest. The mark at the cursor is the one step there.",
     .order = 3,
     .key = "3",
     .what = "batch",

@@ -110,6 +110,7 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment, std::int32_
     std::int64_t cached = 0;
     std::int32_t shared = 0;
     std::int32_t owner = -1;
+    bool several = false;  // owners
     std::uint8_t news = 0;
     for (std::int32_t id = first; id < end; ++id) {
       const Block& block = moment.blocks[static_cast<std::size_t>(id)];
@@ -122,7 +123,8 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment, std::int32_
       used += fills[static_cast<std::size_t>(id)].used;
       later += fills[static_cast<std::size_t>(id)].later;
       shared = std::max(shared, block.references);
-      if (owner < 0) owner = block.owner;
+      several |= owner >= 0 && block.owner != owner;
+      owner = block.owner;
     }
     const auto part = [&](std::int64_t slots) {
       return static_cast<float>(static_cast<double>(slots) / (static_cast<double>(end - first) * size)) * own.height();
@@ -132,7 +134,7 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment, std::int32_
     } else if (held == 0) {
       const Tone tone = cached > 0 ? Tone::cached : Tone::free;
       const auto strength =
-          static_cast<std::uint8_t>(cached > 0 ? 80 + 175 * cached / (std::int64_t{end - first} * size) : 255);
+          static_cast<std::uint8_t>(cached > 0 ? 128 + 127 * cached / (std::int64_t{end - first} * size) : 255);
       add_rect(out, {own, tone, cached > 0 ? Pattern::diagonal : Pattern::hollow, 0, strength, 0, ref});
     } else {
       // From the bottom: what is used, what its owner will use, what nobody will, what is cached; the rest is free.
@@ -144,9 +146,10 @@ Picture block_map(const Frame& frame, Box box, const Moment& moment, std::int32_
         y = top;
       };
       const bool many = shared > 1 && grid.group == 1;
-      stack(used, Tone::owner, many ? Pattern::framed : Pattern::solid, 255);
-      stack(later, Tone::owner, Pattern::solid, 90);
-      stack(held - used - later, Tone::wasted, Pattern::hatch, 255);
+      const Tone whose = several ? Tone::used : Tone::owner;
+      stack(used, whose, many ? Pattern::framed : Pattern::solid, 255);
+      stack(later, whose, Pattern::solid, kFaint);
+      stack(held - used - later, Tone::wasted, Pattern::backhatch, 255);
       stack(cached, Tone::cached, Pattern::diagonal, 255);
       stack(std::int64_t{end - first} * size - held - cached, Tone::free, Pattern::hollow, 255);
       if (many && own.width() >= style.width(std::to_string(shared)) + 4 && own.height() >= style.em) {
@@ -188,9 +191,10 @@ Picture blocks_picture(const Scene& scene, Box box) {
 
 std::vector<Meaning> blocks_meanings(std::span<const TraceModel* const> traces) {
   std::vector<Meaning> out = {{"free", Tone::free, Pattern::hollow},
-                              {"filled", Tone::owner},
-                              {"to be filled", Tone::owner, Pattern::solid, 0, 90},
-                              {"never used", Tone::wasted, Pattern::hatch}};
+                              {"filled, a request a colour", Tone::owner},
+                              {"filled by several", Tone::used},
+                              {"to be filled", Tone::owner, Pattern::solid, 0, kFaint},
+                              {"never used", Tone::wasted, Pattern::backhatch}};
   if (any_caches(traces)) {
     out.push_back({"shared", Tone::owner, Pattern::framed});
     out.push_back({"cached", Tone::cached, Pattern::diagonal});
@@ -203,7 +207,7 @@ std::vector<Meaning> blocks_meanings(std::span<const TraceModel* const> traces) 
 
 std::string blocks_at_right(const Scene& scene) {
   const TraceModel& model = *scene.frame().model;
-  return fmt::format("{} of {} in use", model.step(scene.frame().step).used_blocks, model.usable_blocks());
+  return fmt::format("{} of {} in use", scene.frame().moment->used_blocks, model.usable_blocks());
 }
 
 }  // namespace
@@ -212,8 +216,9 @@ extern constinit const Panel panel_blocks = {
     .name = "blocks",
     .title = "KV blocks",
     .explains =
-        "The pool at the cursor, a cell a block, coloured by the request that holds it. Filled as far as it holds keys and "
-        "values, faint where its owner will write, hatched where nobody will.\n"
+        "The pool at the cursor, a cell a block, coloured by the request that holds it; requests of one colour have a dot or a "
+        "line. "
+        "Filled as far as it holds keys and values, faint where its owner will write, hatched where nobody will.\n"
         "Framed: shared. One stroke: free, but cached. Bright: just taken. Crossed: just evicted. The line joins the selected "
         "request's blocks.",
     .order = 5,

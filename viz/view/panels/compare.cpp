@@ -82,7 +82,8 @@ Picture verdicts(const Style& style, Box box, std::span<const std::string> names
     add_rect(out,
              {{x, y + 2, x + pad, y + line - 2}, tone_of(static_cast<int>(i), Tone::trace0), Pattern::solid, 0, 255, 0, {}});
     for (std::size_t k = 0; k < heads[i].size(); ++k) {
-      add_text(style, x + 2 * pad, y + line * static_cast<float>(k) + 1, room_of(i), heads[i][k], Tone::text, out);
+      add_text(style, x + 2 * pad, y + line * static_cast<float>(k) + 1, room_of(i), style.fit_name(heads[i][k], room_of(i)),
+               Tone::text, out);
     }
   }
   y += line * static_cast<float>(head_lines);
@@ -106,15 +107,22 @@ Picture verdicts(const Style& style, Box box, std::span<const std::string> names
   return out;
 }
 
+// Of the marked range, or of the whole runs.
+std::vector<VerdictRow> rows_of(std::span<const Frame> frames) {
+  std::vector<Verdict> whole;
+  std::vector<RangeSum> ranges;
+  for (const Frame& frame : frames) {
+    whole.push_back(*frame.verdict);
+    if (frame.range != nullptr) ranges.push_back(*frame.range);
+  }
+  return ranges.empty() ? compare(whole) : compare(ranges);
+}
+
 Picture compare_picture(const Scene& scene, Box box) {
   std::vector<std::string> names;
-  std::vector<Verdict> each;
-  for (const Frame& frame : scene.frames) {
-    names.emplace_back(frame.name);
-    each.push_back(*frame.verdict);
-  }
+  for (const Frame& frame : scene.frames) names.emplace_back(frame.name);
   // Drawn as tall as it is, and moved.
-  const std::vector<VerdictRow> rows = compare(each);
+  const std::vector<VerdictRow> rows = rows_of(scene.frames);
   Picture picture = verdicts(scene.style(), box, names, rows);
   const float content = picture.content_height;
   if (content > box.height()) {
@@ -125,21 +133,35 @@ Picture compare_picture(const Scene& scene, Box box) {
   return picture;
 }
 
-// Of the one trace.
+// Of the one trace, and how the first one is against it.
 std::string compare_text(const Scene& scene) {
   std::string out;
-  for (const VerdictRow& row : compare({scene.frame().verdict, 1})) {
-    out += fmt::format("  {:<16} {}\n", row.name, row.values.front());
-  }
+  const auto add = [&](const std::vector<VerdictRow>& rows) {
+    for (const VerdictRow& row : rows) {
+      out += fmt::format("  {:<16} {}", row.name, row.values[scene.trace]);
+      if (!row.changes[scene.trace].empty()) out += " (" + row.changes[scene.trace] + ")";
+      out += "\n";
+    }
+  };
+  std::vector<Frame> whole = scene.frames;
+  for (Frame& frame : whole) frame.range = nullptr;
+  add(rows_of(whole));
+  if (scene.frame().range == nullptr) return out;
+  out += "over the marked range:\n";
+  add(rows_of(scene.frames));
   return out;
 }
+
+std::string compare_at_right(const Scene& scene) { return scene.frame().range == nullptr ? "" : "over the marked range"; }
 
 }  // namespace
 
 extern constinit const Panel panel_compare = {
     .name = "compare",
     .title = "Comparison",
-    .explains = "The runs' results beside each other; changes are against the first.",
+    .explains =
+        "The runs' results beside each other; changes are against the first.\n"
+        "While a range is marked (drag over a time, or M): only what happened in it.",
     .order = 10,
     .key = "H",
     .what = "comparison",
@@ -153,6 +175,7 @@ extern constinit const Panel panel_compare = {
     .shared = true,
     .list = true,
     .layout = compare_picture,
+    .at_right = compare_at_right,
     .describe = {1, compare_text},
 };
 

@@ -107,7 +107,7 @@ Picture latency_picture(const Scene& scene, Box box) {
   }
   if (objective) {
     const float at = x(static_cast<double>(*objective));
-    add_line(out, {{{at, plot.y0}, {at, plot.y1}}, Tone::slo, 1.5f * style.scale, true});
+    add_line(out, {{{at, plot.y0}, {at, plot.y1}}, Tone::slo, 1.5f * style.scale, Dash::dashed});
   }
   float row = plot.y1 + line + 2;
   for (std::size_t t = 0; t < traces.size(); ++t) {
@@ -119,10 +119,35 @@ Picture latency_picture(const Scene& scene, Box box) {
       Line stairs;
       stairs.tone = tone;
       stairs.width = 1.5f * style.scale;
+      stairs.dash = static_cast<Dash>(t % 4);
       for (int i = 0; i < Latency::kCurve; ++i) {
         stairs.points.push_back({x(curve[static_cast<std::size_t>(i)]), y(i / 200.0)});
       }
       add_line(out, std::move(stairs));
+      // Below the line, for the pointer: who has such a time.
+      const auto point = [&](double ns, double share, float half, Tone of, std::int32_t request) {
+        add_rect(out, {{x(ns) - half, y(share) - half, x(ns) + half, y(share) + half},
+                       of,
+                       Pattern::solid,
+                       0,
+                       255,
+                       0,
+                       {Ref::Kind::request, static_cast<std::uint8_t>(t), request, -1, 1}});
+      };
+      for (std::int32_t i = 0; i < Latency::kCurve; ++i) {
+        const std::int32_t request = trace.who[which][static_cast<std::size_t>(i)];
+        if (request < 0) continue;
+        point(curve[static_cast<std::size_t>(i)], i / 200.0, 0.5F * style.scale, tone, request);
+      }
+      const Frame& frame = scene.frames[t];
+      if (frame.request >= 0) {
+        const Request& r = frame.model->request(frame.request);
+        const std::optional<TimeNs> times[] = {ttft_of(r), tpot_of(r),
+                                               r.longest_gap < 0 ? std::nullopt : std::optional(r.longest_gap), e2el_of(r)};
+        if (const auto& time = times[which])
+          point(static_cast<double>(*time), distribution(trace).share_up_to(*time), 3 * style.scale, Tone::highlight,
+             frame.request);
+      }
       // From the front what is most wanted; what has no room is left out.
       const auto percentile = [&](const char* name, std::size_t at) { return name + short_time(curve[at]); };
       words = percentile("P50 ", 100);
@@ -134,7 +159,7 @@ Picture latency_picture(const Scene& scene, Box box) {
       if (slo.any()) more.push_back(fmt::format("goodput {:.1f} %", 100 * trace.goodput()));
       std::string rest;
       for (const std::string& one : more) rest += "  " + one;
-      const float room = box.width() - style.em - 3 * pad;
+      const float room = box.width() - 2 * style.em - 3 * pad;
       const std::string middle = "  " + percentile("P95 ", 190), high = "  " + percentile("P99 ", 198);
       if (style.width(words + middle + high + rest) <= room) {
         words += middle + high + rest;
@@ -144,14 +169,13 @@ Picture latency_picture(const Scene& scene, Box box) {
         words += high + (more.empty() ? "" : "  " + more.front());
       }
     }
-    add_rect(out, {{box.x0 + pad, row + style.em * 0.3f, box.x0 + pad + style.em, row + style.em * 0.7f},
-                   tone,
-                   Pattern::solid,
-                   0,
-                   255,
-                   0,
-                   {}});
-    add_text(style, box.x0 + 2 * pad + style.em, row, box.width() - style.em - 3 * pad, words, Tone::text, out);
+    if (row + style.em <= box.y1) {
+      const float middle = row + style.em / 2;
+      add_line(
+          out,
+          {{{box.x0 + pad, middle}, {box.x0 + pad + 2 * style.em, middle}}, tone, 2 * style.scale, static_cast<Dash>(t % 4)});
+    }
+    add_text(style, box.x0 + 2 * pad + 2 * style.em, row, box.width() - 2 * style.em - 3 * pad, words, Tone::text, out);
     row += line;
   }
   return out;
@@ -162,7 +186,9 @@ Picture latency_picture(const Scene& scene, Box box) {
 extern constinit const Panel panel_latency = {
     .name = "latency",
     .title = "Latency",
-    .explains = "Share of requests that were at least this fast, and the usual percentiles.",
+    .explains =
+        "Share of requests that were at least this fast, and the usual percentiles.\n"
+        "A click on a curve selects a request that was as fast, and says where its time went.",
     .order = 8,
     .key = "8",
     .what = "latency",
@@ -176,6 +202,7 @@ extern constinit const Panel panel_latency = {
     .layout = latency_picture,
     .at_right = [](const Scene& scene) { return std::string(title_of(scene.statistic)); },
     .click = Panel::Click::next_statistic,
+    .reach = 1.5F,
 };
 
 }  // namespace tokenyard::viz

@@ -21,9 +21,12 @@ Picture prefix_picture(const Scene& scene, Box box) {
   const float head = 1.3f * style.em;
   std::int64_t blocks = 0;
   for (const PrefixNode& node : tree) blocks += static_cast<std::int64_t>(node.blocks.size());
-  add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad,
-           tree.empty() ? std::string("nothing is cached") : fmt::format("{} blocks; below each, what goes on from it", blocks),
-           tree.empty() ? Tone::dim : Tone::text, out);
+  std::string title = "this run keeps no prefix cache";
+  if (keeps_prefixes(*frame.model)) title = "nothing is cached";
+  if (!tree.empty())
+    title = fmt::format("{} in use, {} free, but cached; below each, what goes on from it", moment.used_blocks,
+                        moment.cached_blocks);
+  add_text(style, box.x0 + pad, box.y0 + 1, box.width() - 2 * pad, title, tree.empty() ? Tone::dim : Tone::text, out);
   if (tree.empty() || blocks == 0) return out;
   std::vector<bool> on_path(tree.size());
   for (const std::int32_t i : path_of(tree, moment, frame.request)) on_path[static_cast<std::size_t>(i)] = true;
@@ -84,7 +87,7 @@ Picture prefix_picture(const Scene& scene, Box box) {
                    : node.findable       ? Pattern::solid
                                          : Pattern::hollow;
     const std::int32_t age = std::max(0, moment.step - node.touched);
-    rect.strength = static_cast<std::uint8_t>(255 - std::min(175, age));
+    rect.strength = static_cast<std::uint8_t>(255 - std::min(127, age));
     rect.ref = {Ref::Kind::node, frame.trace, static_cast<std::int32_t>(i), -1, x1 - x0 < fold ? 2 : 1};
     if (x1 - x0 < fold) rect.box.x1 = std::min(x0 + 1, box.x1);
     const std::size_t drawn = out.rects.size();

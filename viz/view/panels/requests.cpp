@@ -9,22 +9,36 @@
 namespace tokenyard::viz {
 namespace {
 
-LaneOptions options_of(const Scene& scene) {
-  LaneOptions options;
-  options.view = scene.lanes;
-  options.order = scene.frame().order;
-  options.scroll = scene.scroll;
-  return options;
-}
+constexpr std::size_t kMostLanes = 500;  // that one can scroll through
 
-Picture requests_picture(const Scene& scene, Box box) { return lanes(scene.frame(), box, options_of(scene)); }
+// Of very many requests only those that live in the visible time have a lane; where these are too many as well, the density is
+// shown until somebody zooms in.
+struct Lanes {
+  explicit Lanes(const Scene& scene) {
+    const Frame& frame = scene.frame();
+    options.view = scene.lanes;
+    options.order = frame.order;
+    options.scroll = scene.scroll;
+    if (options.view != LaneView::requests || frame.order.size() <= kMostLanes) return;
+    live = live_in(*frame.model, frame.order, frame.clock->time(frame.axis.begin), frame.clock->time(frame.axis.end));
+    options.order = live;
+    if (live.size() > kMostLanes) options.view = LaneView::density;
+  }
+  Lanes(const Lanes&) = delete;
+  Lanes& operator=(const Lanes&) = delete;
+
+  LaneOptions options;
+  std::vector<std::int32_t> live;
+};
+
+Picture requests_picture(const Scene& scene, Box box) { return lanes(scene.frame(), box, Lanes(scene).options); }
 
 float requests_reveal(const Scene& scene, Box box) {
   const Frame& frame = scene.frame();
   const std::vector<Moment::Seated>& seated = frame.moment->seated;
   const bool selected = frame.request >= 0;
   if (!selected && seated.empty()) return scene.scroll;
-  const float top = lane_top(frame, options_of(scene), selected ? frame.request : seated.front().request);
+  const float top = lane_top(frame, Lanes(scene).options, selected ? frame.request : seated.front().request);
   const bool seen = top >= scene.scroll && top + 2 * scene.style().em <= scene.scroll + box.height();
   if (top < 0 || seen) return scene.scroll;
   // The selected one in the middle, else the first of all that run at the top.
@@ -53,6 +67,8 @@ std::vector<Meaning> requests_meanings(std::span<const TraceModel* const> traces
 
 std::string requests_at_right(const Scene& scene) {
   const std::string view = name_of(scene.lanes);
+  const Lanes lanes(scene);
+  if (lanes.options.view != scene.lanes) return fmt::format("density: {} requests, zoom in for lanes", lanes.live.size());
   return scene.lanes == LaneView::requests ? view + ", by " + title_of(scene.order) : view;
 }
 
