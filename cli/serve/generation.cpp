@@ -386,7 +386,7 @@ Generation read_generation(Api api, std::string_view text, const ServedModel& mo
     RequestSpec spec = request_spec(prompt.tokens, out.sampling, model.eos_token_ids);
     if (const auto why = refusal(spec, model.num_ids)) {
       const std::string name = why->substr(0, why->find(' '));  // a field's, where the message is about one
-      throw ApiError::invalid(*why, body.has(name.c_str()) ? name : "");
+      throw ApiError::invalid(*why, body.json().find(name) != nullptr ? name : "");
     }
     if (out.sampling.params.seed == kDrawSeed) out.sampling.params.seed = spec.sampling.seed;
   }
