@@ -86,7 +86,9 @@ int main(int argc, char** argv) {
   } catch (const std::bad_alloc&) {
     return fail("tokenyard: out of memory");
   } catch (const std::system_error& error) {
-    return fail(fmt::format("tokenyard: the operating system refuses: {}", error.what()));  // a thread, a write
+    if (error.code() == std::errc::resource_unavailable_try_again)
+      return fail("tokenyard: the operating system gives no more threads (ulimit -u); ask for fewer: --threads, --jobs");
+    return fail(fmt::format("tokenyard: the operating system refuses: {}", error.what()));  // a write
   } catch (const std::exception& error) {
     return fail(fmt::format("tokenyard: {}", error.what()));
   } catch (...) {

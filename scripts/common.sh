@@ -8,8 +8,8 @@ viewer_packages="zlib1g-dev liblzma-dev pkg-config libimgui-dev libstb-dev fonts
 # Boost.Beast for tokenyard serve: Debian 12's usual Boost is too old, and later releases have a newer one
 server_packages=libboost-dev
 if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then server_packages=libboost1.81-dev; fi
-# Clients of the server, from PyPI; plots as .png, OpenGL without a graphics card, a screen without a display
-check_packages="python3-venv librsvg2-dev libegl-dev libegl1 libgl1-mesa-dri xvfb xdotool"
+# The Python package and the server's clients from PyPI, plots as .png, OpenGL without a graphics card, a screen without a display
+check_packages="python3-dev python3-venv librsvg2-dev libegl-dev libegl1 libgl1-mesa-dri xvfb xdotool"
 full_packages="clang libclang-rt-dev clang-format clang-tidy"
 
 # Seconds of one core, measured on an AMD EPYC with cold caches (docs/measurements.md).
@@ -20,6 +20,7 @@ asan_build_seconds=600
 asan_test_seconds=200
 tidy_seconds=250
 compilers_seconds=300
+python_seconds=130
 
 # stage TITLE [SECONDS]: says what begins and, of work that takes SECONDS of one core, about how long it will take here.
 # `stages` is how many there are.

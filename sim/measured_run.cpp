@@ -40,7 +40,7 @@ std::vector<MeasuredRequest> read_bench_result(const JsonValue& json) {
   JsonObject object = json.object();
   const std::vector<std::int32_t> inputs = object.at("input_lens").int32s(0, kMostPromptTokens);
   const auto list = [&](const char* key) {
-    const JsonValue value = object.at(key);
+    JsonValue value = object.at(key);
     if (!value.is_array() || value.size() != inputs.size())
       value.expected("a list of " + std::to_string(inputs.size()) + " as input_lens is one");
     return value;

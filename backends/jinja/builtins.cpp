@@ -272,7 +272,7 @@ std::string Taken::need_text(std::string_view name) {
 }
 
 std::vector<Value> Taken::rest() {
-  const std::vector<Value> out(arguments_.values.begin() + static_cast<std::ptrdiff_t>(used_), arguments_.values.end());
+  std::vector<Value> out(arguments_.values.begin() + static_cast<std::ptrdiff_t>(used_), arguments_.values.end());
   used_ = arguments_.values.size();
   return out;
 }

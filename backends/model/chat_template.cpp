@@ -42,7 +42,8 @@ NamedText chosen(const JsonValue& value) {
 Json token_text(const JsonValue& value) { return value.is_string() ? value.string() : value.object().at("content").string(); }
 
 // What transformers gives every template: bos_token, eos_token ... of those that are set.
-void add_special_tokens(JsonObject settings, Json& variables) {
+void add_special_tokens(const JsonValue& json, Json& variables) {
+  JsonObject settings = json.object();
   constexpr const char* kNames[] = {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"};
   for (const char* name : kNames) {
     const auto token = settings.find_set(name);
@@ -80,12 +81,12 @@ ChatTemplate ChatTemplate::load(const std::string& folder, std::optional<bool> t
     JsonObject settings = JsonValue::load(settings_file, kMostSettingsBytes).object();
     const auto text = settings.find_set("chat_template");
     if (text && !found) found = chosen(*text);
-    add_special_tokens(settings, variables);
+    add_special_tokens(settings.value(), variables);
     lists_added_tokens = settings.find("added_tokens_decoder").has_value();
   }
   // Older folders name their tokens here; transformers looks only where the settings list none.
   if (!lists_added_tokens && fs::exists(map_file)) {
-    add_special_tokens(JsonValue::load(map_file, kMostSettingsBytes).object(), variables);
+    add_special_tokens(JsonValue::load(map_file, kMostSettingsBytes), variables);
   }
   if (!found) {
     throw InputError(folder + ": this model has no chat template: expected chat_template.jinja, or chat_template in " +

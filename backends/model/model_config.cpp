@@ -17,7 +17,7 @@ std::vector<Token> token_ids(const JsonValue& value) {
   return value.int32s(0, kMostTokens);
 }
 
-void refuse_if_true(JsonObject& object, const std::string& key, const std::string& what) {
+void refuse_if_true(JsonObject& object, std::string_view key, const std::string& what) {
   const auto value = object.find_set(key);
   if (value && value->boolean()) value->fail(what + " is not supported");
 }

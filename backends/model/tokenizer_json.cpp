@@ -40,24 +40,24 @@ class ByteAlphabet {
   std::array<std::int16_t, 256 + 68> byte_of_;
 };
 
-void require_null(JsonObject& object, const std::string& key) {
+void require_null(JsonObject& object, std::string_view key) {
   const auto value = object.find(key);
   if (value && !value->is_null()) value->expected("null");
 }
 
 // Null or "": nothing is put around the parts of a word.
-void require_no_affix(JsonObject& object, const std::string& key) {
+void require_no_affix(JsonObject& object, std::string_view key) {
   const auto value = object.find(key);
   if (value && !value->is_null() && !value->string().empty()) value->expected("null or \"\"");
 }
 
-bool flag(JsonObject& object, const std::string& key) {
+bool flag(JsonObject& object, std::string_view key) {
   const auto value = object.find(key);
   return value && value->boolean();
 }
 
-void require_off(JsonObject& object, const std::string& key) {
-  if (flag(object, key)) object.value().fail("expected \"" + key + "\" to be false, found true");
+void require_off(JsonObject& object, std::string_view key) {
+  if (flag(object, key)) object.value().fail("expected \"" + std::string(key) + "\" to be false, found true");
 }
 
 class Reader {

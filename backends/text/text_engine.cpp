@@ -149,7 +149,7 @@ Answer TextEngine::refused(std::string why, std::int32_t prompt_tokens, std::uin
   return answer;
 }
 
-Answer TextEngine::submit_tokens(const std::vector<Token>& prompt, const Sampling& sampling, OnText on_text) {
+Answer TextEngine::submit_tokens(std::vector<Token> prompt, const Sampling& sampling, OnText on_text) {
   const auto prompt_tokens = static_cast<std::int32_t>(prompt.size());
   RequestSpec spec = request_spec(prompt, sampling, model().eos_token_ids);
   spec.id = "r" + std::to_string(state_->next_id++);

@@ -89,10 +89,11 @@ class TextEngine {
 
   // Thread-safe, as are all below but finish(). A prompt is taken as it is; added tokens written out in it count as such.
   Answer submit(std::string_view prompt, const Sampling& sampling, OnText on_text = {});
+  // Ids that are there already. One that the model does not have is refused.
+  Answer submit_tokens(std::vector<Token> prompt, const Sampling& sampling, OnText on_text = {});
   // A conversation in the model's own chat template. Throws InputError when the model has none that can be used
   // (ChatTemplate::load) or a role is unknown; a conversation that the template refuses is a refused answer.
   Answer chat(const std::vector<ChatMessage>& messages, const Sampling& sampling, OnText on_text = {});
-  Answer submit_tokens(const std::vector<Token>& prompt, const Sampling& sampling, OnText on_text = {});
   void cancel(const Answer& answer);
 
   const ModelConfig& model() const;

@@ -158,7 +158,7 @@ void set_up(App& app, const ViewOptions& options) {
       throw InputError(fmt::format("expected 1 to {} traces or scenarios, or --lesson", kMostTraces));
     }
     for (const std::string& input : options.inputs) add_side(app, open(input, options.set));
-    go_to_opening(app);
+    show_all_requests(app);
   }
   const Side& first = *app.sides.front();
   if (!options.theme.empty()) {
@@ -193,6 +193,8 @@ void set_up(App& app, const ViewOptions& options) {
   if (!options.at.empty()) {
     move_cursor(app, place("--at", options.at));
     app.reveal = true;
+  } else if (!app.lesson) {
+    go_to_something(app);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "cli/output/rasterize.h"
 #include "cli/output/report.h"
 #include "core/base/input_error.h"
+#include "core/base/output_file.h"
 
 namespace tokenyard::cli {
 namespace {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "cli/output/say.h"
+#include "core/base/input_error.h"
 #include "core/base/json.h"
 #include "sim/result_values.h"
 

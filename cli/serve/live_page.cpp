@@ -29,6 +29,7 @@ th, td { text-align: left; padding: .25rem .5rem; border-bottom: 1px solid var(-
 td.number, th.number { text-align: right; }
 .running { border-left: 4px solid var(--run); }
 .waiting { border-left: 4px solid var(--wait); }
+td:first-child { white-space: nowrap; }
 .none { opacity: .7; }
 </style>
 </head>

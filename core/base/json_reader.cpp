@@ -163,13 +163,12 @@ JsonObject JsonValue::object() const {
   return JsonObject(*this);
 }
 
-JsonValue JsonObject::at(std::string_view key) {
-  auto value = find(key);
+JsonValue JsonObject::required(std::optional<JsonValue> value, std::string_view key) const {
   if (!value) value_.fail("expected the key \"" + std::string(key) + "\", which is missing");
   return *std::move(value);
 }
 
-std::optional<JsonValue> JsonObject::find(std::string_view key) {
+std::optional<JsonValue> JsonObject::find_stable(std::string_view key) {
   if (asked_.empty()) asked_.reserve(kUsualKeys);
   asked_.push_back(key);
   const Json* value = value_.json().find(key);
@@ -177,9 +176,9 @@ std::optional<JsonValue> JsonObject::find(std::string_view key) {
   return value_.at(*value);
 }
 
-std::optional<JsonValue> JsonObject::find_set(std::string_view key) {
-  auto value = find(key);
-  return value && !value->is_null() ? value : std::nullopt;
+std::optional<JsonValue> JsonObject::unless_null(std::optional<JsonValue> value) {
+  if (value && value->is_null()) value.reset();
+  return value;
 }
 
 std::vector<std::pair<std::string, JsonValue>> JsonObject::members() {

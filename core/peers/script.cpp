@@ -359,6 +359,11 @@ class Script {
 
 ScriptOutcome run_script(std::string_view text, const std::string& name) { return Script(name).run(text); }
 
-ScriptOutcome run_script_file(const std::string& path) { return run_script(read_text_file(path, kMostScriptBytes), path); }
+ScriptOutcome run_script_file(const std::string& path) {
+  ScriptOutcome outcome = run_script(read_text_file(path, kMostScriptBytes), path);
+  if (outcome.failure.empty() && outcome.checks == 0)
+    throw InputError(path + ": expected a test that expects something, found none");
+  return outcome;
+}
 
 }  // namespace tokenyard

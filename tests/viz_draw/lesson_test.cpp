@@ -23,26 +23,101 @@ std::string write(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("Every page of every lesson opens, and shows what it speaks of") {
+namespace {
+
+struct Window {
+  int width, height;
+  float scale;
+  Theme theme;
+};
+
+// All words of a picture, in reading order, and those at the right of its title.
+std::string words_of(const App& app, const Drawn& drawn, std::size_t trace) {
+  std::string out;
+  for (const Label& label : drawn.picture.labels) out += label.text + " ";
+  if (drawn.panel->at_right != nullptr) out += drawn.panel->at_right(scene_of(app, trace));
+  return out;
+}
+
+// Why what the page names cannot be seen, or nothing.
+std::string unseen(const App& app, const Screen& screen, const Shown& shown) {
+  const std::size_t trace = shown.panel->shared || shown.panel->where == Panel::Where::side ? app.active : shown.trace;
+  const Drawn* drawn = nullptr;
+  for (const Drawn& one : screen.drawn()) {
+    if (one.panel == shown.panel && (shown.panel->shared || one.trace == trace)) drawn = &one;
+  }
+  if (drawn == nullptr) return "its panel is not on the screen";
+  if (!shown.says.empty() && words_of(app, *drawn, trace).find(shown.says) == std::string::npos)
+    return "it does not say so, but: " + words_of(app, *drawn, trace);
+  if (shown.request.empty() && shown.meaning.empty()) return "";
+  std::optional<Meaning> meaning;
+  if (!shown.meaning.empty()) {
+    const TraceModel* const model = app.sides[trace]->model;
+    if (shown.panel->meanings == nullptr) return "its panel has no legend";
+    for (const Meaning& one : shown.panel->meanings({&model, 1})) {
+      if (one.text == shown.meaning) meaning = one;
+    }
+    if (!meaning) return "its panel's legend has no such words";
+    if (!screen.explained().contains(shown.meaning)) return "the legend does not explain it";
+  }
+  const std::int32_t request = shown.request.empty() ? -1 : app.sides[trace]->model->find(shown.request);
+  if (!shown.request.empty() && request < 0) return "there is no such request";
+  // Lanes and sentences stand as high as a line of text; cells and bars may be smaller.
+  const float least = shown.request.empty() ? 3 : 12;
+  std::string found = "nothing of that kind is drawn";
+  for (const Rect& rect : drawn->picture.rects) {
+    using Kind = Ref::Kind;
+    const bool of_it =
+        request < 0 || (rect.ref.id == request &&
+                        (rect.ref.kind == Kind::request || rect.ref.kind == Kind::span || rect.ref.kind == Kind::sentence));
+    if (!of_it || (meaning && (rect.tone != meaning->tone || rect.pattern != meaning->pattern)) || rect.tone == Tone::highlight)
+      continue;
+    if (rect.box.height() >= least && rect.box.width() >= 3) return "";
+    found = "it is only " + std::to_string(rect.box.width()) + " x " + std::to_string(rect.box.height()) + " pixels";
+  }
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("Every page of every lesson shows what it speaks of, whatever the window") {
+  std::vector<Window> windows;
+  for (const float scale : {1.0F, 2.0F}) {
+    for (const Theme theme : {Theme::dark, Theme::light}) {
+      windows.push_back({1280, 800, scale, theme});
+      windows.push_back({1920, 1080, scale, theme});
+    }
+  }
   int lessons = 0;
   for (const auto& entry : std::filesystem::directory_iterator(std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/lessons")) {
+    ++lessons;
     App app;
     open_lesson(app, load_lesson_pages(entry.path().string()));
-    ++lessons;
     for (std::size_t i = 0; i < app.lesson->pages.size(); ++i) {
-      INFO(entry.path() << " page " << i + 1);
-      show_page(app, i);
-      const LessonPage& page = app.lesson->pages[i];
-      Rig rig(app);
-      const auto drawn = [&](const Panel* panel) {
-        const auto& all = rig.screen.drawn();
-        return std::any_of(all.begin(), all.end(), [&](const Drawn& one) { return one.panel == panel; });
-      };
-      for (const Panel* panel : page.highlight) CHECK(drawn(panel));
-      for (const Panel* panel : page.panels) CHECK(drawn(panel));
-      if (!page.select.empty()) CHECK(app.sides[page.trace]->selected >= 0);
-      CHECK(app.cursor >= app.axis.begin);
-      CHECK(app.cursor <= app.axis.end);
+      for (const Window& window : windows) {
+        app.scale = window.scale;
+        app.theme = window.theme;
+        show_page(app, i);
+        const LessonPage& page = app.lesson->pages[i];
+        Rig rig(app, window.width, window.height);
+        rig.frames(3);  // as many as a picture has, and more
+        const std::string where = entry.path().stem().string() + " page " + std::to_string(i + 1) + " at " +
+                                  std::to_string(window.width) + ", scale " + std::to_string(window.scale);
+        const auto drawn = [&](const Panel* panel) {
+          const auto& all = rig.screen.drawn();
+          return std::any_of(all.begin(), all.end(), [&](const Drawn& one) { return one.panel == panel; });
+        };
+        for (const Shown& shown : page.shows) {
+          const std::string why = unseen(app, rig.screen, shown);
+          if (!why.empty())
+            FAIL_CHECK(where << ": " << shown.panel->name << " " << shown.request << " " << shown.meaning << " " << shown.says
+                             << ": " << why);
+        }
+        for (const Panel* panel : page.highlight) CHECK(drawn(panel));
+        if (!page.select.empty()) CHECK(app.sides[page.trace]->selected >= 0);
+        CHECK(app.cursor >= app.axis.begin);
+        CHECK(app.cursor <= app.axis.end);
+      }
     }
   }
   CHECK(lessons >= 5);

@@ -114,6 +114,9 @@ void show_page(App& app, std::size_t page) {
   const std::string place = app.lesson->path + ": page " + std::to_string(app.page + 1);
   const TraceModel& model = *app.sides[0]->model;
   app.active = now.trace;
+  // Not as the page before was left.
+  for (auto& side : app.sides) side->scroll.fill(0);
+  if (now.latency) app.statistic = *now.latency;
   select(app, now.select);
   if (!now.select.empty() && app.sides[0]->selected < 0) throw InputError(place + ": no request \"" + now.select + "\"");
   set_align(app, now.align);
@@ -139,7 +142,7 @@ void add_side(App& app, std::unique_ptr<Side> side) {
   if (added.model->num_requests() > kMostLanes) app.lanes = LaneView::seats;
 }
 
-void go_to_opening(App& app) {
+void show_all_requests(App& app) {
   Place first = app.extent.end;
   for (const auto& side : app.sides) {
     for (const Request& request : side->model->requests()) first = std::min(first, side->clock->place(request.begin));
@@ -147,12 +150,25 @@ void go_to_opening(App& app) {
   // A recording may begin long before anybody comes.
   const Place whole = app.extent.end - app.extent.begin;
   if (first - app.extent.begin > whole / 20) show_range(app, first - (app.extent.end - first) / 50, app.extent.end);
-  const TraceModel& model = *app.sides[0]->model;
-  if (model.num_steps() == 0) return;
+}
+
+void go_to_something(App& app) {
+  const Side& side = *app.sides[0];
+  const TraceModel& model = *side.model;
+  const TimeNs from = side.clock->time(app.axis.begin), to = side.clock->time(app.axis.end);
   const auto preemptions = model.times(Mark::preempted);
-  const auto busiest = std::max_element(model.steps().begin(), model.steps().end(),
-                                        [](const Step& a, const Step& b) { return a.running < b.running; });
-  move_cursor(app, app.sides[0]->clock->place(preemptions.empty() ? busiest->start : preemptions.front()));
+  const auto preemption = std::lower_bound(preemptions.begin(), preemptions.end(), from);
+  const auto [first, end] = visible_steps(model, from, to);
+  TimeNs at = from;
+  if (preemption != preemptions.end() && *preemption <= to) {
+    at = *preemption;
+  } else if (first < end) {
+    const auto steps = model.steps().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first));
+    const auto busiest =
+        std::max_element(steps.begin(), steps.end(), [](const Step& a, const Step& b) { return a.running < b.running; });
+    at = std::max(from, busiest->start);
+  }
+  move_cursor(app, side.clock->place(at));
   app.reveal = true;
 }
 

@@ -127,9 +127,10 @@ void show_page(App& app, std::size_t page);
 std::unique_ptr<TraceSource> source_of(const Side& side);
 
 void add_side(App& app, std::unique_ptr<Side> side);
-// What one sees at first: the time in which there are requests, and the cursor where something happens: at the first preemption
-// of the first run, or where most requests run at once.
-void go_to_opening(App& app);
+// What one sees at first: the time in which there are requests.
+void show_all_requests(App& app);
+// To where something happens in the visible time: the first preemption of the first run, or where most requests run at once.
+void go_to_something(App& app);
 // After a side's model was exchanged or has grown.
 void refresh(App& app, Side& side);
 

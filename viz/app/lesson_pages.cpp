@@ -1,5 +1,6 @@
 #include "viz/app/lesson_pages.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/base/json_reader.h"
@@ -18,6 +19,30 @@ std::vector<const Panel*> read_panels(const JsonValue& json) {
     if (panel == nullptr) entry.expected("a panel (" + panel_names() + ")");
     out.push_back(panel);
   }
+  return out;
+}
+
+std::vector<Shown> read_shows(const JsonValue& json, const LessonPage& page, std::size_t traces) {
+  std::vector<Shown> out;
+  for (const JsonValue& entry : json.array()) {
+    JsonObject object = entry.object();
+    Shown shown;
+    const JsonValue name = object.at("panel");
+    shown.panel = find_panel(name.string());
+    if (shown.panel == nullptr) name.expected("a panel (" + panel_names() + ")");
+    shown.trace = page.trace;
+    if (const auto value = object.find("trace"))
+      shown.trace = static_cast<std::size_t>(value->integer(1, static_cast<std::int64_t>(traces))) - 1;
+    for (const auto& [key, field] :
+         {std::pair{"request", &shown.request}, {"meaning", &shown.meaning}, {"says", &shown.says}}) {
+      if (const auto value = object.find(key)) *field = value->string();
+    }
+    object.done();
+    if (shown.request.empty() && shown.meaning.empty() && shown.says.empty())
+      entry.fail("expected a request, a meaning or what it says");
+    out.push_back(std::move(shown));
+  }
+  if (out.empty()) json.expected("what must be seen on the page");
   return out;
 }
 
@@ -45,6 +70,13 @@ LessonPage read_page(const JsonValue& json, std::size_t traces) {
       if (name == name_of(static_cast<Align>(i))) page.align = static_cast<Align>(i);
     }
   }
+  if (const auto value = object.find("latency")) {
+    std::vector<std::string> kinds;
+    for (int i = 0; i < kLatencyKinds; ++i) kinds.emplace_back(name_of(static_cast<LatencyKind>(i)));
+    const std::string name = value->choice(kinds);
+    page.latency = static_cast<LatencyKind>(std::find(kinds.begin(), kinds.end(), name) - kinds.begin());
+  }
+  page.shows = read_shows(object.at("shows"), page, traces);
   object.done();
   if (page.question.empty() != page.answer.empty()) json.fail("expected a question and its answer, found one of them");
   return page;

@@ -1,6 +1,7 @@
 // A lesson one pages through: texts, each bound to a moment of a scenario. docs/viewer.md tells how to write one.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,6 +10,16 @@
 #include "viz/view/panel.h"
 
 namespace tokenyard::viz {
+
+// What a page speaks of, and must be seen on it: something of a panel that is drawn for a request (a lane, a sentence), or that
+// has a meaning of the panel's legend, or both; or words.
+struct Shown {
+  const Panel* panel;
+  std::size_t trace;    // whose panel
+  std::string request;  // id
+  std::string meaning;  // as the legend says it
+  std::string says;
+};
 
 struct LessonPage {
   std::string title, text;
@@ -19,6 +30,8 @@ struct LessonPage {
   std::vector<const Panel*> panels;  // shown; empty: stays
   std::vector<const Panel*> highlight;
   Align align = Align::time;
+  std::optional<LatencyKind> latency;  // which distribution; absent: stays
+  std::vector<Shown> shows;            // at least one
   std::string question, answer;
 };
 

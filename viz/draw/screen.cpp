@@ -135,6 +135,7 @@ void Screen::draw(float width, float height) {
   drawn_.clear();
   panels_.clear();
   controls_.clear();
+  explained_.clear();
   explained_below_ = std::exchange(unexplained_, {});
   occurred_ = std::exchange(occurs_, {});
   pointed_.reset();
@@ -164,13 +165,17 @@ void Screen::draw(float width, float height) {
   // Which panels there are must not depend on how many of them the line at the bottom explains, or both would change in turns.
   const float explained = bar - status_height(meanings(false));
   decide_panels(bottom + explained - margin - top - style_.em * 1.5F);
-  columns({margin, top, width - margin, bottom - margin});
+  const Box area = {margin, top, width - margin, bottom - margin};
+  const bool settled = area.y0 == area_.y0 && area.y1 == area_.y1 && area.x1 == area_.x1;
+  area_ = area;
+  columns(area);
   ImGui::End();
   help();
   search_box();
   difference(bottom);
   banner();
-  app_.reveal = false;
+  // Sizes that depend on what is drawn settle in the second frame.
+  app_.reveal = app_.reveal && !settled;
 }
 
 }  // namespace tokenyard::viz

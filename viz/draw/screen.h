@@ -34,6 +34,8 @@ class Screen {
   const Drawn* find(const Panel& panel, std::size_t trace = 0) const;
   // Buttons and sliders by their names.
   const std::map<std::string, Box>& controls() const { return controls_; }
+  // The words of the colours and patterns that were explained, in titles and at the bottom.
+  const std::set<std::string>& explained() const { return explained_; }
   const Picture& overview_of(std::size_t trace) const { return overviews_[trace]; }
   // How far what was drawn reached: nothing may lie outside of the window.
   Box extent() const { return {0, 0, width_, height_}; }
@@ -79,6 +81,7 @@ class Screen {
   Frame frame_of(std::size_t trace) const { return viz::frame_of(app_, trace, &style_); }
   Scene scene_of(std::size_t trace) const { return viz::scene_of(app_, trace, &style_); }
   bool is_highlighted(const Panel& panel) const;
+  bool page_needs(const Panel& panel) const;
   std::vector<const TraceModel*> models() const;
   std::vector<Meaning> meanings(bool with_titles) const;
   std::vector<Meaning> shown_meanings() const;
@@ -90,6 +93,7 @@ class Screen {
   App& app_;
   Style style_;
   float width_ = 0, height_ = 0;
+  Box area_;  // of the panels
   std::optional<Theme> styled_theme_;
   float styled_scale_ = 0;
   std::vector<Drawn> drawn_;
@@ -102,6 +106,7 @@ class Screen {
   bool explain_ = false;              // the panel that was just chosen
   bool popup_open_ = false;           // the menu or a list, in the latest frame,
   bool close_popup_ = false;          // and a key has closed it
+  std::set<std::string> explained_;
   PerPanel<float> words_scroll_;      // as panels of words were drawn latest
   std::set<const Panel*> unexplained_,
       explained_below_;  // panels without room for their legend, in this frame and the one before

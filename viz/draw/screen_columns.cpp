@@ -40,6 +40,12 @@ std::vector<const Panel*> Screen::column_of(bool of_trace) const {
 std::vector<const Panel*> Screen::shown_of(bool of_trace) const {
   std::vector<const Panel*> out = column_of(of_trace);
   std::erase_if(out, [&](const Panel* panel) { return !app_.shown[*panel]; });
+  // Where a lesson's page has more panels than room, it keeps those that it speaks of.
+  float least = 0;
+  for (const Panel* panel : out) least += least_height(*panel);
+  const float ruler = of_trace ? style_.em * 1.5F : 0;
+  if (app_.lesson && least > area_.height() - ruler)
+    std::erase_if(out, [&](const Panel* panel) { return !page_needs(*panel); });
   return out;
 }
 

@@ -103,6 +103,8 @@ float Screen::overview_strip(float top) {
   const float height = std::round(style_.em * (app_.sides.size() == 1 ? 2.4F : 1.9F));
   ImDrawList& list = *ImGui::GetWindowDrawList();
   overviews_.clear();
+  // A lesson's page has so much to show that a low window has no room for it.
+  if (app_.lesson && height_ < 32 * style_.em) return top;
   for (std::size_t i = 0; i < app_.sides.size(); ++i) {
     const Box box = {left, top, width_ - left, top + height};
     Picture picture = overview(frame_of(i), box, app_.extent.begin, app_.extent.end);
@@ -230,7 +232,9 @@ void Screen::status(Box box) {
   }
   ImDrawList& list = *ImGui::GetWindowDrawList();
   if (text.empty()) {
-    paint(list, legend(style_, inner, shown_meanings()), app_.theme, style_);
+    const Picture all = legend(style_, inner, shown_meanings());
+    paint(list, all, app_.theme, style_);
+    for (const Label& label : all.labels) explained_.insert(label.text);
     return;
   }
   if (box.height() < 2.4F * style_.em) text = style_.fit(text, inner.width());

@@ -24,6 +24,12 @@ bool Screen::is_highlighted(const Panel& panel) const {
   return std::find(marked.begin(), marked.end(), &panel) != marked.end();
 }
 
+bool Screen::page_needs(const Panel& panel) const {
+  const auto& shows = app_.lesson->pages[app_.page].shows;
+  return is_highlighted(panel) || app_.wish[panel] > 0 ||
+         std::any_of(shows.begin(), shows.end(), [&](const Shown& shown) { return shown.panel == &panel; });
+}
+
 void Screen::panel(const Panel& panel, std::size_t trace, Box box) {
   ImDrawList& list = *ImGui::GetWindowDrawList();
   const float header = std::round(style_.em * 1.35F), pad = std::round(4 * app_.scale);
@@ -90,6 +96,7 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
     }
     if (all <= samples.box.x1) {
       paint(list, samples, app_.theme, style_);
+      for (const Label& label : samples.labels) explained_.insert(label.text);
     } else {
       unexplained_.insert(&panel);
     }

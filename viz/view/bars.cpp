@@ -90,7 +90,7 @@ std::vector<std::string> column_words(const std::vector<Bar>& bars) {
   for (const Bar& bar : bars) steps += bar.end - bar.first;
   const auto columns = std::ssize(bars);
   if (columns == 0 || steps == columns) return {};
-  return {fmt::format("a column: mean of {} steps", std::max<std::int64_t>(2, (steps + columns / 2) / columns)), "faint: most"};
+  return {"bar: mean", fmt::format("of {} steps", std::max<std::int64_t>(2, (steps + columns / 2) / columns)), "faint: most"};
 }
 
 float level(double value, double top, float height) {

@@ -132,3 +132,22 @@ TEST_CASE("Accessors name the place", "[json]") {
   CHECK(json_error([&] { top.done(); }) == "");
   CHECK(json_error([&] { list.choice({"a", "b"}); }) == "f.json: /l/1/a~1b~0: expected one of a, b, found an array of 4");
 }
+
+TEST_CASE("the keys that an object was asked for are named, however they were spelled") {
+  JsonObject object = JsonValue::parse(R"({"a": 1, "bb": 2, "unknown": 3})", "f").object();
+  for (int i = 0; i < 3; ++i) {
+    std::string key(30, static_cast<char>('x' + i));  // gone before done() names it
+    CHECK_FALSE(object.find(key));
+  }
+  CHECK(object.at("a").integer(0, 9) == 1);
+  JsonObject moved = std::move(object);
+  CHECK(moved.find(std::string("bb"))->integer(0, 9) == 2);
+  std::string said;
+  try {
+    moved.done();
+  } catch (const InputError& error) {
+    said = error.what();
+  }
+  CHECK(said == "f: /: unknown key \"unknown\"; known are a, bb, " + std::string(30, 'x') + ", " + std::string(30, 'y') + ", " +
+                    std::string(30, 'z'));
+}

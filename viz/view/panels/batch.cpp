@@ -62,9 +62,9 @@ Picture batch_picture(const Scene& scene, Box box) {
     add_line(out, {{{axis.x0, y}, {axis.x1, y}}, Tone::limit, style.scale, Dash::dashed});
   }
   add_line(out, std::move(rows.line));
-  std::vector<std::string> more = {fmt::format("budget {}", config.max_num_batched_tokens),
-                                   fmt::format("line: rows of {}", config.max_num_seqs)};
-  for (std::string& words : column_words(all)) more.push_back(std::move(words));
+  std::vector<std::string> more = column_words(all);
+  more.insert(more.begin(), fmt::format("budget {}", config.max_num_batched_tokens));
+  more.push_back(fmt::format("line: rows of {}", config.max_num_seqs));
   side_label(frame, box, "tokens", more, out, numbers);
   cursor_line(frame, projector, box, out);
   if (frame.step >= 0) {

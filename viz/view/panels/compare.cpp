@@ -32,7 +32,8 @@ Picture verdicts(const Style& style, Box box, std::span<const std::string> names
     for (const VerdictRow& row : rows) most = std::max(most, width_of(row));
     return most;
   };
-  const float first = std::min(widest([&](const VerdictRow& r) { return style.width(r.name); }) + 3 * pad, 0.4f * box.width());
+  const float first = std::min(widest([&](const VerdictRow& r) { return style.width(r.name); }) + 3 * pad,
+                               (names.size() > 2 ? 0.4f : 0.5f) * box.width());
   // The first run has no changes beside its values, the others share what it leaves.
   const auto others = static_cast<float>(std::max<std::size_t>(1, names.size() - 1));
   const float even = (box.width() - first) / static_cast<float>(std::max<std::size_t>(1, names.size()));

@@ -124,20 +124,20 @@ Picture latency_picture(const Scene& scene, Box box) {
         stairs.points.push_back({x(curve[static_cast<std::size_t>(i)]), y(i / 200.0)});
       }
       add_line(out, std::move(stairs));
-      // Below the line, for the pointer: who has such a time.
-      const auto point = [&](double ns, double share, float half, Tone of, std::int32_t request) {
+      // Unseen, for the pointer: who has such a time.
+      const auto point = [&](double ns, double share, float half, Tone of, std::uint8_t strength, std::int32_t request) {
         add_rect(out, {{x(ns) - half, y(share) - half, x(ns) + half, y(share) + half},
                        of,
                        Pattern::solid,
                        0,
-                       255,
+                       strength,
                        0,
                        {Ref::Kind::request, static_cast<std::uint8_t>(t), request, -1, 1}});
       };
       for (std::int32_t i = 0; i < Latency::kCurve; ++i) {
         const std::int32_t request = trace.who[which][static_cast<std::size_t>(i)];
         if (request < 0) continue;
-        point(curve[static_cast<std::size_t>(i)], i / 200.0, 0.5F * style.scale, tone, request);
+        point(curve[static_cast<std::size_t>(i)], i / 200.0, 0.5F * style.scale, tone, 0, request);
       }
       const Frame& frame = scene.frames[t];
       if (frame.request >= 0) {
@@ -145,8 +145,8 @@ Picture latency_picture(const Scene& scene, Box box) {
         const std::optional<TimeNs> times[] = {ttft_of(r), tpot_of(r),
                                                r.longest_gap < 0 ? std::nullopt : std::optional(r.longest_gap), e2el_of(r)};
         if (const auto& time = times[which])
-          point(static_cast<double>(*time), distribution(trace).share_up_to(*time), 3 * style.scale, Tone::highlight,
-             frame.request);
+          point(static_cast<double>(*time), distribution(trace).share_up_to(*time), 3 * style.scale, Tone::highlight, 255,
+                frame.request);
       }
       // From the front what is most wanted; what has no room is left out.
       const auto percentile = [&](const char* name, std::size_t at) { return name + short_time(curve[at]); };

@@ -40,9 +40,7 @@ Picture steps_picture(const Scene& scene, Box box) {
     add_most(frame, bar, y, y_of(static_cast<double>(bar.sum.longest_ns)), ref, out);
     if (y == base) add_rect(out, {{bar.x0, base - 1, bar.x1, base}, Tone::other, Pattern::solid, 0, 255, 0, ref});
   }
-  std::vector<std::string> more = {short_time(static_cast<double>(longest)) + " at most"};
-  for (std::string& words : column_words(all)) more.push_back(std::move(words));
-  side_label(frame, box, "step time", more, out, numbers);
+  side_label(frame, box, "step time", column_words(all), out, numbers);
   cursor_line(frame, projector, box, out);
   if (frame.step >= 0) cursor_level(frame, projector, y_of(static_cast<double>(frame.model->step(frame.step).duration)), out);
   return out;

@@ -20,16 +20,22 @@ Tone tone_of(Sentence::Kind kind) {
   return Tone::text;
 }
 
+// How a sentence stands in the panel.
+struct Measures {
+  Measures(const Style& style, Box box)
+      : pad(4 * style.scale), line(1.2f * style.em), mark(0.6f * style.em), room(box.width() - mark - 3 * pad) {}
+  float pad, line, mark, room;
+  float gap() const { return pad / 2; }
+};
+
 Picture why_picture(const Scene& scene, Box box) {
   const Frame& frame = scene.frame();
   const std::vector<Sentence>& sentences = *frame.sentences;
   const float scroll = scene.scroll;
   Picture out = panel(box);
   const Style& style = *frame.style;
-  const float pad = 4 * style.scale;
-  const float line = 1.2f * style.em;
-  const float mark = 0.6f * style.em;
-  const float room = box.width() - mark - 3 * pad;
+  const Measures measures(style, box);
+  const auto [pad, line, mark, room] = measures;
   float y = box.y0 - scroll;
   for (const Sentence& sentence : sentences) {
     // Far outside nobody sees how a sentence is wrapped; its height must be right all the same.
@@ -52,7 +58,7 @@ Picture why_picture(const Scene& scene, Box box) {
         add_text(style, box.x0 + 2 * pad + mark, y + line * static_cast<float>(i) + 1, room, lines[i], Tone::text, out);
       }
     }
-    y += height + pad / 2;
+    y += height + measures.gap();
   }
   if (sentences.empty()) add_text(style, box.x0 + pad, box.y0 + 1, room, "nothing was decided yet", Tone::dim, out);
   out.content_height = y + scroll - box.y0;
@@ -64,6 +70,21 @@ std::string why_text(const Scene& scene) {
   std::string out = "\nwhy:\n";
   for (const Sentence& sentence : *scene.frame().sentences) out += "  " + sentence.text + "\n";
   return out;
+}
+
+// To what was decided of the selected request.
+float why_reveal(const Scene& scene, Box box) {
+  const Frame& frame = scene.frame();
+  const Measures measures(scene.style(), box);
+  float top = 0;
+  for (const Sentence& sentence : *frame.sentences) {
+    const auto lines = static_cast<float>(wrapped(scene.style(), sentence.text, measures.room).size());
+    const float height = measures.line * lines;
+    const bool seen = top >= scene.scroll && top + height <= scene.scroll + box.height();
+    if (frame.request >= 0 && sentence.request == frame.request) return seen ? scene.scroll : top;
+    top += height + measures.gap();
+  }
+  return scene.scroll;
 }
 
 }  // namespace
@@ -84,6 +105,7 @@ extern constinit const Panel panel_why = {
     .layout = why_picture,
     .at_right =
         [](const Scene& scene) { return "step " + std::to_string(scene.frame().model->step(scene.frame().step).number); },
+    .reveal = why_reveal,
     .describe = {3, why_text},
 };
 

@@ -1,0 +1,158 @@
+"""Traces: every decision of a run, from a simulator, a GPU, or somebody else's engine."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+from tokenyard import _arguments, _tables, _tokenyard
+
+
+@dataclass(frozen=True)
+class Row:
+    """`count` tokens of a request from position `first` on; `sample`: the next one is sampled."""
+
+    request: str
+    first: int
+    count: int
+    sample: bool
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """needed > available held, since step `since`."""
+
+    request: str
+    cause: str
+    needed: int
+    available: int
+    since: int
+
+
+@dataclass(frozen=True)
+class State:
+    """What there is while a step runs: what it decided has happened, what comes of it has not."""
+
+    step: int
+    running: list[str]
+    waiting: list[str]
+    rows: list[Row]
+    tables: dict[str, list[int]]  # block ids by running request
+    computed: dict[str, int]  # tokens with K/V by running request
+    refusals: list[Refusal]
+    free_blocks: int
+    blocks: _tables.Table  # references, owner (a request's number), index in its table, findable
+
+
+class Trace(_tables.Tables):
+    """A trace file, read whole. Raises TraceError, naming file, line and reason.
+
+    One that was cut off is read as far as it goes; `complete` is False then.
+    """
+
+    def __init__(self, path: _arguments.PathLike) -> None:
+        self._file = _tokenyard.TraceFile(_arguments.path_text("path", path))
+        super().__init__(self._file.ids(), self._file.requests(), self._file.steps(), self._file.events())
+        header = self._file.header()
+        self.program = header["program"]
+        self.backend = header["backend"]
+        self.engine: dict[str, Any] = json.loads(header["engine"])
+        self.scenario: dict[str, Any] = json.loads(header["scenario"] or "{}")
+        self.model: dict[str, Any] = json.loads(header["model"] or "{}")
+        self.hardware: dict[str, Any] = json.loads(header["hardware"] or "{}")
+
+    @classmethod
+    def open(cls, path: _arguments.PathLike) -> Trace:
+        return cls(path)
+
+    @property
+    def path(self) -> str:
+        return self._file.path
+
+    @property
+    def complete(self) -> bool:
+        return self._file.complete
+
+    def state(self, step: int) -> State:
+        """Going on to a later step costs the steps between; going back begins again."""
+        if isinstance(step, bool) or not isinstance(step, int):
+            raise _arguments.wrong_type("step", "a step's number", step)
+        if not 0 <= step < 2**63:
+            raise IndexError(f"{self.path}: there is no step {step}")
+        state: dict[str, Any] = self._file.state(step)
+        return State(
+            step,
+            state["running"],
+            state["waiting"],
+            [Row(*row) for row in state["rows"]],
+            state["tables"],
+            state["computed"],
+            [Refusal(*refusal) for refusal in state["refusals"]],
+            state["free_blocks"],
+            _tables.view(state["blocks"], _tables.BLOCKS),
+        )
+
+    def export_perfetto(self, path: _arguments.PathLike) -> None:
+        """Chrome/Perfetto JSON: a lane a request, steps, counters."""
+        _tokenyard.export_perfetto([self._file], _arguments.path_text("path", path))
+
+    def __reduce__(self) -> tuple[type[Trace], tuple[str]]:
+        return Trace, (self.path,)
+
+    def __repr__(self) -> str:
+        end = "" if self.complete else ", cut off"
+        return f"<Trace {self.path}: {len(self.steps)} steps, {len(self.ids)} requests, {self.engine['policy']}{end}>"
+
+
+TraceLike = Union[Trace, _arguments.PathLike]
+
+
+def opened(trace: TraceLike) -> Trace:
+    return trace if isinstance(trace, Trace) else Trace(trace)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two traces part. False when they do not."""
+
+    same: bool
+    steps: int  # that both have in common
+    text: str
+    headers: str  # the engine's fields that differ
+
+    def __bool__(self) -> bool:
+        return not self.same
+
+    def __str__(self) -> str:
+        if self.same:
+            return f"the same in all {self.steps} steps"
+        return f"{self.headers}\n{self.text}" if self.headers else self.text
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def diff(a: TraceLike, b: TraceLike, *, ignore: str | None = None) -> Difference:
+    """The first step at which two traces part, with each side's reasons. ignore="time" compares decisions alone."""
+    if ignore not in (None, "time"):
+        raise ValueError(f'ignore: expected "time" or nothing, found {ignore!r}')
+    first, second = opened(a), opened(b)
+    return Difference(*_tokenyard.diff(first._file, second._file, ignore == "time"))
+
+
+@dataclass(frozen=True)
+class Replay:
+    identical: bool
+    steps: int  # reproduced
+    first_difference: str
+    values: dict[str, Any]  # as simulate(...).to_dict()
+
+
+def replay(trace: TraceLike, *, goodput: Mapping[str, float] | None = None) -> Replay:
+    """Schedules a recorded run again, with its times and tokens, and compares every decision."""
+    path = trace.path if isinstance(trace, Trace) else _arguments.path_text("trace", trace)
+    identical, steps, difference, values = _tokenyard.replay(path, _arguments.goodput_words(goodput))
+    return Replay(identical, steps, difference, json.loads(values))
