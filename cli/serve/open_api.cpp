@@ -121,7 +121,7 @@ constexpr std::string_view kDocument = R"json({
       "object": {"const": "model"}, "created": {"type": "integer"}, "owned_by": {"type": "string"}, "max_model_len": {"type": "integer"}}},
     "ModelName": {"type": ["string", "null"], "enum": [@MODEL@, null]},
     "Sampling": {"type": "object", "properties": {
-      "temperature": {"anyOf": [{"type": "null"}, {"type": "number", "minimum": 0, "exclusiveMaximum": 0.00001}, {"type": "number", "minimum": 0.001, "maximum": 100}], "description": "0, and below 0.00001: always the most likely token; else at least 0.001"},
+      "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 100, "description": "0, and below 0.00001: always the most likely token; others below 0.01 count as 0.01"},
       "top_p": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1},
       "top_k": {"type": ["integer", "null"], "minimum": -1, "maximum": 16777216, "description": "0 and -1: all"},
       "min_p": {"type": ["number", "null"], "minimum": 0, "maximum": 1},

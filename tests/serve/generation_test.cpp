@@ -100,7 +100,6 @@ TEST_CASE("what cannot be is refused with its field's name", "[serve]") {
   CHECK_THAT(of_chat(R"(, "max_tokens": 5000)"), has_text("maximum context length is 1024 tokens"));
   CHECK_THAT(of_chat(R"(, "max_tokens": 5000)"), has_text("max_tokens is 5000"));
   CHECK_THAT(of_chat(R"(, "temperature": -0.1)"), has_text("400 temperature:"));
-  CHECK_THAT(of_chat(R"(, "temperature": 0.0001)"), has_text("400 temperature:"));
   CHECK_THAT(of_chat(R"(, "top_p": 0)"), has_text("400 top_p:"));
   CHECK_THAT(of_chat(R"(, "temperature": 1e999)"), has_text("400"));
   CHECK_THAT(of_chat(R"(, "n": 0)"), has_text("400 n:"));

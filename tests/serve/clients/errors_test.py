@@ -22,7 +22,6 @@ WRONG_CHATS = [
     ("temperature", {"temperature": True}),
     ("top_p", {"top_p": 1.5}),
     ("top_p", {"top_p": 0}),
-    ("temperature", {"temperature": 0.0001}),
     ("n", {"n": 0}),
     ("n", {"n": 1.5}),
     ("max_tokens", {"max_tokens": 0}),
