@@ -1,6 +1,7 @@
 #include "cli/serve/generation.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -164,7 +165,7 @@ std::vector<ChatMessage> input_of(Body& body) {
       messages.push_back({"user", input.string()});
       return;
     }
-    if (!input.is_array()) input.expected("a string, or a list of items");
+    if (!input.is_array() || input.size() == 0) input.expected("a string, or a list of items");
     for (const JsonValue& entry : input.array()) {
       const auto type = entry.object().find_set("type");
       if (type && type->string() == "reasoning") continue;  // thoughts of an answer before; models leave them out
@@ -258,7 +259,12 @@ void read_logprobs(Body& body, Api api, Sampling& sampling) {
 
 void read_sampling(Body& body, Api api, Sampling& sampling) {
   const auto number = [&](const char* key, float& field, double least, double most) {
-    body.read(key, [&](const JsonValue& value) { field = static_cast<float>(value.number(least, most)); });
+    body.read(key, [&](const JsonValue& value) {
+      const double given = value.number(least, most);
+      field = static_cast<float>(given);
+      // What is above 0 stays so: 0 means something else.
+      if (given > 0) field = std::max(field, std::numeric_limits<float>::denorm_min());
+    });
   };
   number("temperature", sampling.params.temperature, 0, 100);
   number("top_p", sampling.params.top_p, 0, 1);
@@ -308,10 +314,11 @@ void read_length(Body& body, Api api, Generation& to, const ServedModel& model) 
   }
   const std::int64_t asked = given != nullptr ? to.sampling.max_tokens : 1;
   if (prompt_tokens + asked > model.max_model_len) {
-    throw ApiError::invalid("the prompt has " + std::to_string(prompt_tokens) + " tokens and " +
+    // Clients that shorten their prompt and ask again know the case by its first words, which are OpenAI's.
+    throw ApiError::invalid("this model's maximum context length is " + std::to_string(model.max_model_len) +
+                                " tokens; the prompt has " + std::to_string(prompt_tokens) + ", and " +
                                 (given != nullptr ? std::string(given) + " is " + std::to_string(asked)
-                                                  : std::string("an answer needs at least 1")) +
-                                "; the model's context is " + std::to_string(model.max_model_len),
+                                                  : std::string("an answer needs at least 1")),
                             given != nullptr          ? given
                             : api == Api::completions ? "prompt"
                             : api == Api::chat        ? "messages"
@@ -355,6 +362,12 @@ Generation read_generation(Api api, std::string_view text, const ServedModel& mo
   } else {
     out.prompts.push_back({chat_tokens(input_of(body), "input", model), {}});
     out.asked = body.json();
+    // What comes back in the answer must be what clients expect there.
+    body.read("metadata", [](const JsonValue& value) { value.object(); });
+    body.read("tools", [](const JsonValue& value) { value.array(); });
+    body.read("tool_choice",
+              [](const JsonValue& value) { return value.is_string() ? void(value.string()) : void(value.object()); });
+    body.read("parallel_tool_calls", [](const JsonValue& value) { value.boolean(); });
   }
   if (api != Api::responses) {
     body.read("n", [&](const JsonValue& value) { out.n = value.int32(1, kMostChoices); });
@@ -371,7 +384,10 @@ Generation read_generation(Api api, std::string_view text, const ServedModel& mo
   }
   for (const Prompt& prompt : out.prompts) {
     RequestSpec spec = request_spec(prompt.tokens, out.sampling, model.eos_token_ids);
-    if (const auto why = refusal(spec, model.num_ids)) throw ApiError::invalid(*why);
+    if (const auto why = refusal(spec, model.num_ids)) {
+      const std::string name = why->substr(0, why->find(' '));  // a field's, where the message is about one
+      throw ApiError::invalid(*why, body.json().find(name) != nullptr ? name : "");
+    }
     if (out.sampling.params.seed == kDrawSeed) out.sampling.params.seed = spec.sampling.seed;
   }
   return out;

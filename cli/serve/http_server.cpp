@@ -123,7 +123,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void flush();
   void write_more();
   void answered();
-  std::string head(int status, const std::string& type, std::optional<std::size_t> length, int retry_after) const;
+  // Of an answer of `length` bytes; of a stream if none.
+  std::string head(const Reply& of, std::optional<std::size_t> length) const;
   void append_chunk(std::string_view data);
 
   ServerState& server_;
@@ -324,12 +325,13 @@ void Connection::on_request(std::variant<Reply, Generation> request) {
   parser_->get().body() = {};
 }
 
-std::string Connection::head(int status, const std::string& type, std::optional<std::size_t> length, int retry_after) const {
-  http::response<http::empty_body> response(static_cast<http::status>(status), is_http_1_0_ ? 10 : 11);
+std::string Connection::head(const Reply& of, std::optional<std::size_t> length) const {
+  http::response<http::empty_body> response(static_cast<http::status>(of.status), is_http_1_0_ ? 10 : 11);
   response.set(http::field::server, "tokenyard");
-  response.set(http::field::content_type, type);
-  if (retry_after > 0) response.set(http::field::retry_after, std::to_string(retry_after));
-  if (status == 401) response.set(http::field::www_authenticate, "Bearer");
+  response.set(http::field::content_type, of.content_type);
+  if (of.retry_after > 0) response.set(http::field::retry_after, std::to_string(of.retry_after));
+  if (!of.allow.empty()) response.set(http::field::allow, of.allow);
+  if (of.status == 401) response.set(http::field::www_authenticate, "Bearer");
   if (length) {
     response.content_length(*length);
   } else {
@@ -345,7 +347,7 @@ std::string Connection::head(int status, const std::string& type, std::optional<
 void Connection::reply(const Reply& reply, bool close) {
   if (close || server_.draining) keep_alive_ = false;
   phase_ = Phase::answering;
-  send(head(reply.status, reply.content_type, reply.body.size(), reply.retry_after));
+  send(head(reply, reply.body.size()));
   send(reply.body);
   answered();
 }
@@ -371,7 +373,7 @@ void Connection::pump() {
   if (!head_sent_) {
     head_sent_ = true;
     if (is_http_1_0_ || server_.draining) keep_alive_ = false;
-    send(head(200, "text/event-stream; charset=utf-8", std::nullopt, 0));
+    send(head({200, "text/event-stream; charset=utf-8", {}}, std::nullopt));
   }
   append_chunk(answer_->output());
   answer_->output().clear();

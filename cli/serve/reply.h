@@ -11,7 +11,8 @@ struct Reply {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  int retry_after = 0;  // seconds; 0: the header is left out
+  int retry_after = 0;     // seconds; 0: the header is left out
+  std::string allow = {};  // the right method, after a wrong one
 };
 
 // Whatever is wrong with a request, as OpenAI's error object says it.
@@ -32,6 +33,7 @@ struct ApiError : std::runtime_error {
 
   int status;
   std::string type, param, code;  // param and code may be empty: null in JSON
+  std::string allow;              // of status 405
 };
 
 // {"error": {"message", "type", "param", "code"}}

@@ -45,7 +45,9 @@ Json model_json(const ServedModel& model) {
 Route route(std::string_view method, std::string_view target) {
   const std::string_view path = target.substr(0, target.find('?'));
   const auto wrong_method = [&](const char* right) {
-    return ApiError(405, "the method of " + shown(path) + " is " + right, "invalid_request_error", {}, "method_not_allowed");
+    ApiError error(405, "the method of " + shown(path) + " is " + right, "invalid_request_error", {}, "method_not_allowed");
+    error.allow = right;
+    return error;
   };
   for (const Entry& entry : kEntries) {
     if (path != entry.path) continue;

@@ -97,8 +97,10 @@ TEST_CASE("what cannot be is refused with its field's name", "[serve]") {
   CHECK_THAT(of_chat(R"(, "max_tokens": -1)"), has_text("400 max_tokens: request body: /max_tokens: expected an integer"));
   CHECK_THAT(of_chat(R"(, "max_tokens": "5")"), has_text("400 max_tokens:"));
   CHECK_THAT(of_chat(R"(, "max_tokens": 1.5)"), has_text("400 max_tokens:"));
-  CHECK_THAT(of_chat(R"(, "max_tokens": 5000)"), has_text("max_tokens is 5000; the model's context is 1024"));
+  CHECK_THAT(of_chat(R"(, "max_tokens": 5000)"), has_text("maximum context length is 1024 tokens"));
+  CHECK_THAT(of_chat(R"(, "max_tokens": 5000)"), has_text("max_tokens is 5000"));
   CHECK_THAT(of_chat(R"(, "temperature": -0.1)"), has_text("400 temperature:"));
+  CHECK_THAT(of_chat(R"(, "top_p": 0)"), has_text("400 top_p:"));
   CHECK_THAT(of_chat(R"(, "temperature": 1e999)"), has_text("400"));
   CHECK_THAT(of_chat(R"(, "n": 0)"), has_text("400 n:"));
   CHECK_THAT(of_chat(R"(, "n": 129)"), has_text("400 n:"));
