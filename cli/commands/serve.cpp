@@ -73,6 +73,7 @@ void load(Served& to, const ServeOptions& options, const EngineArguments& argume
   to.setup.config = to.loaded->engine;
   to.setup.backend = to.loaded->backend.get();
   to.setup.header.backend = to.loaded->backend_name;
+  to.setup.header.hardware = to.loaded->hardware;
 }
 
 void simulate(Served& to, const ServeOptions& options, const EngineArguments& arguments) {

@@ -119,7 +119,9 @@ void LiveAnswer::submit(State& state) {
 
 void LiveAnswer::submit_siblings(const State& first) {
   if (!waits_for_first_ || first.index % generation_.n != 0) return;
-  for (std::int32_t i = 1; i < generation_.n; ++i) submit(*choices_[static_cast<std::size_t>(first.index + i)]);
+  for (const auto& state : choices_) {
+    if (state->prompt == first.prompt && state->index != first.index) submit(*state);
+  }
 }
 
 void LiveAnswer::cancel(EngineThread& engine) {
@@ -372,7 +374,7 @@ Json LiveAnswer::message_item(const char* status) const {
 
 // `status`: in_progress, completed, incomplete or failed.
 Json LiveAnswer::response(const char* status) const {
-  const auto asked = [&](const char* key, Json otherwise) {
+  const auto asked = [&](const char* key, const Json& otherwise) {
     const Json* value = generation_.asked.find(key);
     return value != nullptr && !value->is_null() ? *value : otherwise;
   };

@@ -47,7 +47,7 @@ TEST_CASE("a module of this build answers, and its exceptions are caught by thei
   CHECK(loaded.module->why_no_device() == "");
   EngineConfig config;
   config.block_size = 24;
-  CHECK(loaded.module->why_not({}, config) == "blocks of 24");
+  CHECK(loaded.module->why_not({}, config, 1) == "blocks of 24");
   CHECK_THROWS_AS(loaded.module->make_random({}, 1, config, {}), BackendError);
 }
 

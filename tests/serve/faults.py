@@ -327,9 +327,9 @@ def half_closed():
 
 def gone_in_every_phase():
     """Waiting, prefill, decode; by FIN or by RST; streaming or not. Its prefix stays cached."""
-    arguments = SLOW + ["--set", "engine.max_num_seqs=2", "--set", "engine.max_num_batched_tokens=64", "--set", "engine.num_blocks=400"]
+    arguments = ["--backend", "sim", "--set", 'step_time={"per_step_us":10000}', "--set", "engine.max_num_seqs=2", "--set", "engine.max_num_batched_tokens=64", "--set", "engine.num_blocks=400"]
     with Server(*arguments) as server:
-        long_prompt = [7] * 2000  # some thirty steps of prefill
+        token = 10
         for stream in (True, False):
             for leave in (socket.socket.close, reset):
                 holders = [server.connect() for _ in range(2)]
@@ -344,7 +344,8 @@ def gone_in_every_phase():
                 leave(holders[0])
                 server.wait_for(lambda: server.metric("num_requests_running") == 1, "who decodes is not cancelled", 2)
                 prefill = server.connect()
-                prefill.sendall(request("/v1/completions", {"prompt": long_prompt, "max_tokens": 5, "stream": stream}))
+                token += 1  # a prompt that no cache has: some sixty steps of prefill
+                prefill.sendall(request("/v1/completions", {"prompt": [token] * 4000, "max_tokens": 5, "stream": stream}))
                 server.wait_for(lambda: server.metric("num_requests_running") == 2, "it does not run")
                 leave(prefill)
                 server.wait_for(lambda: server.metric("num_requests_running") == 1, "who is in prefill is not cancelled", 2)
