@@ -56,7 +56,7 @@ def test_a_notebook_shows_a_picture_or_the_same_in_words(traces: dict[str, Path]
             assert picture[:8] == b"\x89PNG\r\n\x1a\n" and picture[16:24] == (1280).to_bytes(4, "big") + (800).to_bytes(4, "big")
             assert picture == trace._repr_png_()
         described = _tokenyard.describe_trace(str(path))
-        assert described.startswith("step ") and "running" in described
+        assert described.startswith(f"{path}: ") and f"{len(trace.steps)} steps" in described
     copy = tmp_path / "gone.trace"
     copy.write_bytes(traces["orca"].read_bytes())
     trace = tokenyard.Trace.open(copy)
