@@ -6,6 +6,7 @@ import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Union
 
 from tokenyard import _arguments, _tables, _tokenyard
@@ -94,6 +95,42 @@ class Trace(_tables.Tables):
             state["free_blocks"],
             _tables.view(state["blocks"], _tables.BLOCKS),
         )
+
+    def to_scenario(self, model: str | dict[str, Any] | None = None, hardware: str | dict[str, Any] | None = None) -> dict[str, Any]:
+        """The same arrivals, lengths and shared beginnings as a scenario for simulate(), which may change the rest.
+
+        model and hardware: built-in names, files, or dicts; what a simulated trace has in its header if left out. Requests are as
+        long as they were here, so one that was cut short is so again.
+        """
+        model, hardware = model or self.model or None, hardware or self.hardware or None
+        if model is None or hardware is None:
+            raise ValueError(f"{self.path}: expected a model and hardware, which this trace does not bring along")
+        if not self.complete:
+            raise ValueError(f"{self.path}: expected a whole trace, found one that was cut off")
+        with open(self.path, encoding="utf-8") as lines:
+            joins = [line for line in map(json.loads, lines) if "join" in line]
+        requests: list[dict[str, Any]] = []
+        seen: set[str] = set()
+        for join, row in zip(joins, self.requests):
+            id = join["id"] if join["id"] not in seen else f"{join['id']}#{join['join']}"
+            seen.add(id)
+            pieces = [
+                {"ids": piece[0]} if len(piece) == 1 else {"text": f"{piece[0]}+{piece[1]}", "tokens": piece[2]}
+                for piece in join["prompt"]
+            ]
+            request = {"id": id, "arrival_ms": join["arrival"] / 1e6, "prompt": pieces, "max_tokens": join["max_tokens"]}
+            if row["output_tokens"] > 0:
+                request["output_tokens"] = int(row["output_tokens"])
+            requests.append({**request, "priority": join.get("priority", 0)})
+        engine = {key: value for key, value in self.engine.items() if key not in ("strict_peer", "eos_token_id")}
+        return {
+            "tokenyard_scenario": 1,
+            "name": Path(self.path).stem,
+            "model": model,
+            "hardware": hardware,
+            "engine": engine,
+            "workload": [{"type": "requests", "requests": requests}],
+        }
 
     def export_perfetto(self, path: _arguments.PathLike) -> None:
         """Chrome/Perfetto JSON: a lane a request, steps, counters."""

@@ -12,6 +12,9 @@ void fuzz(std::string_view text) {
   if (lesson.pages.empty() || lesson.variants.empty() || lesson.variants.size() > viz::kMostTraces) std::abort();
   for (const viz::LessonPage& page : lesson.pages) {
     if (page.trace >= lesson.variants.size() || page.question.empty() != page.answer.empty()) std::abort();
+    for (const viz::Shown& shown : page.shows) {
+      if (shown.panel == nullptr || shown.trace >= lesson.variants.size()) std::abort();
+    }
   }
 }
 

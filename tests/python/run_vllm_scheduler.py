@@ -79,7 +79,7 @@ def run(scheduler: Any, requests: list[Any], dice: random.Random, asynchronous: 
         plan, samples = flying.popleft()
         ids = list(plan.num_scheduled_tokens)
         tokens = [[dice.choice([2, *range(5, 60)])] if sampled else [] for sampled in samples]
-        said = ModelRunnerOutput(ids, {id: i for i, id in enumerate(ids)}, tokens, None, {}, [])
+        said = ModelRunnerOutput(ids, {id: i for i, id in enumerate(ids)}, sampled_token_ids=tokens)
         scheduler.update_from_output(plan, said)
 
     while waiting or flying or scheduler.has_requests():

@@ -126,3 +126,23 @@ def test_assertions(traces: dict[str, Path], tmp_path: Path) -> None:
     for wrong in ({}, {"ttft_p999": 5}, {"itl_p99": 5}, {"ttft_p99": "5"}):
         with pytest.raises(TypeError, match="assert_latency"):
             testing.assert_latency(storm, **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["prefill-first", "preemption-storm", "system-prompt-storm"])
+def test_a_trace_is_a_scenario(name: str, tmp_path: Path) -> None:
+    result = tokenyard.simulate(name, trace=tmp_path / "run.trace")
+    trace = tokenyard.Trace.open(tmp_path / "run.trace")
+    again = tokenyard.simulate(trace.to_scenario())
+    assert (again.tables.steps == result.tables.steps).all() and (again.tables.requests == result.tables.requests).all()
+    assert tokenyard.simulate(trace.to_scenario(hardware="h100-sxm")).p99_e2el_ms < result.p99_e2el_ms
+
+
+def test_a_vllms_run_under_other_settings(recorded: Path) -> None:
+    trace = tokenyard.Trace.open(recorded / "vllm-0.26-cpu.trace")
+    model = str(Path(tokenyard.__file__).parent / "scenarios" / "models" / "story" / "config.json")
+    scenario = trace.to_scenario(model, "a100-80gb")
+    as_recorded = tokenyard.simulate(scenario)
+    assert as_recorded.completed == len(trace.ids) and as_recorded.preemptions > 0
+    assert tokenyard.simulate(scenario, {"engine.num_blocks": 400}).preemptions == 0
+    with pytest.raises(ValueError, match="expected a model and hardware"):
+        trace.to_scenario()

@@ -107,6 +107,7 @@ TEST_CASE("Every page of every lesson shows what it speaks of, whatever the wind
           const auto& all = rig.screen.drawn();
           return std::any_of(all.begin(), all.end(), [&](const Drawn& one) { return one.panel == panel; });
         };
+        CHECK_FALSE(page.shows.empty());
         for (const Shown& shown : page.shows) {
           const std::string why = unseen(app, rig.screen, shown);
           if (!why.empty())
@@ -150,9 +151,13 @@ TEST_CASE("What is wrong with a lesson is said with its place") {
   fails("{}", "expected a lesson");
   fails(head + "[]}", "/pages: expected 1 to 100 pages");
   fails(head + R"([{"title":"x","text":"y","panels":["nothing"]}]})", "/pages/0/panels/0: expected a panel (requests, ");
-  fails(head + R"([{"title":"x","text":"y","question":"?"}]})", "expected a question and its answer");
+  const std::string shows = R"("shows":[{"panel":"requests","request":"1"}])";
+  fails(head + R"([{"title":"x","text":"y","question":"?",)" + shows + "}]}", "expected a question and its answer");
+  fails(head + R"([{"title":"x","text":"y","shows":[]}]})", "/pages/0/shows: expected what must be seen on the page");
+  fails(head + R"([{"title":"x","text":"y","shows":[{"panel":"why"}]}]})", "expected a request, a meaning or what it says");
+  fails(head + R"([{"title":"x","text":"y","latency":"mean"}]})", "/pages/0/latency");
   fails(head + R"([{"title":"x","text":"y","trace":2}]})", "/pages/0/trace");
-  fails(head + R"([{"title":"x","text":"y","color":"red"}]})", "color");
+  fails(head + R"([{"title":"x","text":"y","color":"red",)" + shows + "}]}", "color");
 }
 
 TEST_CASE("Moments in words") {

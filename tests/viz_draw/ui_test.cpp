@@ -13,6 +13,7 @@
 #include "catch.h"
 #include "tests/viz_draw/rig.h"
 #include "viz/app/knobs.h"
+#include "viz/view/layout.h"
 
 namespace tokenyard::viz {
 namespace {
@@ -454,6 +455,94 @@ TEST_CASE_METHOD(TwoSpeeds, "A marked range is compared, until it is unmarked") 
   }
   rig.key("Escape");
   CHECK(says("makespan"));
+}
+
+TEST_CASE("Four runs in a small window can be read, or the viewer says why not") {
+  App app;
+  for (const char* reservation : {"max", "pow2", "oracle", "max"})
+    add_side(app,
+             open_scenario(scenario_file("paged-memory"), {std::string("engine.reservation=") + reservation}, reservation));
+  CHECK(app.sides[3]->name == "max (2)");
+  {
+    Rig rig(app);
+    for (std::size_t i = 0; i < 4; ++i) {
+      for (const char* name : {"steps", "batch"}) {
+        for (const Label& label : rig.picture(name, i).labels) CHECK_FALSE(label.text.ends_with("..."));
+      }
+      CHECK(rig.picture("requests", i).box.width() >= 12 * 14);
+    }
+    for (const Label& label : rig.picture("compare").labels) CHECK_FALSE(label.text.ends_with("..."));
+  }
+  app.scale = 2;
+  Rig rig(app);
+  CHECK(rig.screen.find(panel("requests"), 0) == nullptr);
+  CHECK(rig.screen.find(panel("compare")) != nullptr);
+}
+
+TEST_CASE("Very many lanes give way to the density until they are few enough, and a run opens where something happens") {
+  App app;
+  add_side(app, open_scenario(scenario_file("chat-hour"), {}, "hour"));
+  REQUIRE(app.side().model->num_requests() > 1000);
+  app.lanes = LaneView::requests;
+  Rig rig(app);
+  const auto spans = [&] {
+    const auto& rects = rig.picture("requests").rects;
+    return std::any_of(rects.begin(), rects.end(), [](const Rect& r) { return r.ref.kind == Ref::Kind::span; });
+  };
+  CHECK_FALSE(spans());
+  show_range(app, 600'000'000'000, 630'000'000'000);
+  go_to_something(app);
+  rig.frames(2);
+  CHECK(spans());
+  CHECK(app.cursor >= app.axis.begin);
+  CHECK(app.cursor <= app.axis.end);
+  CHECK(app.side().moment().seated.size() > 1);
+  show_range(app, app.extent.begin, app.extent.end);
+  rig.frames(2);
+  CHECK_FALSE(spans());
+  app.lanes = LaneView::seats;
+  rig.frames(1);
+  CHECK(spans());
+}
+
+TEST_CASE("Names keep their ends, numbers their units") {
+  Style style;
+  CHECK(style.fit_name("run.trace", 1000) == "run.trace");
+  const float room = style.width("0123456789012");
+  const std::string a = style.fit_name("a-very-long-name-of-a-run-1.trace", room);
+  const std::string b = style.fit_name("a-very-long-name-of-a-run-2.trace", room);
+  CHECK(a != b);
+  CHECK(a.ends_with(".trace"));
+  CHECK(style.width(a) <= room);
+  const std::string text = "the step takes 43.931343 ms, 96 of 149 blocks are used (31.0 %) and step 17 is next";
+  for (float width = style.width("0123456789"); width < style.width(text); width += 3) {
+    const std::string lines = in_lines(style, text, width);
+    for (const char* whole : {"43.931343 ms", "31.0 %", "step 17"}) {
+      if (style.width(std::string("(") + whole + ",)") <= width) CHECK_THAT(lines, has_text(whole));
+    }
+    std::string again = lines;
+    std::replace(again.begin(), again.end(), '\n', ' ');
+    CHECK(again == text);
+  }
+}
+
+TEST_CASE_METHOD(OneRun, "A run that is kept says what was varied") {
+  app.knob = 2;
+  turn_knob(app, 2, "16");
+  for (int i = 0; i < 1000 && app.what_if->busy(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    advance(app, 0);
+  }
+  CHECK(app.side().name == "crowded, seats 16");
+  apply(app, Command::pin);
+  REQUIRE(app.sides.size() == 2);
+  CHECK(app.sides[1]->name == "kept: crowded, seats 16");
+  turn_knobs_back(app);
+  for (int i = 0; i < 1000 && app.what_if->busy(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    advance(app, 0);
+  }
+  CHECK(app.sides[0]->name == "crowded");
 }
 
 TEST_CASE_METHOD(TwoRuns, "Aligning keeps the moment of the active run") {

@@ -76,7 +76,7 @@ LessonPage read_page(const JsonValue& json, std::size_t traces) {
     const std::string name = value->choice(kinds);
     page.latency = static_cast<LatencyKind>(std::find(kinds.begin(), kinds.end(), name) - kinds.begin());
   }
-  page.shows = read_shows(object.at("shows"), page, traces);
+  if (const auto value = object.find("shows")) page.shows = read_shows(*value, page, traces);
   object.done();
   if (page.question.empty() != page.answer.empty()) json.fail("expected a question and its answer, found one of them");
   return page;

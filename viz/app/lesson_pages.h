@@ -31,7 +31,7 @@ struct LessonPage {
   std::vector<const Panel*> highlight;
   Align align = Align::time;
   std::optional<LatencyKind> latency;  // which distribution; absent: stays
-  std::vector<Shown> shows;            // at least one
+  std::vector<Shown> shows;
   std::string question, answer;
 };
 

@@ -48,6 +48,7 @@ class Screen {
   void in_popup();
   float overview_strip(float top);
   void columns(Box box);
+  void too_narrow(Box box);
   void column(Box box, const std::vector<const Panel*>& panels, std::size_t trace);
   void panel(const Panel& panel, std::size_t trace, Box box);
   void choose_panel(int by);

@@ -7,12 +7,15 @@
 
 #include "viz/draw/paint.h"
 #include "viz/draw/screen.h"
+#include "viz/view/layout.h"
 #include "viz/view/overview.h"
 
 namespace tokenyard::viz {
 namespace {
 
 constexpr float kThreeColumns = 64;  // lines of text that a window must be wide for two runs and what stands beside them
+
+constexpr float kNarrowest = 12;  // lines of text that the panels of a run must be wide
 
 float header_lines() { return 2; }  // title and margins
 
@@ -133,6 +136,20 @@ float Screen::ruler_above(Box box, std::size_t trace) {
   return box.y0 + height;
 }
 
+// So many runs cannot be read beside each other: what can be done about it, and their results.
+void Screen::too_narrow(Box box) {
+  const std::string words = std::to_string(app_.sides.size()) +
+                            " runs do not fit beside each other into a window of this width. A wider window helps, smaller "
+                            "letters (" +
+                            keys_of(Command::smaller) + "), a narrower right column (" + keys_of(Command::column_narrower) +
+                            "), or fewer runs. Their results:";
+  const std::string lines = in_lines(style_, words, box.width() - 2 * style_.em);
+  ImGui::GetWindowDrawList()->AddText({box.x0 + style_.em, box.y0 + style_.em * 0.5F},
+                                      packed(rgb_of(app_.theme, Tone::highlight)), lines.c_str());
+  const auto height = static_cast<float>(std::count(lines.begin(), lines.end(), '\n') + 2) * style_.em * 1.2F;
+  column({box.x0, box.y0 + std::round(height), box.x1, box.y1}, {find_panel("compare")}, app_.active);
+}
+
 void Screen::columns(Box box) {
   if (app_.alone != nullptr) {
     const bool timeline = app_.alone->where == Panel::Where::timeline;
@@ -161,6 +178,10 @@ void Screen::columns(Box box) {
   if (count == 0) right = box.width();
   right = std::round(right);
   const float left_width = box.width() - right - (right > 0 && count > 0 ? gap : 0);
+  if (count > 1 && left_width / static_cast<float>(count) < kNarrowest * style_.em) {
+    too_narrow(box);
+    return;
+  }
   for (std::size_t i = 0; i < count; ++i) {
     const float wide = (left_width - gap * static_cast<float>(count - 1)) / static_cast<float>(count);
     const float left = box.x0 + std::round((wide + gap) * static_cast<float>(i));

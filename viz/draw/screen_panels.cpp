@@ -26,7 +26,7 @@ bool Screen::is_highlighted(const Panel& panel) const {
 
 bool Screen::page_needs(const Panel& panel) const {
   const auto& shows = app_.lesson->pages[app_.page].shows;
-  return is_highlighted(panel) || app_.wish[panel] > 0 ||
+  return shows.empty() || is_highlighted(panel) || app_.wish[panel] > 0 ||
          std::any_of(shows.begin(), shows.end(), [&](const Shown& shown) { return shown.panel == &panel; });
 }
 

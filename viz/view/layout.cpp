@@ -162,6 +162,8 @@ void side_label(const Frame& frame, Box box, const std::string& name, const std:
   const Style& style = *frame.style;
   const float pad = 4 * style.scale;
   const float room = gutter(style, box.width()) - 2 * pad - reserved;
+  // Of words that are cut nobody reads anything; the panel's title and its numbers remain.
+  if (reserved > 0 && room < 4.5f * style.em) return;
   float y = box.y0 + 1;
   add_text(style, box.x0 + pad, y, room, name, Tone::text, out);
   for (const std::string& words : more) {

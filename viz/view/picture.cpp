@@ -57,9 +57,9 @@ std::string Style::fit_name(std::string_view name, float room) const {
   const auto inside = [&](std::size_t at) {
     return at < name.size() && (static_cast<unsigned char>(name[at]) & 0xC0u) == 0x80u;
   };
-  // As many bytes of it as fit, the larger half from its end.
+  // As many bytes of it as fit, three quarters of them from its end.
   for (std::size_t kept = name.size(); kept > 0; --kept) {
-    std::size_t head = kept / 2, tail = name.size() - (kept - kept / 2);
+    std::size_t head = kept / 4, tail = name.size() - (kept - kept / 4);
     while (inside(head)) --head;
     while (inside(tail)) ++tail;
     std::string out = std::string(name.substr(0, head)) + "..." + std::string(name.substr(tail));

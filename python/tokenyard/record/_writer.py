@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 
+_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def squeeze(blocks: Iterable[int]) -> list[int]:
     """b, -n for b, b+1 ... b+n."""
     out: list[int] = []
@@ -171,6 +174,6 @@ class TraceFile:
             self._file = -1
 
     def _write(self, *lines: dict[str, Any]) -> None:
-        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
+        text = "".join(_json(line) + "\n" for line in lines).encode()
         while text:
             text = text[os.write(self._file, text) :]

@@ -195,7 +195,7 @@ class Recording:
                 step.refusals.append((number, "token_budget", waiting.num_tokens - asked[1] * self._blocks.block_size, left))
         if not is_prefill:
             if self._asked is not None:
-                step.refusals.append((self._live[head.seq_id].number, "blocks", *self._asked[2:]))
+                step.refusals.append((self._live[self._asked[0].seq_id].number, "blocks", *self._asked[2:]))
             row_ids = {seq.seq_id for seq in seqs}
             without = [seq for seq in scheduler.running if seq.seq_id not in row_ids]
             step.fields["skip"] = [self._live[seq.seq_id].number for seq in without]

@@ -21,7 +21,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 
 from tokenyard.record._writer import Live, Step, TraceFile, squeeze
 
-TESTED = ("0.26",)  # releases whose recordings were replayed decision for decision
+TESTED = ("0.26", "0.32")  # releases whose recordings were replayed decision for decision
 
 logger = logging.getLogger("vllm.tokenyard")
 
@@ -261,7 +261,7 @@ class _Recorder:
 
     def preempt(self, request: Any) -> None:
         victim = self._live[request.request_id]
-        if self._allocating is None or self._scheduler.policy.name == "PRIORITY" and victim.running is None:
+        if self._allocating is None:
             raise _Unable("a preemption outside of a step (reset_prefix_cache), which a trace cannot tell")
         asking, tokens = self._allocating
         table = self._manager.get_block_ids(asking.request_id)[0]
@@ -300,13 +300,12 @@ class _Recorder:
                 request.computed = hit
             elif tokens != 1 or request.known - request.computed != 1:
                 chunk.append([request.number, tokens])
-        earlier = len(rows) - len(admit)
         running = self._scheduler.running
         if len(rows) < len(running):
             self._left_out(step, rows, running[: len(running) - len(admit)])
         if self._scheduler.waiting or getattr(self._scheduler, "skipped_waiting", None):
             self._waiting_head(step, sum(rows.values()))
-        for i, (id, tokens) in enumerate(rows.items()):
+        for id, tokens in rows.items():
             request = live[id]
             request.running = True
             request.computed += tokens
@@ -315,7 +314,6 @@ class _Recorder:
                 request.known += 1
                 request.pending = True
             step.rows.append((request, samples))
-            assert i >= earlier or tokens > 0
         fields["admit"] = admit
         fields["chunk"] = chunk
         fields["grow"] = grow
@@ -370,7 +368,7 @@ class _Recorder:
         revived = sum(1 for block in blocks if block.ref_cnt == 0)
 
         def fresh(length: int) -> int:
-            return -(-min(length, scheduler.max_model_len) // self._block_size) - len(blocks) + revived
+            return int(-(-min(length, scheduler.max_model_len) // self._block_size)) - len(blocks) + revived
 
         headroom = getattr(self._manager, "watermark_blocks", 0) if scheduler.running else 0
         if getattr(scheduler, "scheduler_reserve_full_isl", False):

@@ -1,0 +1,31 @@
+"""The notebooks run, and say what is stored in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+nbclient = pytest.importorskip("nbclient")
+nbformat = pytest.importorskip("nbformat")
+
+FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
+
+
+def texts(notebook: Any) -> list[str]:
+    """Of the outputs; pictures are compared where they are made."""
+    return [
+        output.get("text") or output.get("data", {}).get("text/plain", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/svg+xml" not in output.get("data", {})
+    ]
+
+
+@pytest.mark.parametrize("name", ["engine-in-ten-minutes", "batching-trade-offs", "what-does-my-vllm-do"])
+def test_a_notebook_says_what_is_stored(name: str) -> None:
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    stored = texts(notebook)
+    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}).execute()
+    assert texts(notebook) == stored and len(stored) > 3
