@@ -43,7 +43,7 @@ std::string plain(double value) {
 JsonValue::JsonValue(Json document, std::string file)
     : document_(std::make_shared<const Document>(Document{std::move(document), std::move(file)})), value_(&document_->root) {}
 
-JsonValue JsonValue::parse(std::string_view text, std::string file, TextBegin begin) {
+JsonValue JsonValue::parse(std::string_view text, const std::string& file, TextBegin begin) {
   Json document = Json::parse(text, file, begin);
   return {std::move(document), begin.in(file)};
 }

@@ -66,6 +66,7 @@ TEST_CASE("wrong configurations are named with their place") {
   CHECK_THAT(engine_error(R"({"max_model_len": 100000})"), has_text("40960"));
   CHECK_THAT(engine_error(R"({"policy": "vllm"})"), has_text("one of static, orca, nano_vllm, vllm_v1"));
   CHECK_THAT(engine_error(R"({"block_size": 16.5})"), has_text("/engine/block_size"));
+  CHECK(engine_error(R"({"block_size": 16.0})").empty());
   CHECK_THAT(engine_error(R"({"num_blocks": 1073741824})"), has_text("token slots"));
   CHECK_THAT(engine_error(R"({"watermark": 2})"), has_text("/engine/watermark"));
   CHECK_THAT(engine_error(R"({"seats": 2})"), has_text("/engine: unknown key \"seats\""));
