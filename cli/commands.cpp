@@ -16,7 +16,7 @@ Section section(const char* title, Commands... commands) {
 }  // namespace
 
 std::vector<Section> all_commands() {
-  return {section("Run", simulate_command(), generate_command(), chat_command(), bench_command()),
+  return {section("Run", simulate_command(), generate_command(), chat_command(), serve_command(), bench_command()),
           section("Learn", scenarios_command(), explain_command(), view_command()),
           section("Try many", sweep_command(), capacity_command()),
           section("Work with traces", diff_command(), replay_command(), export_command()),

@@ -11,6 +11,7 @@ namespace tokenyard::cli {
 Command simulate_command();
 Command generate_command();
 Command chat_command();
+Command serve_command();
 Command bench_command();
 Command scenarios_command();
 Command explain_command();

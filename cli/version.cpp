@@ -20,6 +20,11 @@ constexpr Part kParts[] = {
 #else
     {"CUDA", false, "generate uses the CPU, bench does not run"},
 #endif
+#ifdef TOKENYARD_HAVE_BEAST
+    {"server", true, ""},
+#else
+    {"server", false, "serve does not run"},
+#endif
 #ifdef TOKENYARD_HAVE_PICTURES
     {"viewer's pictures", true, ""},
 #else

@@ -134,6 +134,7 @@ bool Engine::step(RequestSource* source) {
     if (in_flight_) finish(*in_flight_, source);
     if (submits && !overlaps) backend_.submit(plan);
     in_flight_ = planned ? &next : nullptr;
+    if (planned) tell(&EngineObserver::on_run, plan, *scheduler_);
     if (planned && !scheduler_->config().async_scheduling) {
       finish(next, source);
       in_flight_ = nullptr;
@@ -152,7 +153,6 @@ void Engine::finish(InFlight& step, RequestSource* source) {
   const StepResult& result = plan.rows.empty() ? nothing : backend_.collect();
   const TimeNs start = std::max(step.planned_at, last_end_);
   const TimeNs end = last_end_ = plan.rows.empty() ? start : backend_.now();
-  tell(&EngineObserver::on_ran, plan, *scheduler_);
   left_.clear();
   scheduler_->commit(plan, result, left_);
   tell(&EngineObserver::on_commit, StepOutcome{plan, result, start, end, *scheduler_, left_});

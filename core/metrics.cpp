@@ -133,7 +133,7 @@ void Metrics::on_join(const Request& request, const std::string&, std::int64_t l
   max_live = std::max(max_live, live);
 }
 
-void Metrics::on_ran(const StepPlan& plan, const Scheduler& scheduler) { memory = memory_use(scheduler, plan); }
+void Metrics::on_run(const StepPlan& plan, const Scheduler& scheduler) { memory = memory_use(scheduler, plan); }
 
 void Metrics::on_commit(const StepOutcome& outcome) {
   const StepPlan& plan = outcome.plan;

@@ -96,7 +96,7 @@ class Metrics final : public EngineObserver {
   explicit Metrics(Slo slo = {}) : slo_(slo) {}
 
   void on_join(const Request& request, const std::string& refused, std::int64_t live) override;
-  void on_ran(const StepPlan& plan, const Scheduler& scheduler) override;
+  void on_run(const StepPlan& plan, const Scheduler& scheduler) override;
   void on_commit(const StepOutcome& outcome) override;
   void on_leave(const Request& request, const std::string& why) override;
 

@@ -42,8 +42,8 @@ class EngineObserver {
   // A step was planned. Whoever leaves in it still has its blocks. `ahead`: the step before is not committed yet.
   virtual void on_plan(const StepPlan& /*plan*/, const Scheduler& /*scheduler*/, bool /*ahead*/) {}
 
-  // A step has run, and its commit is next. With async_scheduling the step after it is planned already.
-  virtual void on_ran(const StepPlan& /*plan*/, const Scheduler& /*scheduler*/) {}
+  // A step runs: whoever left with the step before it has given its blocks back, and the step after it is not planned yet.
+  virtual void on_run(const StepPlan& /*plan*/, const Scheduler& /*scheduler*/) {}
 
   // Its tokens are taken. The requests' first_token_at and last_token_at do not count them yet, and no client has heard of
   // them.

@@ -4,6 +4,7 @@
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <string>
 
 #include "kernels/device.h"
@@ -12,6 +13,18 @@ namespace tokenyard::kernels {
 
 inline void check(cudaError_t error, const char* what) {
   if (error != cudaSuccess) throw DeviceError(std::string(what) + ": " + cudaGetErrorString(error));
+}
+
+// What `ask` answers for the current device, asked at the first call for each: attributes of a kernel are a device's.
+template <class Ask>
+int once_a_device(const Ask& ask) {
+  constexpr int kMostDevices = 64;
+  static std::atomic<int> answers[kMostDevices];  // 0: not asked
+  int device = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  if (device >= kMostDevices) return ask();
+  if (answers[device] == 0) answers[device] = ask();
+  return answers[device];
 }
 
 // Programmatic dependent launch: the kernel may start while its predecessor in the stream still runs, and must call

@@ -11,9 +11,9 @@ namespace tokenyard::kernels {
 inline constexpr std::int32_t kMaxHidden = 8192;
 
 struct Norm {
-  float* residual;     // [tokens, hidden]
-  const Bf16* branch;  // [tokens, hidden], added to the residual first; null: none
-  const Bf16* weight;  // [hidden]
+  float* residual;          // [tokens, hidden]
+  const float* partial[2];  // [tokens, hidden] each: their sum is added to the residual first; null: nothing is
+  const Bf16* weight;       // [hidden]
   float epsilon;
   std::int32_t hidden;
   Bf16* out;  // [rows, hidden], written: x / sqrt(mean(x^2) + epsilon) * weight, x the row of the residual

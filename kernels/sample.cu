@@ -479,9 +479,12 @@ template <int Blocks>
 void launch_sample(const Sample& args, std::int32_t rows, Stream stream) {
   const std::int32_t vectors = (args.stride / kVector + Blocks - 1) / Blocks;
   const auto bytes = static_cast<std::size_t>(vectors) * kVector * sizeof(Bf16);
-  static const cudaError_t allowed = cudaFuncSetAttribute(sample_kernel<Blocks>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                          kMaxSlice * static_cast<int>(sizeof(Bf16)));
-  check(allowed, "sample: shared memory");
+  once_a_device([] {
+    check(cudaFuncSetAttribute(sample_kernel<Blocks>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               kMaxSlice * static_cast<int>(sizeof(Bf16))),
+          "sample: shared memory");
+    return 1;
+  });
   launch("sample", sample_kernel<Blocks>, dim3(static_cast<unsigned>(rows * Blocks)), dim3(kThreads), bytes, stream, args);
 }
 

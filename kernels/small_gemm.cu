@@ -32,13 +32,24 @@ __device__ __forceinline__ Operands load_operands(const Bf16* x_row, const Bf16*
   return out;
 }
 
+__device__ __forceinline__ void store_pair(Bf16* to, float a, float b) {
+  *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(a, b);
+}
+__device__ __forceinline__ void store_pair(float* to, float a, float b) { *reinterpret_cast<float2*>(to) = make_float2(a, b); }
+
 // A block owns `tiles` times eight rows of the weight and has all their columns on the way at once, requested by all its warps.
 // Then a warp a tile: nothing waits for anything but the sum itself, which goes through the columns in ascending order, sixteen
 // at a time, as one chain.
+// A block of grid row p has part p of the columns, `width` apart in weight and x, and of the results, part_stride apart.
+template <class Out>
 __global__ void __launch_bounds__(kWarps * 32)
     small_gemm_kernel(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns,
-                      std::int32_t tiles, Bf16* out) {
+                      std::int32_t tiles, Out* out, std::int64_t part_stride) {
   extern __shared__ __align__(16) unsigned char memory[];
+  const std::int64_t width = std::int64_t{columns} * gridDim.y;
+  weight += std::int64_t{blockIdx.y} * columns;
+  x += std::int64_t{blockIdx.y} * columns;
+  out += blockIdx.y * part_stride;
   const int stride = columns + kPad;
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -49,11 +60,11 @@ __global__ void __launch_bounds__(kWarps * 32)
   const auto fetch = [&](Bf16* to, const Bf16* from, int count) {
     for (int row = warp; row < count; row += kWarps) {
       for (int column = lane * kVector; column < columns; column += 32 * kVector) {
-        copy_async(to + row * stride + column, from + std::int64_t{row} * columns + column);
+        copy_async(to + row * stride + column, from + row * width + column);
       }
     }
   };
-  fetch(my_weight, weight + std::int64_t{first_row} * columns, last_row - first_row);
+  fetch(my_weight, weight + first_row * width, last_row - first_row);
   cudaGridDependencySynchronize();
   cudaTriggerProgrammaticLaunchCompletion();
   fetch(my_x, x, tokens);
@@ -84,35 +95,46 @@ __global__ void __launch_bounds__(kWarps * 32)
   // Lane i has token i / 4, rows 2 (i % 4) and the next.
   const int token = lane / 4;
   if (token < tokens) {
-    *reinterpret_cast<__nv_bfloat162*>(out + std::int64_t{token} * rows + tile_row + lane % 4 * 2) =
-        __floats2bfloat162_rn(sum[0], sum[1]);
+    store_pair(out + std::int64_t{token} * rows + tile_row + lane % 4 * 2, sum[0], sum[1]);
   }
 }
 
-int count_multiprocessors() {
-  int device = 0;
-  int count = 0;
-  check(cudaGetDevice(&device), "small_gemm");
-  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "small_gemm");
-  check(cudaFuncSetAttribute(small_gemm_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kMaxShared), "small_gemm");
-  return count;
+template <class Out>
+void launch_small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns,
+                       std::int32_t parts, Out* out, std::int64_t part_stride, Stream stream) {
+  static_assert(fits_small_gemm(1, kRows, kColumns));
+  if (!fits_small_gemm(tokens, rows, columns)) throw std::invalid_argument("small_gemm does not do this shape");
+  const int multiprocessors = once_a_device([] {
+    int device = 0;
+    int count = 0;
+    check(cudaGetDevice(&device), "small_gemm");
+    check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "small_gemm");
+    check(cudaFuncSetAttribute(small_gemm_kernel<Out>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMaxShared), "small_gemm");
+    return count;
+  });
+  // As many tiles a block as give every multiprocessor one block, if they find room. Where they do not, one tile a block, so
+  // that a multiprocessor has several blocks, of which some load while others multiply.
+  const int all_tiles = rows / kRows;
+  const int tile_bytes = kRows * (columns + kPad) * static_cast<int>(sizeof(Bf16));
+  const int x_bytes = tokens * (columns + kPad) * static_cast<int>(sizeof(Bf16));
+  const int wanted = (all_tiles * parts + multiprocessors - 1) / multiprocessors;
+  const int tiles = wanted <= std::min(kWarps, (kMaxShared - x_bytes) / tile_bytes) ? wanted : 1;
+  launch("small_gemm", small_gemm_kernel<Out>,
+         dim3(static_cast<unsigned>((all_tiles + tiles - 1) / tiles), static_cast<unsigned>(parts)), dim3(kWarps * 32),
+         static_cast<std::size_t>(tiles * tile_bytes + x_bytes), stream, weight, x, tokens, rows, columns, tiles, out,
+         part_stride);
 }
 
 }  // namespace
 
 void small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns, Bf16* out,
                 Stream stream) {
-  static_assert(fits_small_gemm(1, kRows, kColumns));
-  if (!fits_small_gemm(tokens, rows, columns)) throw std::invalid_argument("small_gemm does not do this shape");
-  static const int multiprocessors = count_multiprocessors();
-  // As many tiles a block as give every multiprocessor one block, if they find room.
-  const int all_tiles = rows / kRows;
-  const int tile_bytes = kRows * (columns + kPad) * static_cast<int>(sizeof(Bf16));
-  const int x_bytes = tokens * (columns + kPad) * static_cast<int>(sizeof(Bf16));
-  const int tiles =
-      std::clamp((all_tiles + multiprocessors - 1) / multiprocessors, 1, std::min(kWarps, (kMaxShared - x_bytes) / tile_bytes));
-  launch("small_gemm", small_gemm_kernel, dim3(static_cast<unsigned>((all_tiles + tiles - 1) / tiles)), dim3(kWarps * 32),
-         static_cast<std::size_t>(tiles * tile_bytes + x_bytes), stream, weight, x, tokens, rows, columns, tiles, out);
+  launch_small_gemm(weight, x, tokens, rows, columns, 1, out, 0, stream);
+}
+
+void small_gemm_in_parts(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns,
+                         std::int32_t parts, float* out, std::int64_t part_stride, Stream stream) {
+  launch_small_gemm(weight, x, tokens, rows, columns / parts, parts, out, part_stride, stream);
 }
 
 }  // namespace tokenyard::kernels

@@ -20,4 +20,9 @@ constexpr bool fits_small_gemm(std::int64_t tokens, std::int64_t rows, std::int6
 void small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns, Bf16* out,
                 Stream stream);
 
+// The same over `parts` equal ranges of the columns, whose results are kept apart, in fp32: part p from out + p part_stride on.
+// REQUIRES: parts divides columns. A part must fit, not the whole.
+void small_gemm_in_parts(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns,
+                         std::int32_t parts, float* out, std::int64_t part_stride, Stream stream);
+
 }  // namespace tokenyard::kernels

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "backends/cpu/forward.h"
+#include "backends/cpu/linear.h"
+#include "backends/model/rank_team.h"
 #include "backends/model/sampler.h"
 
 namespace tokenyard {
@@ -19,7 +21,7 @@ class CpuBackend::Steps {
       : vocabulary_(weights.config().shape.vocabulary),
         eos_token_id_(config.eos_token_id),
         options_(std::move(options)),
-        forward_(weights, config.num_blocks, config.block_size, positions, threads),
+        forward_(weights, config.num_blocks, config.block_size, positions, threads, options_.tensor_parallel, options_.on_rank),
         sampler_(vocabulary_, num_ids) {}
 
   void carry_out(const StepPlan& plan, StepResult& result) {
@@ -106,6 +108,7 @@ CpuBackend::CpuBackend(const Weights& weights, const EngineConfig& config, CpuOp
     throw std::invalid_argument("the tokenizer knows " + std::to_string(options.num_ids) +
                                 " token ids, more than the model's vocabulary of " + std::to_string(model.vocabulary));
   }
+  check_ranks(options.tensor_parallel, model);
   const std::int32_t threads =
       options.threads > 0 ? options.threads : static_cast<std::int32_t>(std::max(1u, std::thread::hardware_concurrency()));
   const std::int32_t num_ids = options.num_ids > 0 ? options.num_ids : model.vocabulary;

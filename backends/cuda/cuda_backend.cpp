@@ -3,22 +3,20 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
-#include <iterator>
-#include <map>
+#include <functional>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
-#include "backends/cuda/forward.h"
+#include "backends/cuda/cuda_rank.h"
 #include "backends/cuda/passes.h"
-#include "backends/cuda/step_inputs.h"
-#include "backends/cuda/step_shape.h"
+#include "backends/model/rank_team.h"
 #include "core/base/live_clock.h"
 #include "kernels/attention.h"
-#include "kernels/block_copy.h"
 #include "kernels/norm.h"
-#include "kernels/read_all.h"
 
 namespace tokenyard {
 
@@ -26,31 +24,15 @@ using namespace cuda;
 
 namespace {
 
-constexpr std::int32_t kTopCapacity = 1024;  // log probabilities a token at most
 constexpr std::int32_t kMostBlockSize = 256;
-constexpr std::int64_t kMostCopies = 1 << 16;  // blocks moved at a time
 
-// Kernels' own exceptions are failures of the device.
-template <typename Do>
-void on_device(const Do& what) {
-  try {
-    what();
-  } catch (const kernels::DeviceError& error) {
-    throw BackendError(std::string("the GPU failed: ") + error.what());
-  }
-}
-
-std::vector<std::int32_t> with(const std::vector<std::int32_t>& a, const std::vector<std::int32_t>& b) {
-  std::vector<std::int32_t> both;
-  std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
-  return both;
-}
+using WeightsOf = std::function<DeviceWeights(std::int32_t rank, std::int32_t ranks)>;
 
 void check_config(const ModelShape& model, const EngineConfig& config, const GpuOptions& options) {
   EngineConfig checked = config;
   if (checked.num_blocks == 0) checked.num_blocks = 1 << 20;
   if (const auto wrong = validate(checked)) throw std::invalid_argument(*wrong);
-  if (const std::string why = why_not(model, config); !why.empty()) throw std::invalid_argument(why);
+  if (const std::string why = why_not(model, config, options.tensor_parallel); !why.empty()) throw std::invalid_argument(why);
   if (options.num_ids < 0 || options.num_ids > model.vocabulary) {
     throw std::invalid_argument(fmt::format("the tokenizer knows {} token ids, more than the model's vocabulary of {}",
                                             options.num_ids, model.vocabulary));
@@ -59,7 +41,9 @@ void check_config(const ModelShape& model, const EngineConfig& config, const Gpu
 
 }  // namespace
 
-std::string cuda::why_not(const ModelShape& model, const EngineConfig& config) {
+std::string cuda::why_not(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel) {
+  check_ranks(tensor_parallel, model);
+  if (std::string why = why_not_together(tensor_parallel); !why.empty()) return why;
   if (model.head_dim != 64 && model.head_dim != 128) {
     return fmt::format("head_dim is {}; the CUDA backend computes 64 and 128, --backend cpu any", model.head_dim);
   }
@@ -67,10 +51,11 @@ std::string cuda::why_not(const ModelShape& model, const EngineConfig& config) {
     return fmt::format("{} heads share a K/V head; the CUDA backend computes up to {}, --backend cpu any number", model.group(),
                        kernels::kMaxGroup);
   }
-  if (model.hidden % 8 != 0 || model.intermediate % 8 != 0 || model.hidden > kernels::kMaxHidden) {
+  const std::int32_t cut = 8 * std::max(kLeastSumParts, tensor_parallel);
+  if (model.hidden % 8 != 0 || model.hidden > kernels::kMaxHidden || model.intermediate % cut != 0) {
     return fmt::format(
-        "hidden size {} and intermediate size {}: the CUDA backend takes multiples of 8 and up to {} hidden units",
-        model.hidden, model.intermediate, kernels::kMaxHidden);
+        "hidden size {} and intermediate size {}: the CUDA backend takes multiples of 8 up to {} and multiples of {}",
+        model.hidden, model.intermediate, kernels::kMaxHidden, cut);
   }
   if (config.block_size % kernels::kGranule != 0 || config.block_size > kMostBlockSize) {
     return fmt::format("block_size is {}; the CUDA backend takes multiples of {} up to {}", config.block_size,
@@ -81,35 +66,55 @@ std::string cuda::why_not(const ModelShape& model, const EngineConfig& config) {
 
 class CudaBackend::Impl {
  public:
-  Impl(DeviceWeights weights, const EngineConfig& config, GpuOptions options)
+  Impl(const ModelShape& model, const WeightsOf& weights_of, const EngineConfig& config, GpuOptions options)
       : config_(config),
         options_(std::move(options)),
-        device_(open_device()),
-        weights_(std::move(weights)),
-        model_(weights_.config()),
-        max_context_(config.max_model_len > 0 ? std::min(config.max_model_len, model_.max_context) : model_.max_context),
-        row_sizes_(padded_sizes(config.max_num_seqs)),
-        token_sizes_(with(padded_sizes(config.max_num_batched_tokens), row_sizes_)),
-        inputs_(model_, config, sizes()),
-        forward_(weights_, inputs_, token_sizes_, row_sizes_, max_context_, num_ids(), kTopCapacity, stream_) {
-    for (Slot& slot : slots_) place_sampled(slot);
-    take_cache();
-    warm_up();
-    if (options_.graphs) capture();
-    stream_.synchronize();
+        model_(model),
+        sizes_(model_, config_),
+        team_(options_.tensor_parallel),
+        failed_memory_(256),
+        failed_(reinterpret_cast<std::uint32_t*>(failed_memory_.data())),
+        ranks_(static_cast<std::size_t>(options_.tensor_parallel)) {
+    const std::int32_t n = options_.tensor_parallel;
+    std::vector<std::int32_t> blocks(ranks_.size());
+    *failed_ = 1;  // nobody waits until all are linked
+    team_.run([&](std::int32_t r) {
+      Device device = open_device(r);
+      on_device([&] {
+        ranks_[static_cast<std::size_t>(r)] =
+            std::make_unique<CudaRank>(CudaRank::Place{r, n}, std::move(device), weights_of(r, n), config_, options_, sizes_);
+      });
+      blocks[static_cast<std::size_t>(r)] = rank(r).blocks_that_fit();
+    });
+    num_blocks_ = *std::min_element(blocks.begin(), blocks.end());
+    std::vector<Forward::Shared> shared;
+    team_.run([&](std::int32_t r) { rank(r).take_cache(num_blocks_, failed_); });
+    for (const auto& each : ranks_) shared.push_back(each->shared());
+    if (n > 1) {
+      team_.run([&](std::int32_t r) {
+        open_peers(r, n);
+        rank(r).forget_meetings();
+        rank(r).link(shared, failed_);
+      });
+    }
+    *failed_ = 0;
+    if (options_.graphs) team_.run([&](std::int32_t r) { rank(r).capture(); });
     clock.restart();  // what came before is no request's time
   }
 
-  ~Impl() { cudaStreamSynchronize(stream_); }
+  ~Impl() {
+    drain();
+    // Nobody reaches into memory that is gone.
+    for (auto& each : ranks_) each.reset();
+  }
 
-  BackendLimits limits() const { return {max_context_, num_blocks_, true, true}; }
+  BackendLimits limits() const { return {sizes_.max_context, num_blocks_, true, true}; }
 
   void submit(const StepPlan& plan) {
     if (options_.on_logits && in_flight_ > 0) take_last(oldest());  // before this step overwrites the logits
     Slot& slot = slots_[next_];
     slot.submitted_at = clock.now();
     slot.follows = in_flight_ > 0;
-    slot.began.record(stream_, false);
     slot.result.tokens.clear();
     slot.result.logprobs.clear();
     slot.result.parts = {};
@@ -118,11 +123,14 @@ class CudaBackend::Impl {
     for (const Row& row : plan.rows) {
       slot.wants_logprobs = slot.wants_logprobs || (row.sample && row.request->spec.sampling.logprobs >= 0);
     }
-    copy_blocks(plan.copies);
-    split_into_passes(plan, token_sizes_.back(), slot.passes);
+    split_into_passes(plan, sizes_.tokens.back(), slot.passes);
     for (std::size_t i = 0; i < slot.passes.size(); ++i) {
       if (i > 0) take(slot.passes[i - 1], slot);
-      start(slot.passes[i], slot);
+      on_all([&](std::int32_t r) {
+        if (i == 0 && options_.on_rank) options_.on_rank(r);
+        if (i == 0) rank(r).begin(index_of(slot), plan.copies);
+        rank(r).start(index_of(slot), slot.passes[i]);
+      });
     }
     next_ = 1 - next_;
     ++in_flight_;
@@ -134,7 +142,7 @@ class CudaBackend::Impl {
     --in_flight_;
     StepResult& result = slot.result;
     // A step that follows another begins when that one ends, which the host may notice late.
-    result.duration = slot.follows ? elapsed(slot.began, slot.done) : clock.now() - slot.submitted_at;
+    result.duration = slot.follows ? rank(0).time_of(index_of(slot)) : clock.now() - slot.submitted_at;
     result.parts.host = std::max<TimeNs>(0, result.duration - result.parts.total());
     result.duration = result.parts.total();  // the two clocks may differ by a microsecond
     return result;
@@ -146,53 +154,31 @@ class CudaBackend::Impl {
     try {
       on_device(what);
     } catch (const BackendError&) {
-      cudaStreamSynchronize(stream_);
+      stop_waiting();
+      drain();
       in_flight_ = 0;
+      try {
+        if (options_.tensor_parallel > 1) team_.run([&](std::int32_t r) { rank(r).forget_meetings(); });
+        *failed_ = 0;
+      } catch (const BackendError&) {  // a card is lost: every later step says so, too
+      }
       throw;
     }
   }
 
   GpuFacts facts() const {
     GpuFacts facts;
-    facts.device = device_.name;
-    facts.driver_cuda = device_.driver_cuda;
-    facts.total_bytes = device_.total_bytes;
-    facts.weight_bytes = weights_.num_bytes();
-    facts.kv_bytes = cache_memory_.bytes();
-    facts.kv_bytes_per_token = token_bytes();
-    facts.num_graphs = static_cast<std::int32_t>(slots_[0].graphs.size() + slots_[1].graphs.size());
+    ranks_.front()->add_facts(facts);
     return facts;
   }
 
-  double measure_read_bandwidth() {
-    constexpr int kTimes = 5;
-    const std::int64_t bytes = std::min(cache_memory_.bytes(), std::int64_t{8} << 30) / 65536 * 65536;
-    const Event from, to;
-    for (int i = 0; i <= kTimes; ++i) {  // the first to warm up
-      if (i == 1) from.record(stream_, false);
-      kernels::read_all(cache_memory_.data(), bytes, reinterpret_cast<std::uint32_t*>(pairs_memory_.data()), stream_);
-    }
-    to.record(stream_, false);
-    stream_.synchronize();
-    return static_cast<double>(bytes) * kTimes / (static_cast<double>(elapsed(from, to)) / 1e9);
-  }
+  double measure_read_bandwidth() { return rank(0).measure_read_bandwidth(); }
 
   LiveClock clock;
 
  private:
-  std::int32_t num_ids() const { return options_.num_ids > 0 ? options_.num_ids : model_.vocabulary; }
-  StepInputs::Sizes sizes() const {
-    return {row_sizes_.back(), token_sizes_.back(), max_context_, weights_.head_rows(), kTopCapacity};
-  }
-  std::int64_t token_bytes() const { return std::int64_t{4} * model_.num_layers * model_.num_kv_heads * model_.head_dim; }
-
-  // What a step in flight has to itself. Two of them take turns.
+  // A step in flight, of which the ranks' slots of the same number have the rest. Two of them take turns.
   struct Slot {
-    PinnedMemory sampled_memory;
-    SampledRows sampled{};
-    StepTimer timer;
-    Event began, done;
-    std::map<std::int32_t, Graph> graphs;  // by padded number of rows
     std::vector<Pass> passes;
     bool wants_logprobs = false;
     bool taken = false;    // its last pass
@@ -201,41 +187,28 @@ class CudaBackend::Impl {
     StepResult result;
   };
 
+  std::int32_t num_ids() const { return options_.num_ids > 0 ? options_.num_ids : model_.vocabulary; }
+  CudaRank& rank(std::int32_t r) { return *ranks_[static_cast<std::size_t>(r)]; }
   Slot& oldest() { return slots_[in_flight_ == 2 ? next_ : 1 - next_]; }
-  const StepTimer* timer(const Slot& slot) const { return options_.time_parts ? &slot.timer : nullptr; }
+  int index_of(const Slot& slot) const { return static_cast<int>(&slot - slots_); }
 
-  void place_sampled(Slot& slot) {
-    const std::int64_t rows = row_sizes_.back();
-    slot.sampled_memory = PinnedMemory(rows * (12 + kTopCapacity * 8) + 5 * 256);
-    Layout layout(slot.sampled_memory.data());
-    slot.sampled = {layout.take<std::int32_t>(rows), layout.take<float>(rows), layout.take<std::int32_t>(rows),
-                    layout.take<std::int32_t>(rows * kTopCapacity), layout.take<float>(rows * kTopCapacity)};
+  // Kernels that wait for another rank end, with worthless results.
+  void stop_waiting() { std::atomic_ref(*failed_).store(1); }
+  void drain() {
+    for (const auto& each : ranks_) {
+      if (each) each->drain();
+    }
   }
 
-  void enqueue(const StepShape& shape, const Slot& slot, bool capturing) {
-    const Slot& before = &slot == &slots_[0] ? slots_[1] : slots_[0];
-    forward_.enqueue(shape, before.sampled.tokens, slot.sampled, timer(slot), stream_, capturing);
-  }
-
-  void start(const Pass& pass, Slot& slot) {
-    StepShape shape{pass.padding, 0, false};
-    std::int32_t samples = 0;
-    for (const Row& row : pass.plan.rows) {
-      shape.tokens += row.count;
-      shape.prefill = shape.prefill || row.count > 1;
-      samples += row.sample ? 1 : 0;
-    }
-    shape.tokens = padded(token_sizes_, shape.tokens);
-    const bool one_each = !shape.prefill && pass.padding == 0;
-    shape.head_rows = one_each ? shape.tokens : padded(row_sizes_, std::max(1, samples));
-    inputs_.upload(pass.plan, shape, stream_);
-    const auto graph = one_each ? slot.graphs.find(shape.tokens) : slot.graphs.end();
-    if (graph != slot.graphs.end()) {
-      graph->second.launch(stream_);
-    } else {
-      enqueue(shape, slot, false);
-    }
-    slot.done.record(stream_, false);
+  // Every rank does it on a thread of its own whose device is the rank's: a launch may wait for room in its card's queue, while
+  // what the card computes waits for a rank that is to be launched.
+  void on_all(const std::function<void(std::int32_t rank)>& task) {
+    team_.run(
+        [&](std::int32_t r) {
+          if (options_.tensor_parallel > 1) check(cudaSetDevice(r), "choosing the GPU");
+          on_device([&] { task(r); });
+        },
+        [this] { stop_waiting(); });
   }
 
   void take_last(Slot& slot) {
@@ -244,20 +217,24 @@ class CudaBackend::Impl {
 
   // Waits for a pass and takes what it sampled.
   void take(const Pass& pass, Slot& slot) {
-    slot.done.synchronize();
-    StepResult& result = slot.result;
-    const SampledRows& sampled = slot.sampled;
-    if (options_.time_parts) {
-      const StepParts parts = slot.timer.parts();
-      result.parts.gemm += parts.gemm;
-      result.parts.attention += parts.attention;
-      result.parts.elementwise += parts.elementwise;
-      result.parts.head += parts.head;
+    const int index = index_of(slot);
+    for (const auto& each : ranks_) each->wait(index);
+    if (const std::uint32_t in_vain = std::atomic_ref(*failed_).load(); in_vain != 0) {
+      throw BackendError(fmt::format("rank {} of {}: its GPU was waited for {} s in vain", in_vain - 1, ranks_.size(),
+                                     kernels::kMostWaitNs / 1'000'000'000));
     }
+    StepResult& result = slot.result;
+    const SampledRows& sampled = rank(0).sampled(index);
+    if (options_.time_parts) add_parts(index, result.parts);
     std::size_t head = 0;
     for (const Row& row : pass.plan.rows) {
       if (!row.sample) continue;
       const Token token = sampled.tokens[head];
+      for (std::size_t r = 1; r < ranks_.size(); ++r) {
+        if (ranks_[r]->sampled(index).tokens[head] == token) continue;
+        throw BackendError(
+            fmt::format("rank {} of {}: sampled another token than rank 0: its GPU miscomputes", r, ranks_.size()));
+      }
       if (token < 0 && row.request->finish_reason == FinishReason::none) {
         throw BackendError("request " + row.request->spec.id + " at position " + std::to_string(row.first + row.count) +
                            ": none of the logits that may be sampled is finite");
@@ -266,71 +243,24 @@ class CudaBackend::Impl {
       if (slot.wants_logprobs) result.logprobs.push_back(logprobs(*row.request, sampled, head));
       ++head;
     }
-    if (options_.on_logits) show_logits(pass.plan);
+    if (options_.on_logits) show_logits(pass);
   }
 
-  // Weights, activations and cuBLASLt's kernels are on the card by now, and no step takes more.
-  void take_cache() {
-    const std::int64_t block_bytes = token_bytes() * config_.block_size;
-    const std::int64_t budget =
-        static_cast<std::int64_t>(static_cast<double>(device_.total_bytes) * options_.gpu_memory_utilization) -
-        (device_.total_bytes - free_memory());
-    // Not more than can be used, or addressed: slots are 32-bit.
-    const std::int64_t context_blocks = (max_context_ + config_.block_size - 1) / config_.block_size;
-    const std::int64_t wanted = config_.num_blocks > 0 ? config_.num_blocks : context_blocks * config_.max_num_seqs + 1;
-    const std::int64_t addressable = (std::int64_t{1} << 31) / config_.block_size - 1;
-    const std::int64_t fit = std::max<std::int64_t>(0, budget) / block_bytes;
-    num_blocks_ = static_cast<std::int32_t>(std::min({fit, wanted, addressable}));
-    if (fit < 2) {
-      throw BackendError(
-          fmt::format("out of GPU memory: {} MiB are left for K/V, a block of {} tokens takes {} MiB; "
-                      "lower max_num_batched_tokens or max_model_len",
-                      std::max<std::int64_t>(0, budget) >> 20, config_.block_size, (block_bytes >> 20) + 1));
+  // Of the slowest rank: the one that waits least for the others.
+  void add_parts(int index, StepParts& to) {
+    StepParts slowest;
+    TimeNs most = -1;
+    for (const auto& each : ranks_) {
+      const StepParts parts = each->parts(index);
+      const TimeNs own = parts.total() - parts.communication;
+      if (own > most) slowest = parts;
+      most = std::max(most, own);
     }
-    cache_memory_ = DeviceMemory(block_bytes * num_blocks_, "the K/V cache");
-    // Slots that nothing was written to are read behind a mask; they must be numbers.
-    check(cudaMemsetAsync(cache_memory_.data(), 0, static_cast<std::size_t>(cache_memory_.bytes()), stream_), "clearing K/V");
-    on_device([&] {
-      forward_.use_cache(reinterpret_cast<Bf16*>(cache_memory_.data()),
-                         {model_.num_layers, num_blocks_, model_.num_kv_heads, config_.block_size, model_.head_dim});
-    });
-    pairs_memory_ = DeviceMemory(kMostCopies * static_cast<std::int64_t>(sizeof(kernels::BlockPair)), "moving blocks");
-  }
-
-  // A step of every kind of launch: code is loaded at a kernel's first, and cannot be while a graph is captured.
-  void warm_up() {
-    for (const bool prefill : {false, true}) {
-      const StepShape shape{token_sizes_.back(), row_sizes_.back(), prefill};
-      on_device([&] {
-        inputs_.upload({}, shape, stream_);
-        enqueue(shape, slots_[0], false);
-      });
-    }
-    stream_.synchronize();
-  }
-
-  // Two graphs for every padded number of requests that decode. The largest first: it takes what memory launching needs.
-  void capture() {
-    for (auto size = row_sizes_.rbegin(); size != row_sizes_.rend(); ++size) {
-      const StepShape shape{*size, *size, false};
-      for (Slot& slot : slots_) {
-        on_device([&] { slot.graphs.emplace(*size, Graph::capture(stream_, [&] { enqueue(shape, slot, true); })); });
-      }
-    }
-  }
-
-  void copy_blocks(const std::vector<BlockCopy>& copies) {
-    static_assert(sizeof(BlockCopy) == sizeof(kernels::BlockPair));
-    const std::int64_t block = std::int64_t{model_.num_kv_heads} * config_.block_size * model_.head_dim;
-    for (std::size_t done = 0; done < copies.size(); done += kMostCopies) {
-      const std::size_t count = std::min<std::size_t>(kMostCopies, copies.size() - done);
-      check(cudaMemcpyAsync(pairs_memory_.data(), copies.data() + done, count * sizeof(BlockCopy), cudaMemcpyHostToDevice,
-                            stream_),
-            "moving blocks");
-      kernels::copy_blocks(reinterpret_cast<Bf16*>(cache_memory_.data()), 2 * model_.num_layers, num_blocks_,
-                           static_cast<std::int32_t>(block), reinterpret_cast<const kernels::BlockPair*>(pairs_memory_.data()),
-                           static_cast<std::int32_t>(count), stream_);
-    }
+    to.gemm += slowest.gemm;
+    to.attention += slowest.attention;
+    to.elementwise += slowest.elementwise;
+    to.head += slowest.head;
+    to.communication += slowest.communication;
   }
 
   TokenLogprobs logprobs(const Request& request, const SampledRows& sampled, std::size_t head) const {
@@ -346,7 +276,7 @@ class CudaBackend::Impl {
     return out;
   }
 
-  void show_logits(const StepPlan& plan) {
+  void show_logits(const Pass& pass) {
     struct Wanted {
       const Request* request;
       std::int32_t position;
@@ -354,7 +284,7 @@ class CudaBackend::Impl {
     };
     std::vector<Wanted> wanted;
     std::int32_t token = 0;
-    for (const Row& row : plan.rows) {
+    for (const Row& row : pass.plan.rows) {
       for (std::int32_t p = row.first; p < row.first + row.count; ++p, ++token) {
         const bool last = row.sample && p + 1 == row.first + row.count;
         if (row.request->finish_reason != FinishReason::none) continue;  // noticed after the row was planned
@@ -362,20 +292,16 @@ class CudaBackend::Impl {
       }
     }
     const auto vocabulary = static_cast<std::size_t>(model_.vocabulary);
-    const auto stride = static_cast<std::size_t>(weights_.head_rows());
+    const auto stride = static_cast<std::size_t>(logit_stride(model_));
+    const auto most = static_cast<std::size_t>(sizes_.rows.back());
     std::vector<std::uint16_t> bits;
     std::vector<float> floats(vocabulary);
-    for (std::size_t done = 0; done < wanted.size(); done += static_cast<std::size_t>(row_sizes_.back())) {
-      const std::size_t count = std::min(wanted.size() - done, static_cast<std::size_t>(row_sizes_.back()));
-      const std::int32_t rows = padded(row_sizes_, static_cast<std::int32_t>(count));
-      std::vector<std::int32_t> head_tokens(static_cast<std::size_t>(rows), -1);
+    for (std::size_t done = 0; done < wanted.size(); done += most) {
+      const std::size_t count = std::min(wanted.size() - done, most);
+      std::vector<std::int32_t> head_tokens(static_cast<std::size_t>(padded(sizes_.rows, static_cast<std::int32_t>(count))),
+                                            -1);
       for (std::size_t i = 0; i < count; ++i) head_tokens[i] = wanted[done + i].token;
-      std::int32_t* const on_card = inputs_.arrays({token_sizes_.back(), row_sizes_.back(), true}).head_tokens;
-      check(cudaMemcpy(on_card, head_tokens.data(), head_tokens.size() * 4, cudaMemcpyHostToDevice), "reading logits");
-      const Bf16* const logits = forward_.logits_of(on_card, rows, stream_);
-      bits.resize(count * stride);
-      stream_.synchronize();
-      check(cudaMemcpy(bits.data(), logits, bits.size() * 2, cudaMemcpyDeviceToHost), "reading logits");
+      on_all([&](std::int32_t r) { rank(r).logits(head_tokens, pass, bits); });
       for (std::size_t i = 0; i < count; ++i) {
         for (std::size_t j = 0; j < vocabulary; ++j) {
           floats[j] = std::bit_cast<float>(static_cast<std::uint32_t>(bits[i * stride + j]) << 16);
@@ -387,26 +313,35 @@ class CudaBackend::Impl {
 
   EngineConfig config_;
   GpuOptions options_;
-  Device device_;
-  DeviceWeights weights_;
-  const ModelShape& model_;
-  std::int32_t max_context_;
-  std::vector<std::int32_t> row_sizes_;    // of heads, and of steps of one token a request
-  std::vector<std::int32_t> token_sizes_;  // of steps
-  Stream stream_;
+  ModelShape model_;  // the whole
+  StepSizes sizes_;
+  RankTeam team_;
+  PinnedMemory failed_memory_;
+  std::uint32_t* failed_;  // kernels::RankLinks::failed
+  std::vector<std::unique_ptr<CudaRank>> ranks_;
   Slot slots_[2];
   int next_ = 0;       // the slot of the next step
   int in_flight_ = 0;  // steps, of which the later one is in slot 1 - next_
-  StepInputs inputs_;
-  Forward forward_;
   std::int32_t num_blocks_ = 0;
-  DeviceMemory cache_memory_;
-  DeviceMemory pairs_memory_;
 };
 
-CudaBackend::CudaBackend(DeviceWeights weights, const EngineConfig& config, GpuOptions options) {
-  check_config(weights.config(), config, options);
-  on_device([&] { impl_ = std::make_unique<Impl>(std::move(weights), config, std::move(options)); });
+CudaBackend::CudaBackend(const Weights& weights, const EngineConfig& config, GpuOptions options) {
+  const ModelShape& model = weights.config().shape;
+  check_config(model, config, options);
+  on_device([&] {
+    impl_ = std::make_unique<Impl>(
+        model, [&](std::int32_t rank, std::int32_t ranks) { return DeviceWeights::upload(weights, rank, ranks); }, config,
+        std::move(options));
+  });
+}
+
+CudaBackend::CudaBackend(const ModelShape& model, std::uint32_t seed, const EngineConfig& config, GpuOptions options) {
+  check_config(model, config, options);
+  on_device([&] {
+    impl_ = std::make_unique<Impl>(
+        model, [&](std::int32_t rank, std::int32_t ranks) { return DeviceWeights::random(model, seed, rank, ranks); }, config,
+        std::move(options));
+  });
 }
 
 CudaBackend::~CudaBackend() = default;

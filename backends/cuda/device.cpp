@@ -38,14 +38,14 @@ void fail(cudaError_t error, const std::string& what) {
   }
 }
 
-Device open_device() {
+Device open_device(int index) {
   int count = 0;
   check(cudaGetDeviceCount(&count), "looking for a GPU");
+  check(cudaSetDevice(index), "opening the GPU");
   // Waiting for a step by spinning: sleeping and being woken costs as much as a small kernel.
   check(cudaSetDeviceFlags(cudaDeviceScheduleSpin), "configuring the GPU");
-  check(cudaSetDevice(0), "opening the GPU");
   cudaDeviceProp properties{};
-  check(cudaGetDeviceProperties(&properties, 0), "asking the GPU what it is");
+  check(cudaGetDeviceProperties(&properties, index), "asking the GPU what it is");
   Device device;
   device.name = properties.name;
   device.compute_capability = properties.major * 10 + properties.minor;
@@ -74,6 +74,49 @@ const std::string& why_no_device() {
   return why;
 }
 
+std::string why_not_together(std::int32_t ranks) {
+  int count = 0;
+  check(cudaGetDeviceCount(&count), "looking for GPUs");
+  if (ranks > count) {
+    return fmt::format("tensor_parallel is {}, and {} {} found (CUDA_VISIBLE_DEVICES may hide others)", ranks, count,
+                       count == 1 ? "GPU was" : "GPUs were");
+  }
+  cudaDeviceProp first{};
+  check(cudaGetDeviceProperties(&first, 0), "asking the GPU what it is");
+  for (int i = 1; i < ranks; ++i) {
+    cudaDeviceProp other{};
+    check(cudaGetDeviceProperties(&other, i), "asking the GPU what it is");
+    if (std::string(first.name) != other.name) {
+      return fmt::format(
+          "GPU 0 is {} and GPU {} is {}; tensor_parallel takes cards of one kind: choose them by "
+          "CUDA_VISIBLE_DEVICES",
+          first.name, i, other.name);
+    }
+    for (int j = 0; j < i; ++j) {
+      int to = 0;
+      int from = 0;
+      check(cudaDeviceCanAccessPeer(&to, i, j), "asking for access between GPUs");
+      check(cudaDeviceCanAccessPeer(&from, j, i), "asking for access between GPUs");
+      if (to == 0 || from == 0) {
+        return fmt::format(
+            "GPU {} and GPU {} cannot reach each other's memory, which tensor_parallel needs: choose cards joined by "
+            "NVLink or on one PCIe switch by CUDA_VISIBLE_DEVICES",
+            j, i);
+      }
+    }
+  }
+  return {};
+}
+
+void open_peers(std::int32_t rank, std::int32_t ranks) {
+  for (std::int32_t other = 0; other < ranks; ++other) {
+    if (other == rank) continue;
+    const cudaError_t error = cudaDeviceEnablePeerAccess(other, 0);
+    if (error != cudaErrorPeerAccessAlreadyEnabled) check(error, "opening access between GPUs");
+    cudaGetLastError();
+  }
+}
+
 std::int64_t free_memory() {
   std::size_t free = 0;
   std::size_t total = 0;
@@ -95,7 +138,7 @@ DeviceMemory::DeviceMemory(std::int64_t bytes, const char* what) : bytes_(bytes)
 
 PinnedMemory::PinnedMemory(std::int64_t bytes) {
   void* data = nullptr;
-  check(cudaHostAlloc(&data, static_cast<std::size_t>(bytes), cudaHostAllocDefault), "taking host memory");
+  check(cudaHostAlloc(&data, static_cast<std::size_t>(bytes), cudaHostAllocPortable), "taking host memory");
   data_ = static_cast<std::byte*>(data);
 }
 

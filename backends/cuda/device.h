@@ -27,8 +27,14 @@ struct Device {
   int driver_cuda = 0;  // the newest CUDA the driver knows, 13000 for 13.0
 };
 
-// Makes device 0 current and says what it is. Throws BackendError when there is none that this build's kernels run on.
-Device open_device();
+// Makes a device current for this thread and says what it is. Throws BackendError when there is none that this build's kernels
+// run on.
+Device open_device(int index = 0);
+// Why the first `ranks` devices cannot share a model: too few, not alike, memory that another cannot reach. One sentence;
+// empty: they can.
+std::string why_not_together(std::int32_t ranks);
+// Lets the current device, of `ranks`, reach the memory of the others. Throws BackendError.
+void open_peers(std::int32_t rank, std::int32_t ranks);
 // Why there is no such device, or nothing. Asks at most once.
 const std::string& why_no_device();
 
@@ -70,13 +76,14 @@ class Layout {
     return at;
   }
   std::int64_t used() const { return used_; }
+  bool placed() const { return base_ != nullptr; }
 
  private:
   std::byte* base_;
   std::int64_t used_ = 0;
 };
 
-// Host memory that the device reads and writes in place (unified addressing: one pointer for both).
+// Host memory that every device reads and writes in place (unified addressing: one pointer for both).
 class PinnedMemory {
  public:
   PinnedMemory() = default;

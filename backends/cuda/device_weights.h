@@ -1,4 +1,4 @@
-// A model's weights on the card: bf16, matrices that share an input joined into one.
+// A model's weights on a card, or a rank's share of them: bf16, matrices that share an input joined into one.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace tokenyard::cuda {
 
 using kernels::Bf16;
 
-// Null: the family has none.
+// Of one rank: its heads and K/V heads, its intermediate units. Null: the family has none.
 struct DeviceLayer {
   const Bf16* attention_norm;  // [hidden]
   const Bf16* qkv;             // [(heads + 2 kv_heads) head_dim, hidden]: q, k, v
@@ -27,24 +27,31 @@ struct DeviceLayer {
 
 class DeviceWeights {
  public:
-  // Copies them from the mapped files; fp16 and fp32 are rounded to bf16, to nearest even. Throws BackendError.
-  static DeviceWeights upload(const Weights& weights);
-  // Random ones of a model's shape: matrices of deviation 0.02, norms of mean 1.
-  static DeviceWeights random(const ModelShape& config, std::uint32_t seed);
+  // Copies them from the mapped files to the current device, reading the rank's slices and the embedding only; fp16 and fp32
+  // are rounded to bf16, to nearest even. Throws BackendError.
+  static DeviceWeights upload(const Weights& weights, std::int32_t rank = 0, std::int32_t ranks = 1);
+  // Random ones of a model's shape: matrices of deviation 0.02, norms of mean 1. The ranks' shares are of one model.
+  static DeviceWeights random(const ModelShape& model, std::uint32_t seed, std::int32_t rank = 0, std::int32_t ranks = 1);
 
+  const ModelShape& model() const { return model_; }
+  // What this rank computes by itself: its heads, its intermediate units, the whole vocabulary.
   const ModelShape& config() const { return config_; }
   const std::vector<DeviceLayer>& layers() const { return layers_; }
-  const Bf16* embedding() const { return embedding_; }    // [head_rows, hidden]
+  const Bf16* embedding() const { return embedding_; }    // [vocabulary, hidden], the whole on every rank
   const Bf16* final_norm() const { return final_norm_; }  // [hidden]
-  const Bf16* head() const { return head_; }              // [head_rows, hidden]; the embedding if tied
-  // The vocabulary, rounded up to a multiple of 8 with rows of zeros: rows of the logits are then aligned.
-  std::int32_t head_rows() const { return (config_.vocabulary + 7) / 8 * 8; }
+  const Bf16* head() const { return head_; }              // [head_rows, hidden]; the embedding's if tied
+  // This rank's tokens, Their number is rounded up to a multiple of 8, so that rows of logits are
+  // aligned; what the rows beyond hold is not used.
+  std::int32_t head_tokens() const { return share_.vocabulary.count; }
+  std::int32_t head_rows() const { return (head_tokens() + 7) / 8 * 8; }
   std::int64_t num_bytes() const { return memory_.bytes(); }
 
  private:
-  explicit DeviceWeights(const ModelShape& config);  // takes the memory
+  DeviceWeights(const ModelShape& model, std::int32_t rank, std::int32_t ranks);  // takes the memory
   void place(Layout& layout);
 
+  ModelShape model_;
+  RankShare share_;
   ModelShape config_;
   DeviceMemory memory_;
   std::vector<DeviceLayer> layers_;

@@ -16,10 +16,11 @@ enum Product { kQkv, kO, kGateUp, kDown, kHead };
 
 }  // namespace
 
-StepParts StepTimer::parts() const {
+StepParts StepTimer::parts(std::int32_t ranks) const {
   const auto between = [&](Mark from, Mark to) { return elapsed(events_[from], events_[to]); };
   StepParts layer_parts;
-  layer_parts.elementwise = between(layer, norm) + between(qkv, heads) + between(o, mlp_norm) + between(gate_up, swiglu);
+  (ranks > 1 ? layer_parts.communication : layer_parts.elementwise) = between(layer, norm) + between(o, mlp_norm);
+  layer_parts.elementwise += between(qkv, heads) + between(gate_up, swiglu);
   layer_parts.gemm = between(norm, qkv) + between(attention, o) + between(mlp_norm, gate_up) + between(swiglu, down);
   layer_parts.attention = between(heads, attention);
   const double one = static_cast<double>(std::max<TimeNs>(1, layer_parts.total()));
@@ -30,20 +31,25 @@ StepParts StepTimer::parts() const {
   StepParts parts;
   parts.gemm = share(layer_parts.gemm);
   parts.attention = share(layer_parts.attention);
-  parts.elementwise = all - parts.gemm - parts.attention;
+  parts.communication = share(layer_parts.communication);
+  parts.elementwise = all - parts.gemm - parts.attention - parts.communication;
   parts.head = between(head, end);
   return parts;
 }
 
 Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const std::vector<std::int32_t>& tokens,
                  const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids, std::int32_t top_capacity,
-                 cudaStream_t stream)
+                 std::int32_t ranks, cudaStream_t stream)
     : weights_(weights),
       config_(weights.config()),
       inputs_(inputs),
       num_ids_(num_ids),
       top_capacity_(top_capacity),
-      positions_(positions) {
+      ranks_(ranks),
+      sum_parts_(std::max(1, kLeastSumParts / ranks)),
+      sites_(2 * config_.num_layers + 1),
+      positions_(positions),
+      most_tokens_(tokens.back()) {
   Layout measure;
   place(measure, tokens.back(), rows.back());
   memory_ = DeviceMemory(measure.used(), "the activations");
@@ -59,22 +65,31 @@ Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const s
   const std::int32_t q = config_.num_heads * config_.head_dim;
   const std::int32_t qkv = q + 2 * config_.num_kv_heads * config_.head_dim;
   const std::int32_t i = config_.intermediate;
-  const DeviceLayer& layer = weights.layers().front();
-  const std::int64_t widest = std::max({qkv, 2 * i, h});
-  const std::int64_t outputs = std::max(tokens.back() * widest, std::int64_t{rows.back()} * weights.head_rows());
-  const std::int64_t in = std::max({h, q, i}) * std::int64_t{std::max(tokens.back(), rows.back())};
-  const DeviceMemory scratch((in + 2 * outputs) * 2 + 512, "the products' gate");
+  const Gemm::Shape shapes[] = {{qkv, h}, {h, q, sum_parts_}, {2 * i, h}, {h, i, sum_parts_}, {weights.head_rows(), h}};
+  const auto matrices_of = [&](int product) {
+    std::vector<const Bf16*> out;
+    for (const DeviceLayer& layer : weights.layers()) {
+      out.push_back(product == kQkv ? layer.qkv : product == kO ? layer.o : product == kGateUp ? layer.gate_up : layer.down);
+    }
+    return product == kHead ? std::vector{weights.head()} : out;
+  };
+  const auto sizes_of = [&](int product) -> const std::vector<std::int32_t>& { return product == kHead ? rows : tokens; };
+  std::int64_t in = 0;
+  std::int64_t result = 0;
+  for (const int product : {kQkv, kO, kGateUp, kDown, kHead}) {
+    in = std::max(in, std::int64_t{sizes_of(product).back()} * shapes[product].k);
+    result = std::max(result, Gemm::result_bytes(shapes[product], sizes_of(product).back()));
+  }
+  const DeviceMemory scratch(in * 2 + 2 * result + 3 * 256, "the products' gate");
   Layout areas(scratch.data());
-  const auto area = [&](std::int64_t count) { return reinterpret_cast<Bf16*>(areas.take<std::uint16_t>(count)); };
-  Bf16* const x = area(in);
-  Bf16* const y = area(outputs);
-  Bf16* const expected = area(outputs);
-  kernels::fill_random(x, in, 1, 0, 1, stream);
-  gemms_.emplace_back(cublas_, qkv, h, tokens, layer.qkv, x, y, expected, stream);
-  gemms_.emplace_back(cublas_, h, q, tokens, layer.o, x, y, expected, stream);
-  gemms_.emplace_back(cublas_, 2 * i, h, tokens, layer.gate_up, x, y, expected, stream);
-  gemms_.emplace_back(cublas_, h, i, tokens, layer.down, x, y, expected, stream);
-  gemms_.emplace_back(cublas_, weights.head_rows(), h, rows, weights.head(), x, y, expected, stream);
+  Bf16* const x = reinterpret_cast<Bf16*>(areas.take<std::uint16_t>(in));
+  std::byte* const y = areas.take<std::byte>(result);
+  std::byte* const expected = areas.take<std::byte>(result);
+  kernels::fill_random(x, {1, in, 0, in}, 1, 0, 1, stream);
+  for (const int product : {kQkv, kO, kGateUp, kDown, kHead}) {
+    gemms_.emplace_back(cublas_, shapes[product], sizes_of(product), matrices_of(product), Gemm::Scratch{x, y, expected},
+                        stream);
+  }
   check(cudaStreamSynchronize(stream), "passing the products' gate");
 }
 
@@ -89,16 +104,64 @@ void Forward::place(Layout& layout, std::int64_t tokens, std::int64_t rows) {
   qkv_ = halves(tokens * (q + 2 * config_.num_kv_heads * d));
   q_ = halves(tokens * q);
   attended_ = halves(tokens * q);
-  branch_ = halves(tokens * config_.hidden);
+  partial_[0] = layout.take<float>(sum_parts_ * tokens * config_.hidden);
+  partial_[1] = ranks_ == 1 ? partial_[0] : layout.take<float>(sum_parts_ * tokens * config_.hidden);
   gate_up_ = halves(tokens * 2 * config_.intermediate);
   gated_ = halves(tokens * config_.intermediate);
   head_in_ = halves(rows * config_.hidden);
-  logits_ = halves(rows * weights_.head_rows());
+  logits_ = halves(rows * logit_stride(config_));
+  share_logits_ = ranks_ == 1 ? logits_ : halves(rows * weights_.head_rows());
   const StepShape largest{static_cast<std::int32_t>(tokens), static_cast<std::int32_t>(rows), true};
   const std::int64_t partials = std::int64_t{inputs_.attention_capacity(largest).decode_items} * config_.num_heads;
   partial_values_ = layout.take<float>(partials * d);
   partial_shares_ = layout.take<float>(partials * 2);
   tickets_ = layout.take<std::int32_t>(2);
+  if (ranks_ > 1) mailbox_ = layout.take<std::byte>(kernels::Mailbox::bytes(sites_));
+}
+
+Forward::Shared Forward::shared() const {
+  return {kernels::Mailbox::in(mailbox_, sites_), {partial_[0], partial_[1]}, normed_, head_in_, share_logits_};
+}
+
+void Forward::link(std::int32_t rank, const std::vector<Shared>& all, std::uint32_t* failed) {
+  linked_ = all;
+  links_.rank = rank;
+  links_.ranks = static_cast<std::int32_t>(all.size());
+  links_.sites = sites_;
+  for (std::size_t r = 0; r < all.size(); ++r) links_.mailboxes[r] = all[r].mailbox;
+  links_.failed = failed;
+}
+
+void Forward::begin_step(cudaStream_t stream) const {
+  if (ranks_ > 1) kernels::next_step(links_, stream);
+}
+
+kernels::Norm Forward::norm(std::int32_t site, const Bf16* weight) const {
+  const bool none = site < 0 || ranks_ > 1;
+  const float* const half = none ? nullptr : partial_[0];
+  const float* const other = none ? nullptr : half + most_tokens_ * config_.hidden;
+  return {residual_, {half, other}, weight, config_.norm_epsilon, config_.hidden, normed_};
+}
+
+kernels::RankNorm Forward::rank_norm(std::int32_t site, const Bf16* weight) const {
+  kernels::RankNorm out{};
+  out.norm = norm(site, weight);
+  for (std::size_t r = 0; r < linked_.size(); ++r) {
+    out.partial[r] = linked_[r].partial[site % 2];
+    out.out[r] = linked_[r].normed;
+  }
+  out.links = links_;
+  out.site = site;
+  return out;
+}
+
+void Forward::add_and_norm(std::int32_t site, const Bf16* weight, std::int32_t tokens, cudaStream_t stream) const {
+  if (ranks_ == 1 || site < 0) {
+    kernels::add_and_norm(norm(site, weight), tokens, stream);
+  } else {
+    kernels::add_and_norm_over_ranks(rank_norm(site, weight), tokens, kernels::route_of(tokens, config_.hidden, ranks_),
+                                     stream);
+  }
 }
 
 void Forward::enqueue(const StepShape& shape, const std::int32_t* before, const SampledRows& sampled, const StepTimer* timer,
@@ -108,17 +171,18 @@ void Forward::enqueue(const StepShape& shape, const std::int32_t* before, const 
     if (timer != nullptr) timer->record(at, stream, capturing);
   };
   mark(StepTimer::begin);
+  begin_step(stream);
   kernels::embed({weights_.embedding(), arrays.ids, before, residual_, config_.vocabulary, config_.hidden}, shape.tokens,
                  stream);
   layers(shape, arrays, timer, stream, capturing);
   mark(StepTimer::head);
-  logits_of(arrays.head_tokens, shape.head_rows, stream);
+  logits_of(arrays.head_tokens, shape.head_rows, shape.tokens, stream);
   kernels::Sample sample{};
   sample.logits = logits_;
   sample.rows = arrays.sample;
   sample.masked_ids = inputs_.masked_ids();
   sample.seen = inputs_.seen();
-  sample.stride = weights_.head_rows();
+  sample.stride = logit_stride(config_);
   sample.num_ids = num_ids_;
   sample.top_capacity = top_capacity_;
   sample.tokens = sampled.tokens;
@@ -151,9 +215,7 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
       if (timer != nullptr && i == timed) timer->record(at, stream, capturing);
     };
     mark(StepTimer::layer);
-    kernels::add_and_norm(
-        {residual_, i == 0 ? nullptr : branch_, w.attention_norm, config_.norm_epsilon, config_.hidden, normed_}, tokens,
-        stream);
+    add_and_norm(2 * index - 1, w.attention_norm, tokens, stream);
     mark(StepTimer::norm);
     gemms_[kQkv].run(w.qkv, normed_, qkv_, tokens, stream);
     mark(StepTimer::qkv);
@@ -167,23 +229,48 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
     kernels::decode_attention(*cache_, index, config_.group(), attention, rows, q_, attended_, stream);
     if (shape.prefill) kernels::prefill_attention(*cache_, index, config_.group(), attention, q_, attended_, stream);
     mark(StepTimer::attention);
-    gemms_[kO].run(w.o, attended_, branch_, tokens, stream);
+    gemms_[kO].run(w.o, attended_, partial_[0], tokens, stream);
     mark(StepTimer::o);
-    kernels::add_and_norm({residual_, branch_, w.mlp_norm, config_.norm_epsilon, config_.hidden, normed_}, tokens, stream);
+    add_and_norm(2 * index, w.mlp_norm, tokens, stream);
     mark(StepTimer::mlp_norm);
     gemms_[kGateUp].run(w.gate_up, normed_, gate_up_, tokens, stream);
     mark(StepTimer::gate_up);
     kernels::swiglu(gate_up_, tokens, config_.intermediate, gated_, stream);
     mark(StepTimer::swiglu);
-    gemms_[kDown].run(w.down, gated_, branch_, tokens, stream);
+    gemms_[kDown].run(w.down, gated_, partial_[1], tokens, stream);
     mark(StepTimer::down);
   }
 }
 
-const Bf16* Forward::logits_of(const std::int32_t* head_tokens, std::int32_t rows, cudaStream_t stream) const {
-  kernels::gather_and_norm({residual_, branch_, weights_.final_norm(), config_.norm_epsilon, config_.hidden, head_in_},
-                           head_tokens, rows, stream);
-  gemms_[kHead].run(weights_.head(), head_in_, logits_, rows, stream);
+const Bf16* Forward::logits_of(const std::int32_t* head_tokens, std::int32_t rows, std::int32_t tokens,
+                               cudaStream_t stream) const {
+  const std::int32_t site = sites_ - 2;  // after the last layer's down
+  if (ranks_ == 1) {
+    kernels::Norm last = norm(site, weights_.final_norm());
+    last.out = head_in_;
+    kernels::gather_and_norm(last, head_tokens, rows, stream);
+    gemms_[kHead].run(weights_.head(), head_in_, logits_, rows, stream);
+    return logits_;
+  }
+  kernels::RankNorm last = rank_norm(site, weights_.final_norm());
+  last.norm.out = head_in_;
+  kernels::RankLogits gather{};
+  for (std::size_t r = 0; r < linked_.size(); ++r) {
+    last.out[r] = linked_[r].head_in;
+    gather.shares[r] = linked_[r].logits;
+  }
+  const kernels::RankRoute way = kernels::route_of(tokens, config_.hidden, ranks_);
+  const bool shares = way == kernels::RankRoute::two_shot;  // of the residual
+  kernels::gather_and_norm_over_ranks(last, head_tokens, rows, tokens,
+                                      shares ? way : kernels::route_of(rows, config_.hidden, ranks_), stream);
+  gemms_[kHead].run(weights_.head(), head_in_, share_logits_, rows, stream);
+  gather.share = weights_.head_tokens();
+  gather.share_stride = weights_.head_rows();
+  gather.out = logits_;
+  gather.stride = logit_stride(config_);
+  gather.links = links_;
+  gather.site = sites_ - 1;
+  kernels::gather_logits(gather, rows, stream);
   return logits_;
 }
 

@@ -1,4 +1,5 @@
-// The decoder on the card: the launches of one step, in order. Eager and captured steps go through the same function.
+// The decoder on a card, or a rank's share of it: the launches of one step, in order. Eager and captured steps go through the
+// same function.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include "backends/cuda/step_inputs.h"
 #include "core/step_plan.h"
 #include "kernels/attention.h"
+#include "kernels/rank_norm.h"
 #include "kernels/sample.h"
 
 namespace tokenyard::cuda {
@@ -29,21 +31,44 @@ class StepTimer {
  public:
   enum Mark { begin, layer, norm, qkv, heads, attention, o, mlp_norm, gate_up, swiglu, down, head, end, num_marks };
   void record(Mark mark, cudaStream_t stream, bool capturing) const { events_[mark].record(stream, capturing); }
-  // After the step has ended. Without a host part.
-  StepParts parts() const;
+  // After the step has ended. Without a host part. `ranks`: cards that share the model; the norms wait for the others then, and
+  // are communication.
+  StepParts parts(std::int32_t ranks) const;
   const Event& last() const { return events_[end]; }
 
  private:
   Event events_[num_marks];
 };
 
+// The products that sum over what is divided among ranks (o, down) are always at least two sums over halves of it, which the
+// norm after them adds: so one card and two have the same bits. docs/gpu.md says what that costs.
+inline constexpr std::int32_t kLeastSumParts = 2;
+
+// Multiples of 8, so that rows of logits are aligned.
+inline std::int32_t logit_stride(const ModelShape& model) { return (model.vocabulary + 7) / 8 * 8; }
+
 class Forward {
  public:
+  // What a rank lets the others reach.
+  struct Shared {
+    kernels::Mailbox mailbox;
+    const float* partial[2];
+    Bf16* normed;
+    Bf16* head_in;
+    const Bf16* logits;  // of its share of the vocabulary
+  };
+
   // `tokens`, `rows`: the padded sizes that steps and heads may have, ascending. Takes the activations' memory and passes every
   // product through its gate. Throws BackendError. `weights` is borrowed.
   Forward(const DeviceWeights& weights, const StepInputs& inputs, const std::vector<std::int32_t>& tokens,
           const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids, std::int32_t top_capacity,
-          cudaStream_t stream);
+          std::int32_t ranks, cudaStream_t stream);
+
+  Shared shared() const;
+  // What of every rank, by rank, is reached from now on; `failed` as RankLinks::failed. All must be idle.
+  std::byte* mailbox() const { return static_cast<std::byte*>(mailbox_); }
+  std::int64_t mailbox_bytes() const { return kernels::Mailbox::bytes(sites_); }
+  void link(std::int32_t rank, const std::vector<Shared>& all, std::uint32_t* failed);
 
   // Before the first step. `data` is borrowed.
   void use_cache(Bf16* data, const kernels::KvShape& shape) {
@@ -56,13 +81,18 @@ class Forward {
   void enqueue(const StepShape& shape, const std::int32_t* before, const SampledRows& sampled, const StepTimer* timer,
                cudaStream_t stream, bool capturing) const;
 
-  // The logits after some of the tokens of the last step: head_tokens [rows], on the device, rows one of the padded sizes.
-  // [rows, weights.head_rows()].
-  const Bf16* logits_of(const std::int32_t* head_tokens, std::int32_t rows, cudaStream_t stream) const;
+  // The logits after some of the tokens of the last step, which had `tokens`: head_tokens [rows], on the device, rows one of
+  // the padded sizes. [rows, logit_stride()]. All ranks call it at once; between steps, begin_step() comes first.
+  const Bf16* logits_of(const std::int32_t* head_tokens, std::int32_t rows, std::int32_t tokens, cudaStream_t stream) const;
+  void begin_step(cudaStream_t stream) const;
   const Bf16* logits() const { return logits_; }  // of the last step's head rows
 
  private:
   void place(Layout& layout, std::int64_t tokens, std::int64_t rows);
+  // The norm of the residual with what the product before site `site` of the step gave.
+  void add_and_norm(std::int32_t site, const Bf16* weight, std::int32_t tokens, cudaStream_t stream) const;
+  kernels::RankNorm rank_norm(std::int32_t site, const Bf16* weight) const;
+  kernels::Norm norm(std::int32_t site, const Bf16* weight) const;
   void layers(const StepShape& shape, const StepArrays& arrays, const StepTimer* timer, cudaStream_t stream,
               bool capturing) const;
 
@@ -71,6 +101,9 @@ class Forward {
   const StepInputs& inputs_;
   std::int32_t num_ids_;
   std::int32_t top_capacity_;
+  std::int32_t ranks_;
+  std::int32_t sum_parts_;  // of o and down on this rank
+  std::int32_t sites_;      // kernels of a step that wait for other ranks: two a layer, and the logits
   CublasLt cublas_;
   std::vector<Gemm> gemms_;  // qkv, o, gate_up, down, head
   Bf16* cache_data_ = nullptr;
@@ -84,15 +117,22 @@ class Forward {
   Bf16* qkv_ = nullptr;        // [tokens, (heads + 2 kv_heads) head_dim]
   Bf16* q_ = nullptr;          // [tokens, heads, head_dim]
   Bf16* attended_ = nullptr;   // [tokens, heads, head_dim]
-  Bf16* branch_ = nullptr;     // [tokens, hidden], what the next norm adds to the residual
-  Bf16* gate_up_ = nullptr;    // [tokens, 2 intermediate]
-  Bf16* gated_ = nullptr;      // [tokens, intermediate]
-  Bf16* head_in_ = nullptr;    // [rows, hidden]
-  Bf16* logits_ = nullptr;     // [rows, head_rows]
+  // What the next norm adds to the residual: fp32 [sum_parts][tokens, hidden]. With several ranks there are two, of o and of
+  // down, since another rank may still read one.
+  float* partial_[2] = {};
+  Bf16* gate_up_ = nullptr;       // [tokens, 2 intermediate]
+  Bf16* gated_ = nullptr;         // [tokens, intermediate]
+  Bf16* head_in_ = nullptr;       // [rows, hidden]
+  Bf16* share_logits_ = nullptr;  // [rows, head_rows]
+  Bf16* logits_ = nullptr;        // [rows, logit_stride]; of one rank these are one
   float* partial_values_ = nullptr;
   float* partial_shares_ = nullptr;
   std::int32_t* tickets_ = nullptr;
+  void* mailbox_ = nullptr;
   std::int64_t positions_;
+  std::int64_t most_tokens_;
+  std::vector<Shared> linked_;  // by rank
+  kernels::RankLinks links_{};
 };
 
 }  // namespace tokenyard::cuda

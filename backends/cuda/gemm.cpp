@@ -3,18 +3,20 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "core/backend.h"
 #include "kernels/compare.h"
+#include "kernels/ordered_gemm.h"
 #include "kernels/small_gemm.h"
 
 namespace tokenyard::cuda {
 namespace {
 
 constexpr int kCandidates = 16;
-// For more rows, or a head of 100,000 rows, cuBLASLt is as fast: docs/measurements.md.
-constexpr std::int32_t kSmallRows = 1;
-constexpr std::int64_t kSmallN = 32768;
+constexpr int kTimedCandidates = 5;       // of those that pass the gate
+constexpr std::int32_t kTimedRows = 256;  // beyond, cuBLASLt's first choice is as good
+constexpr std::int32_t kSmallRows = 1;    // for more, cuBLASLt is as fast: docs/measurements.md
 
 }  // namespace
 
@@ -24,18 +26,30 @@ void check(cublasStatus_t status, const char* what) {
   }
 }
 
-// Row-major [rows, columns] is column-major [columns, rows].
-Gemm::Shape Gemm::shape(std::int64_t rows, std::int64_t columns) {
-  cublasLtMatrixLayout_t layout = nullptr;
-  check(cublasLtMatrixLayoutCreate(&layout, CUDA_R_16BF, static_cast<std::uint64_t>(columns), static_cast<std::uint64_t>(rows),
-                                   columns),
+// `parts` row-major matrices [rows, columns], their rows `stride` apart; column-major that is [columns, rows].
+Gemm::Layout Gemm::layout(cudaDataType_t type, std::int64_t rows, std::int64_t columns, std::int64_t stride, std::int32_t parts,
+                          std::int64_t part_stride) {
+  cublasLtMatrixLayout_t raw = nullptr;
+  check(cublasLtMatrixLayoutCreate(&raw, type, static_cast<std::uint64_t>(columns), static_cast<std::uint64_t>(rows), stride),
         "describing a matrix");
-  return Shape(layout);
+  Layout out(raw);
+  if (parts > 1) {
+    check(cublasLtMatrixLayoutSetAttribute(raw, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &parts, sizeof parts),
+          "describing a matrix");
+    check(cublasLtMatrixLayoutSetAttribute(raw, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &part_stride, sizeof part_stride),
+          "describing a matrix");
+  }
+  return out;
 }
 
-Gemm::Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<const std::int32_t> rows, const Bf16* w,
-           const Bf16* x, Bf16* y, Bf16* expected, cudaStream_t stream)
-    : cublas_(cublas), n_(n), k_(k), w_(shape(n, k)) {
+Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int32_t> rows, std::span<const Bf16* const> weights,
+           const Scratch& scratch, cudaStream_t stream)
+    : cublas_(cublas), shape_(shape), most_rows_(rows.back()) {
+  const Bf16* const w = weights.front();
+  const std::int32_t parts = std::max(1, shape.parts);
+  const std::int64_t part_k = shape.k / parts;
+  const cudaDataType_t result = shape.parts == 0 ? CUDA_R_16BF : CUDA_R_32F;
+  w_ = layout(CUDA_R_16BF, shape.n, part_k, shape.k, parts, part_k);
   cublasLtMatmulDesc_t matmul = nullptr;
   check(cublasLtMatmulDescCreate(&matmul, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
   matmul_.reset(matmul);
@@ -43,48 +57,83 @@ Gemm::Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<con
   check(cublasLtMatmulDescSetAttribute(matmul, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
         "describing a product");
 
-  DeviceMemory differing(8, "comparing products");
-  auto* const counter = reinterpret_cast<unsigned long long*>(differing.data());
-  const std::int64_t most = rows.back();
-  for (auto it = rows.rbegin(); it != rows.rend(); ++it) {
-    Product product{*it, shape(*it, k), shape(*it, n), {}, false};
-    const bool is_reference = products_.empty();
+  const DeviceMemory counter_memory(8, "comparing products");
+  auto* const counter = reinterpret_cast<unsigned long long*>(counter_memory.data());
+  run_ordered(w, scratch.x, scratch.expected, rows.back(), stream);
+  for (const std::int32_t m : rows) {
+    Product product{m,
+                    layout(CUDA_R_16BF, m, part_k, shape.k, parts, part_k),
+                    layout(result, m, shape.n, shape.n, parts, most_rows_ * shape.n),
+                    {},
+                    By::ordered_gemm};
     // The last rows of the largest product, so that they stand at another place in it than here.
-    const Bf16* const some_x = reinterpret_cast<const Bf16*>(reinterpret_cast<const std::uint16_t*>(x) + (most - *it) * k);
-    Bf16* const some_expected = reinterpret_cast<Bf16*>(reinterpret_cast<std::uint16_t*>(expected) + (most - *it) * n);
-    // What was never written has no chance to be equal.
-    check(cudaMemsetAsync(is_reference ? expected : y, 0xff, static_cast<std::size_t>(*it * n_ * 2), stream),
-          "comparing products");
-    bool found = false;
-    for (const cublasLtMatmulAlgo_t& algorithm : candidates(product)) {
-      if (!try_run(product, algorithm, w, some_x, is_reference ? expected : y, stream)) continue;
-      if (!is_reference && !passes(y, some_expected, *it, counter, stream)) continue;
+    const std::int64_t skipped = most_rows_ - m;
+    const Bf16* const x = reinterpret_cast<const Bf16*>(reinterpret_cast<const std::uint16_t*>(scratch.x) + skipped * shape.k);
+    const std::int64_t count = m * std::int64_t{shape.n};
+    const std::int64_t bytes = shape.parts == 0 ? 2 : 4;  // of a number
+    const auto part_of = [&](std::byte* base, std::int32_t p) { return base + p * most_rows_ * shape.n * bytes; };
+    const auto passes = [&](const auto& compute) {
+      for (std::int32_t p = 0; p < parts; ++p) {  // what was never written has no chance to be equal
+        check(cudaMemsetAsync(part_of(scratch.y, p), 0xff, static_cast<std::size_t>(count * bytes), stream),
+              "comparing products");
+      }
+      if (!compute()) return false;
+      unsigned long long differing = 0;
+      check(cudaMemsetAsync(counter, 0, sizeof differing, stream), "comparing products");
+      for (std::int32_t p = 0; p < parts; ++p) {
+        const std::byte* const expected = part_of(scratch.expected, p) + skipped * shape.n * bytes;
+        kernels::count_differing(reinterpret_cast<const Bf16*>(part_of(scratch.y, p)), reinterpret_cast<const Bf16*>(expected),
+                                 count * bytes / 2, counter, stream);
+      }
+      check(cudaMemcpyAsync(&differing, counter, sizeof differing, cudaMemcpyDeviceToHost, stream), "comparing products");
+      check(cudaStreamSynchronize(stream), "comparing products");
+      return differing == 0;
+    };
+    const Event from, to;
+    TimeNs best = std::numeric_limits<TimeNs>::max();
+    // Takes `by` if it is the fastest so far; with many rows the first.
+    const auto consider = [&](By by, const cublasLtMatmulAlgo_t& algorithm) {
+      if (m > kTimedRows) {
+        if (product.by != By::ordered_gemm) return;
+        product.by = by;
+        product.algorithm = algorithm;
+        return;
+      }
+      const By before = product.by;
+      const cublasLtMatmulAlgo_t algorithm_before = product.algorithm;
+      product.by = by;
       product.algorithm = algorithm;
-      found = true;
-      break;
+      constexpr int kLeastLaunches = 8;  // of a head there is one
+      const int rounds = std::max(1, kLeastLaunches / static_cast<int>(weights.size()));
+      from.record(stream, false);
+      for (int i = 0; i < rounds; ++i) {
+        for (const Bf16* const each : weights) run(product, each, x, scratch.y, stream);
+      }
+      to.record(stream, false);
+      to.synchronize();
+      const TimeNs time = elapsed(from, to);
+      if (time < best) {
+        best = time;
+      } else {
+        product.by = before;
+        product.algorithm = algorithm_before;
+      }
+    };
+    int passed = 0;
+    for (const cublasLtMatmulAlgo_t& algorithm : candidates(product)) {
+      if (passed == (m > kTimedRows ? 1 : kTimedCandidates)) break;
+      if (!passes([&] { return try_cublas(product, algorithm, w, x, scratch.y, stream); })) continue;
+      consider(By::cublas, algorithm);
+      ++passed;
     }
-    if (!is_reference && *it <= kSmallRows && n_ <= kSmallN && kernels::fits_small_gemm(*it, n, k)) {
-      check(cudaMemsetAsync(y, 0xff, static_cast<std::size_t>(*it * n_ * 2), stream), "comparing products");
-      kernels::small_gemm(w, some_x, *it, n, k, y, stream);
-      product.small = passes(y, some_expected, *it, counter, stream);
-      found = found || product.small;
+    if (fits_small(m) && passes([&] {
+          run_small(w, x, scratch.y, m, stream);
+          return true;
+        })) {
+      consider(By::small_gemm, {});
     }
-    if (found) products_.push_back(std::move(product));
-    if (products_.empty()) {
-      throw BackendError(fmt::format("cuBLASLt has no product of {} rows by a [{}, {}] matrix without split sums", *it, n, k));
-    }
+    products_.push_back(std::move(product));
   }
-  std::reverse(products_.begin(), products_.end());
-}
-
-bool Gemm::passes(const Bf16* y, const Bf16* expected, std::int32_t rows, unsigned long long* counter,
-                  cudaStream_t stream) const {
-  unsigned long long count = 0;
-  check(cudaMemsetAsync(counter, 0, sizeof count, stream), "comparing products");
-  kernels::count_differing(y, expected, rows * n_, counter, stream);
-  check(cudaMemcpyAsync(&count, counter, sizeof count, cudaMemcpyDeviceToHost, stream), "comparing products");
-  check(cudaStreamSynchronize(stream), "comparing products");
-  return count == 0;
 }
 
 std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(const Product& product) const {
@@ -110,22 +159,55 @@ std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(const Product& product) const
   return out;
 }
 
-bool Gemm::try_run(const Product& product, const cublasLtMatmulAlgo_t& algorithm, const Bf16* w, const Bf16* x, Bf16* y,
-                   cudaStream_t stream) const {
+bool Gemm::try_cublas(const Product& product, const cublasLtMatmulAlgo_t& algorithm, const Bf16* w, const Bf16* x, void* y,
+                      cudaStream_t stream) const {
   const float one = 1;
   const float zero = 0;
   return cublasLtMatmul(cublas_, matmul_.get(), &one, w, w_.get(), x, product.x.get(), &zero, y, product.y.get(), y,
                         product.y.get(), &algorithm, nullptr, 0, stream) == CUBLAS_STATUS_SUCCESS;
 }
 
-void Gemm::run(const Bf16* w, const Bf16* x, Bf16* y, std::int32_t rows, cudaStream_t stream) const {
-  const auto at = std::lower_bound(products_.begin(), products_.end(), rows,
-                                   [](const Product& product, std::int32_t wanted) { return product.rows < wanted; });
-  if (at->small) {
-    kernels::small_gemm(w, x, at->rows, static_cast<std::int32_t>(n_), static_cast<std::int32_t>(k_), y, stream);
+bool Gemm::fits_small(std::int32_t rows) const {
+  return rows <= kSmallRows && kernels::fits_small_gemm(rows, shape_.n, shape_.k / std::max(1, shape_.parts));
+}
+
+void Gemm::run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const {
+  if (shape_.parts == 0) {
+    kernels::small_gemm(w, x, rows, shape_.n, shape_.k, static_cast<Bf16*>(y), stream);
+  } else {
+    kernels::small_gemm_in_parts(w, x, rows, shape_.n, shape_.k, shape_.parts, static_cast<float*>(y), most_rows_ * shape_.n,
+                                 stream);
+  }
+}
+
+void Gemm::run_ordered(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const {
+  if (shape_.parts == 0) {
+    kernels::ordered_gemm({w, x, rows, shape_.n, shape_.k, shape_.k}, static_cast<Bf16*>(y), stream);
     return;
   }
-  if (!try_run(*at, at->algorithm, w, x, y, stream)) throw BackendError("cuBLASLt failed while multiplying");
+  const std::int64_t part_k = shape_.k / shape_.parts;
+  for (std::int32_t p = 0; p < shape_.parts; ++p) {
+    const auto part_of = [&](const Bf16* of) {
+      return reinterpret_cast<const Bf16*>(reinterpret_cast<const std::uint16_t*>(of) + p * part_k);
+    };
+    kernels::ordered_gemm({part_of(w), part_of(x), rows, shape_.n, part_k, shape_.k},
+                          static_cast<float*>(y) + p * most_rows_ * shape_.n, stream);
+  }
+}
+
+void Gemm::run(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const {
+  const auto at = std::lower_bound(products_.begin(), products_.end(), rows,
+                                   [](const Product& product, std::int32_t wanted) { return product.rows < wanted; });
+  run(*at, w, x, y, stream);
+}
+
+void Gemm::run(const Product& product, const Bf16* w, const Bf16* x, void* y, cudaStream_t stream) const {
+  switch (product.by) {
+    case By::small_gemm: return run_small(w, x, y, product.rows, stream);
+    case By::ordered_gemm: return run_ordered(w, x, y, product.rows, stream);
+    case By::cublas:
+      if (!try_cublas(product, product.algorithm, w, x, y, stream)) throw BackendError("cuBLASLt failed while multiplying");
+  }
 }
 
 }  // namespace tokenyard::cuda

@@ -1,8 +1,9 @@
-// Matrix products through cuBLASLt whose rows have the same bits in every batch.
+// Matrix products through cuBLASLt whose elements have the same bits in every batch and on every number of cards.
 //
-// y[m][n] = sum over k of x[m][k] w[n][k], bf16 in and out, sums in fp32. A sum's order is the algorithm's; one that splits k
-// among blocks is never taken, and a gate at construction compares every number of rows that will ever run with the largest,
-// bit by bit. On an H100 with cuBLASLt 13.1 no algorithm without split has failed it.
+// y[m][n] = sum over k of x[m][k] w[n][k], bf16 in, sums in fp32. A sum's order is the algorithm's; one that splits k among
+// blocks is never taken, and a gate at construction compares every number of rows that will ever run with
+// kernels::ordered_gemm(), bit by bit. So an element does not depend on which other rows and columns are computed with it. On
+// an H100 with cuBLASLt 13.1 no algorithm without split has failed it.
 #pragma once
 
 #include <cublasLt.h>
@@ -34,21 +35,32 @@ class CublasLt {
   cublasLtHandle_t handle_ = nullptr;
 };
 
-// Products with all weights of one shape.
+// Products with all weights of one shape. With `parts` 0 the result is bf16 [rows, n]. Else it is that many sums, over equal
+// ranges of k, in fp32 [parts][most rows, n]: to be added by whoever reads them, or by another card.
 class Gemm {
  public:
-  // Prepares products of `rows` rows, ascending, by weights of [n, k]; `w` is one of them. `x` ([rows.back(), k], any numbers
-  // of the size of activations), `y` and `expected` ([rows.back(), n]) are scratch for the gate. A number of rows for which no
-  // candidate passes the gate runs as the next larger one. Throws BackendError when there is none.
-  Gemm(const CublasLt& cublas, std::int32_t n, std::int32_t k, std::span<const std::int32_t> rows, const Bf16* w, const Bf16* x,
-       Bf16* y, Bf16* expected, cudaStream_t stream);
+  struct Shape {
+    std::int32_t n, k;
+    std::int32_t parts = 0;
+  };
+  // Memory for the gate: x [most rows, k], any numbers of the size of activations; y and expected, as large as a result.
+  struct Scratch {
+    const Bf16* x;
+    std::byte* y;
+    std::byte* expected;
+  };
+  static std::int64_t result_bytes(const Shape& shape, std::int64_t rows) {
+    return rows * shape.n * (shape.parts == 0 ? 2 : 4 * std::int64_t{shape.parts});
+  }
 
-  // `rows` is one of the constructor's; x and y have room for as many, or for the next larger number where the gate has refused
-  // that one.
-  void run(const Bf16* w, const Bf16* x, Bf16* y, std::int32_t rows, cudaStream_t stream) const;
+  // Prepares products of `rows` rows, ascending, by weights of [n, k]; `weights` are all of them: the first is the gate's, and
+  // few rows are timed over all, as a step passes over them. Of the first candidates that pass the gate the fastest is taken; a
+  // number of rows for which none does runs by ordered_gemm(), which is slow. Throws BackendError.
+  Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int32_t> rows, std::span<const Bf16* const> weights,
+       const Scratch& scratch, cudaStream_t stream);
 
-  std::int64_t n() const { return n_; }
-  std::int64_t k() const { return k_; }
+  // `rows` is one of the constructor's. y: bf16 or float, as the shape says.
+  void run(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
 
  private:
   struct Destroy {
@@ -57,26 +69,31 @@ class Gemm {
     void operator()(cublasLtMatmulPreferenceOpaque_t* p) const { cublasLtMatmulPreferenceDestroy(p); }
   };
   using Matmul = std::unique_ptr<cublasLtMatmulDescOpaque_t, Destroy>;
-  using Shape = std::unique_ptr<cublasLtMatrixLayoutOpaque_t, Destroy>;
+  using Layout = std::unique_ptr<cublasLtMatrixLayoutOpaque_t, Destroy>;
   using Preference = std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, Destroy>;
+  enum class By { cublas, small_gemm, ordered_gemm };
   struct Product {
     std::int32_t rows;
-    Shape x, y;
+    Layout x, y;
     cublasLtMatmulAlgo_t algorithm;
-    bool small;  // by kernels::small_gemm, which has the same order of sums and is faster for one row
+    By by;
   };
 
-  static Shape shape(std::int64_t rows, std::int64_t columns);
+  static Layout layout(cudaDataType_t type, std::int64_t rows, std::int64_t columns, std::int64_t stride, std::int32_t parts,
+                       std::int64_t part_stride);
   std::vector<cublasLtMatmulAlgo_t> candidates(const Product& product) const;
-  bool passes(const Bf16* y, const Bf16* expected, std::int32_t rows, unsigned long long* counter, cudaStream_t stream) const;
-  bool try_run(const Product& product, const cublasLtMatmulAlgo_t& algorithm, const Bf16* w, const Bf16* x, Bf16* y,
-               cudaStream_t stream) const;
+  bool try_cublas(const Product& product, const cublasLtMatmulAlgo_t& algorithm, const Bf16* w, const Bf16* x, void* y,
+                  cudaStream_t stream) const;
+  void run(const Product& product, const Bf16* w, const Bf16* x, void* y, cudaStream_t stream) const;
+  bool fits_small(std::int32_t rows) const;
+  void run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
+  void run_ordered(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
 
   cublasLtHandle_t cublas_;
-  std::int64_t n_;
-  std::int64_t k_;
+  Shape shape_;
+  std::int64_t most_rows_;
   Matmul matmul_;
-  Shape w_;
+  Layout w_;
   std::vector<Product> products_;  // ascending
 };
 

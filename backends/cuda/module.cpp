@@ -12,15 +12,15 @@ namespace {
 class CudaModule final : public GpuModule {
  public:
   const std::string& why_no_device() const override { return cuda::why_no_device(); }
-  std::string why_not(const ModelShape& model, const EngineConfig& config) const override {
-    return cuda::why_not(model, config);
+  std::string why_not(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel) const override {
+    return cuda::why_not(model, config, tensor_parallel);
   }
   std::unique_ptr<GpuBackend> make(const Weights& weights, const EngineConfig& config, GpuOptions options) const override {
-    return std::make_unique<CudaBackend>(cuda::DeviceWeights::upload(weights), config, std::move(options));
+    return std::make_unique<CudaBackend>(weights, config, std::move(options));
   }
   std::unique_ptr<GpuBackend> make_random(const ModelShape& shape, std::uint32_t seed, const EngineConfig& config,
                                           GpuOptions options) const override {
-    return std::make_unique<CudaBackend>(cuda::DeviceWeights::random(shape, seed), config, std::move(options));
+    return std::make_unique<CudaBackend>(shape, seed, config, std::move(options));
   }
 };
 

@@ -50,9 +50,9 @@ LoadedModule load_gpu_module(const std::string& library, const std::string& driv
 
 const std::string& why_no_gpu() { return loaded().module == nullptr ? loaded().why : loaded().module->why_no_device(); }
 
-std::string why_not_on_gpu(const ModelShape& model, const EngineConfig& config) {
+std::string why_not_on_gpu(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel) {
   if (const std::string& why = why_no_gpu(); !why.empty()) return why;
-  return loaded().module->why_not(model, config);
+  return loaded().module->why_not(model, config, tensor_parallel);
 }
 
 std::unique_ptr<GpuBackend> make_gpu_backend(const Weights& weights, const EngineConfig& config, GpuOptions options) {

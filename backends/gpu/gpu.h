@@ -17,6 +17,7 @@
 namespace tokenyard {
 
 struct GpuOptions {
+  std::int32_t tensor_parallel = 1;     // cards that share the model: the first so many, 1, 2, 4 or 8
   std::int32_t num_ids = 0;             // token ids the tokenizer knows, the only ones sampled; 0: the whole vocabulary
   double gpu_memory_utilization = 0.9;  // of the card's memory; what weights and activations leave of it is for K/V
   bool graphs = true;                   // capture steps of one token a request; false: to measure what that is worth
@@ -25,12 +26,14 @@ struct GpuOptions {
   // As CpuOptions::on_logits and every_position.
   std::function<void(const Request& request, std::int32_t position, std::span<const float> logits)> on_logits;
   bool every_position = false;
+  std::function<void(std::int32_t rank)> on_rank;  // as CpuOptions::on_rank
 };
 
 // What the card and this model on it are, for reports.
 struct GpuFacts {
   std::string device;
-  int driver_cuda = 0;  // the newest CUDA the driver knows: 13000 for 13.0
+  std::int32_t tensor_parallel = 1;  // cards; the bytes below are of one of them
+  int driver_cuda = 0;               // the newest CUDA the driver knows: 13000 for 13.0
   std::int64_t total_bytes = 0;
   std::int64_t weight_bytes = 0;
   std::int64_t kv_bytes = 0;
@@ -50,8 +53,8 @@ class GpuBackend : public Backend {
 // Empty: there is one. Looks once; thread-safe.
 const std::string& why_no_gpu();
 
-// Why the GPU cannot serve this model under this configuration, one sentence; empty: it can.
-std::string why_not_on_gpu(const ModelShape& model, const EngineConfig& config);
+// Why so many GPUs cannot serve this model under this configuration, one sentence; empty: they can.
+std::string why_not_on_gpu(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel = 1);
 
 // A backend with a model's weights, copied from the mapped files, or with random ones of a model's shape. Its rules are
 // CudaBackend's (backends/cuda/cuda_backend.h). Throws BackendError or std::invalid_argument, one sentence.

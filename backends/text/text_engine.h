@@ -35,7 +35,10 @@ struct TextOptions {
     config.async_scheduling = true;
     return config;
   }();
-  std::int32_t threads = 0;      // 0: one a core
+  std::int32_t threads = 0;  // 0: one a core
+  // Ranks that share the model, 1, 2, 4 or 8: cards, or groups of the threads. The answers are the same with each on a CPU; on
+  // GPUs with 1 and 2 (docs/gpu.md).
+  std::int32_t tensor_parallel = 1;
   std::optional<bool> thinking;  // turns the switch of the model's chat template; else as the template has it
   TraceSink* trace = nullptr;    // borrowed; gets the whole trace, header and end too
   std::string program;           // who writes the trace: "tokenyard 0.1.0"
@@ -76,7 +79,7 @@ struct Answer {
 class TextEngine {
  public:
   // Maps the model. Throws InputError for what is wrong with the folder, std::invalid_argument for the configuration,
-  // BackendError where the GPU was asked for and cannot do it.
+  // BackendError where the GPU was asked for and cannot do it. InputError also where the model cannot be cut over the ranks.
   explicit TextEngine(const std::string& model_folder, const TextOptions& options = {});
   // As finish().
   ~TextEngine();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backends/gpu/gpu.h"
+#include "backends/model/rank_team.h"
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
 #include "cli/output/report.h"
@@ -30,6 +31,7 @@ struct BenchOptions {
   std::string scenario = "nano-vllm-bench";
   std::string shape, model, policy, trace, json;
   std::vector<std::string> set, goodput;
+  std::int32_t tensor_parallel = 0;  // 0: the scenario's
   float temperature = 0.6f;
   double gpu_memory_utilization = 0.9;
   bool no_graphs = false;
@@ -97,6 +99,7 @@ class Watch final : public Backend {
     to.attention += result.parts.attention;
     to.elementwise += result.parts.elementwise;
     to.head += result.parts.head;
+    to.communication += result.parts.communication;
     to.host += result.parts.host;
     return result;
   }
@@ -124,6 +127,7 @@ std::string card_table(const Work& work, const GpuFacts& facts, double bandwidth
   line("  attention", d.attention, o.attention);
   line("  norms, rotation, activation", d.elementwise, o.elementwise);
   line("  head and sampling", d.head, o.head);
+  if (facts.tensor_parallel > 1) line("  communication", d.communication, o.communication);
   line("  host, with the GPU idle", d.host, o.host);
   const TimeNs between = duration - d.total() - o.total();
   line("  between steps", between, 0);
@@ -150,6 +154,7 @@ int bench(const BenchOptions& options) {
   if (!options.policy.empty()) overrides.push_back("engine.policy=" + options.policy);
   if (!options.shape.empty()) overrides.push_back("model=" + options.shape);
   if (!options.model.empty()) overrides.push_back("model=" + options.model + "/config.json");
+  if (options.tensor_parallel > 0) overrides.push_back("tensor_parallel=" + std::to_string(options.tensor_parallel));
   note_temperature(options.temperature);
   const Slo slo = parse_slo(options.goodput);
   const Scenario scenario = load_scenario(find_scenario(options.scenario), overrides);
@@ -159,6 +164,7 @@ int bench(const BenchOptions& options) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
   GpuOptions gpu;
+  gpu.tensor_parallel = scenario.execution.tensor_parallel;
   gpu.gpu_memory_utilization = options.gpu_memory_utilization;
   gpu.graphs = !options.no_graphs;
   EngineConfig config = scenario.engine;
@@ -174,7 +180,9 @@ int bench(const BenchOptions& options) {
   }
   const GpuFacts facts = backend->facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
-  warn("{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", facts.device,
+  const std::string cards =
+      facts.tensor_parallel > 1 ? fmt::format("{} x {}", facts.tensor_parallel, facts.device) : facts.device;
+  warn("{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", cards,
        static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs, start_s);
 
   std::unique_ptr<TraceWriter> trace;
@@ -187,7 +195,7 @@ int bench(const BenchOptions& options) {
   if (trace) observers.push_back(&recorder.emplace(*trace));
   Engine engine(config, watch, observers);
   if (trace) {
-    const std::string hardware = fmt::format(R"({{"name":"{}"}})", facts.device);
+    const std::string hardware = fmt::format(R"({{"name":"{}","tensor_parallel":{}}})", facts.device, facts.tensor_parallel);
     trace->on_header({kProgram, "cuda", engine.scheduler().config(), scenario.json, to_json(*scenario.model), hardware});
   }
   {
@@ -206,8 +214,8 @@ int bench(const BenchOptions& options) {
   context.backend = "cuda";
   context.engine = engine.scheduler().config();
   context.model = scenario.model->name;
-  context.hardware = facts.device;
-  context.timing = context.model + (options.model.empty() ? ", random weights" : "") + " on " + facts.device + ", measured";
+  context.hardware = cards;
+  context.timing = context.model + (options.model.empty() ? ", random weights" : "") + " on " + cards + ", measured";
   if (!options.json.empty()) write_file(options.json, result_json(metrics, context));
   print_result(metrics, context);
   say("{}", card_table(watch.work, facts, bandwidth, metrics.duration()));
@@ -227,6 +235,10 @@ Command bench_command() {
   command.option("--shape", &options->shape, "MODEL",
                  "Random weights in the shape of this model: qwen3-0.6b, llama-3.1-8b ...");
   command.option("--model", &options->model, "FOLDER", "The weights of a Hugging Face folder");
+  command
+      .option("--tensor-parallel", &options->tensor_parallel, "N",
+              "GPUs that share the model: 1, 2, 4 or 8; the scenario's tensor_parallel unless said")
+      .between(1, kMostRanks);
   command.option("--policy", &options->policy, "NAME", "Short for --set engine.policy=NAME").one_of(all_names<Policy>());
   command.option("--set", &options->set, "PATH=VALUE", "Change values: engine.max_num_seqs=64");
   command.option("--temperature", &options->temperature, "NUMBER", "Of every request; 0: greedy")
@@ -245,6 +257,7 @@ Command bench_command() {
   command.notes("Requests get the lengths the scenario gives them, whatever the model says.");
   command.examples({{"tokenyard bench", "nano-vLLM's workload, Qwen3-0.6B's shape"},
                     {"tokenyard bench --policy vllm_v1 --set engine.block_size=16 --trace gpu.trace", ""},
+                    {"tokenyard bench --shape qwen3-8b --tensor-parallel 2", "two GPUs share the model"},
                     {"tokenyard replay gpu.trace", "the same decisions again, without a GPU"}});
   command.run([options] { return bench(*options); });
   return command;

@@ -16,6 +16,8 @@
 #include "cli/commands/generation.h"
 #include "cli/output/report.h"
 #include "cli/output/say.h"
+#include "cli/serve/generation.h"
+#include "cli/serve/reply.h"
 #include "cli/version.h"
 #include "core/base/json_reader.h"
 #include "core/base/output_file.h"
@@ -38,11 +40,46 @@ struct Question {
   std::string prompt;
   std::vector<ChatMessage> messages;  // instead of a prompt
   Sampling sampling;
+  std::string custom_id;      // of a line of OpenAI's batch files
+  std::vector<Token> tokens;  // and its prompt
 };
+
+// What a line of a prompts file is read for.
+struct Asked {
+  bool chat = false;         // a prompt is a user's message
+  serve::ServedModel model;  // with the sampling that the command line asks for
+};
+
+// A line of OpenAI's batch files: {"custom_id", "method": "POST", "url", "body"}. The body is what a server takes; the model
+// and whether it streams are ours to say. One question for each answer asked for.
+std::vector<Question> read_batch_line(JsonObject& line, const Asked& asked) {
+  const std::string custom_id = line.at("custom_id").string();
+  line.at("method").choice({"POST"});
+  const bool chat = line.at("url").choice({"/v1/chat/completions", "/v1/completions"}) == "/v1/chat/completions";
+  const JsonValue body = line.at("body");
+  if (!body.is_object()) body.expected("an object");
+  line.done();
+  Json fields = body.json();
+  for (const char* ours : {"model", "stream", "stream_options"}) fields.erase(ours);
+  std::vector<Question> questions;
+  try {
+    const serve::Generation read =
+        serve::read_generation(chat ? serve::Api::chat : serve::Api::completions, fields.dump(), asked.model);
+    for (const serve::Prompt& prompt : read.prompts) {
+      for (std::int32_t i = 0; i < read.n; ++i) {
+        Question& question = questions.emplace_back(Question{{}, {}, read.sampling, custom_id, prompt.tokens});
+        question.sampling.params.seed += static_cast<std::uint64_t>(i);
+      }
+    }
+  } catch (const serve::ApiError& error) {
+    body.fail(error.what());
+  }
+  return questions;
+}
 
 // One line of a prompts file: "text", or {"prompt": "text"} or {"messages": [{"role", "content"}]} with sampling fields.
 Question read_question(const JsonValue& line, bool chat, const Sampling& defaults) {
-  Question question{{}, {}, defaults};
+  Question question{{}, {}, defaults, {}, {}};
   if (line.is_string()) {
     question.prompt = line.string();
   } else {
@@ -65,14 +102,19 @@ Question read_question(const JsonValue& line, bool chat, const Sampling& default
   return question;
 }
 
-std::vector<Question> read_questions(const std::string& path, bool chat, const Sampling& defaults) {
+std::vector<Question> read_questions(const std::string& path, const Asked& asked) {
   LineReader reader(path);
   std::vector<Question> questions;
   std::string_view line;
   while (reader.next(line)) {
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    questions.push_back(
-        read_question(JsonValue::parse(line, reader.path() + ": line " + std::to_string(reader.line())), chat, defaults));
+    const JsonValue value = JsonValue::parse(line, reader.path() + ": line " + std::to_string(reader.line()));
+    if (value.has("custom_id")) {
+      JsonObject batch_line = value.object();
+      for (Question& question : read_batch_line(batch_line, asked)) questions.push_back(std::move(question));
+    } else {
+      questions.push_back(read_question(value, asked.chat, asked.model.defaults));
+    }
   }
   if (questions.empty()) throw InputError(path + ": expected a prompt a line, found none");
   return questions;
@@ -84,9 +126,11 @@ bool any_chat(const std::vector<Question>& questions) {
 
 const char* finish_name(FinishReason reason) { return reason == FinishReason::kv_capacity ? "length" : name_of(reason); }
 
-std::string answer_json(std::size_t index, const Sampling& asked, const Completion& c, const Tokenizer& tokenizer) {
+std::string answer_json(std::size_t index, const Question& question, const Completion& c, const Tokenizer& tokenizer) {
+  const Sampling& asked = question.sampling;
   Json out = Json::Object();
   out["index"] = index;
+  if (!question.custom_id.empty()) out["custom_id"] = question.custom_id;
   out["text"] = c.text;
   out["finish_reason"] = finish_name(c.finish_reason);
   if (!c.why.empty()) out["error"] = c.why;
@@ -141,6 +185,7 @@ ReportContext context_of(const GenerationArguments& arguments, const EngineConfi
 }
 
 Answer ask(TextEngine& engine, const Question& question, TextEngine::OnText on_text = {}) {
+  if (!question.tokens.empty()) return engine.submit_tokens(question.tokens, question.sampling, std::move(on_text));
   return question.messages.empty() ? engine.submit(question.prompt, question.sampling, std::move(on_text))
                                    : engine.chat(question.messages, question.sampling, std::move(on_text));
 }
@@ -162,8 +207,9 @@ int simulate(const GenerateOptions& options, const GenerationArguments& argument
   std::vector<RequestSpec> requests;
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const Question& q = questions[i];
-    const std::vector<Token> prompt =
-        q.messages.empty() ? tokenizer.encode(q.prompt) : tokenizer.encode(chat_template->prompt(q.messages), false);
+    const std::vector<Token> prompt = !q.tokens.empty()    ? q.tokens
+                                      : q.messages.empty() ? tokenizer.encode(q.prompt)
+                                                           : tokenizer.encode(chat_template->prompt(q.messages), false);
     RequestSpec& request = requests.emplace_back();
     request.id = "r" + std::to_string(i);
     request.prompt.append(prompt);
@@ -193,7 +239,13 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
   std::vector<Question> questions;
   const bool one = options.prompts.empty();
   if (!one) {
-    questions = read_questions(options.prompts, options.chat, sampling);
+    const ModelConfig model = load_model_config(arguments.model_folder());
+    const Tokenizer tokenizer = Tokenizer::load(arguments.model_folder() + "/tokenizer.json");
+    Asked asked;
+    asked.chat = options.chat;
+    asked.model = serve::read_served_model(arguments.model_folder(), model, tokenizer, arguments.thinking());
+    asked.model.defaults = sampling;
+    questions = read_questions(options.prompts, asked);
   } else {
     std::string prompt = options.prompt;
     if (prompt.empty() && isatty(STDIN_FILENO) == 0) {
@@ -204,8 +256,8 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     }
     if (prompt.empty() && arguments.is_embedded() && !options.chat) prompt = kStory;
     if (prompt.empty()) throw InputError("expected a prompt: tokenyard generate \"...\", --prompts FILE, or text on stdin");
-    questions.push_back({prompt, {}, sampling});
-    if (options.chat) questions.back() = {{}, {{"user", prompt}}, sampling};
+    questions.push_back({prompt, {}, sampling, {}, {}});
+    if (options.chat) questions.back() = {{}, {{"user", prompt}}, sampling, {}, {}};
   }
   if (arguments.thinking() && !any_chat(questions)) {
     throw InputError("--thinking: nothing here is a conversation; expected --chat, or messages in --prompts");
@@ -245,7 +297,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     const bool terminal = isatty(STDERR_FILENO) != 0 && isatty(STDOUT_FILENO) == 0;
     for (std::size_t i = 0; i < answers.size(); ++i) {
       const Completion answer = answers[i].completion.get();
-      fmt::print("{}\n", answer_json(i, questions[i].sampling, answer, engine.tokenizer()));
+      fmt::print("{}\n", answer_json(i, questions[i], answer, engine.tokenizer()));
       std::fflush(stdout);
       all_well &= well(answer, i + 1);
       if (terminal) fmt::print(stderr, "\r{} of {} answers", i + 1, answers.size());
@@ -268,7 +320,8 @@ Command generate_command() {
   command
       .option("--prompts", &options->prompts, "FILE.jsonl",
               "A prompt a line, all served together: \"text\" or {\"prompt\": ..} or {\"messages\": [..]}, with max_tokens, "
-              "temperature, seed ... of its own; - is standard input. Answers are printed as JSON, a line each")
+              "temperature, seed ... of its own, or a line of OpenAI's batch files; - is standard input. Answers are printed "
+              "as JSON, a line each")
       .excludes("PROMPT");
   command.flag("--chat", options->chat, "The prompt is a user's message, put in the model's own chat template");
   command.option("--logprobs", &options->logprobs, "N", "Report each token's log probability and those of the N most likely")

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 
+#include "backends/model/rank_team.h"
 #include "cli/output/say.h"
 #include "cli/scenario_files.h"
 #include "cli/version.h"
@@ -32,14 +33,25 @@ void apply_setting(const std::string& setting, EngineConfig& config) {
 
 }  // namespace
 
-GenerationArguments::GenerationArguments(Command& command) {
+EngineArguments::EngineArguments(Command& command) {
   command.group("Model");
   command.option("--model", &model_, "FOLDER",
                  "A Hugging Face folder (config.json, *.safetensors, tokenizer.json); a small storyteller if none");
   command.option("--thinking", &thinking_, "ON", "on or off: the switch of the model's chat template, where it has one")
       .one_of({"on", "off"});
   command.option("--threads", &threads_, "N", "Of the CPU; 0: one a core").between(0, 1024);
+  command
+      .option("--tensor-parallel", &tensor_parallel_, "N", "Ranks that share the model: GPUs, or groups of threads; 1, 2, 4, 8")
+      .between(1, kMostRanks);
 
+  command.group("Engine");
+  command.option("--policy", &policy_, "NAME", "The scheduler's; vllm_v1 unless said").one_of(all_names<Policy>());
+  command.option("--set", &set_, "PATH=VALUE",
+                 "engine.block_size, engine.num_blocks, engine.max_num_seqs ... (docs/scenarios.md)");
+  command.option("--trace", &trace_, "FILE.trace", "Record every decision").writes();
+}
+
+GenerationArguments::GenerationArguments(Command& command) : EngineArguments(command) {
   command.group("Sampling (else as the model's makers recommend)");
   command.option("--max-tokens", &given_.max_tokens, "N", "Longest answer").between(1, kMostTokens);
   command.option("--min-tokens", &given_.min_tokens, "N", "No end before").between(0, kMostTokens);
@@ -57,23 +69,18 @@ GenerationArguments::GenerationArguments(Command& command) {
   command.option("--stop", &given_.stop, "TEXT", "End before this text; may be repeated").one_value_each();
   command.option("--stop-token", &given_.stop_token_ids, "ID", "End at this token; may be repeated").one_value_each();
   command.flag("--ignore-eos", given_.ignore_eos, "Go on when the model ends its text");
-
-  command.group("Engine");
-  command.option("--policy", &policy_, "NAME", "The scheduler's; vllm_v1 unless said").one_of(all_names<Policy>());
-  command.option("--set", &set_, "PATH=VALUE",
-                 "engine.block_size, engine.num_blocks, engine.max_num_seqs ... (docs/scenarios.md)");
-  command.option("--trace", &trace_, "FILE.trace", "Record every decision").writes();
 }
 
-std::string GenerationArguments::model_folder() const { return is_embedded() ? find_model_folder("story") : model_; }
+std::string EngineArguments::model_folder() const { return is_embedded() ? find_model_folder("story") : model_; }
 
-std::optional<bool> GenerationArguments::thinking() const {
+std::optional<bool> EngineArguments::thinking() const {
   return thinking_.empty() ? std::nullopt : std::optional(thinking_ == "on");
 }
 
-TextOptions GenerationArguments::text_options() const {
+TextOptions EngineArguments::text_options() const {
   TextOptions options;
   options.threads = threads_;
+  options.tensor_parallel = tensor_parallel_;
   options.thinking = thinking();
   options.program = kProgram;
   if (!policy_.empty()) apply_setting("engine.policy=" + policy_, options.engine);
@@ -81,8 +88,9 @@ TextOptions GenerationArguments::text_options() const {
   return options;
 }
 
-std::vector<std::string> GenerationArguments::scenario_overrides() const {
+std::vector<std::string> EngineArguments::scenario_overrides() const {
   std::vector<std::string> out = set_;
+  out.push_back("tensor_parallel=" + std::to_string(tensor_parallel_));
   if (!policy_.empty()) out.push_back("engine.policy=" + policy_);
   return out;
 }

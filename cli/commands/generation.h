@@ -15,10 +15,10 @@ class JsonObject;
 
 namespace tokenyard::cli {
 
-// The options of one command.
-class GenerationArguments {
+// What computes and what decides: the options of one command.
+class EngineArguments {
  public:
-  explicit GenerationArguments(Command& command);  // declares them there
+  explicit EngineArguments(Command& command);  // declares them there
 
   std::string model_folder() const;
   bool is_embedded() const { return model_.empty(); }
@@ -27,13 +27,23 @@ class GenerationArguments {
   // Throws InputError, naming the option.
   TextOptions text_options() const;
   std::vector<std::string> scenario_overrides() const;  // the engine's settings, for a scenario
-  // The model's defaults, changed by what was given.
-  Sampling sampling(const Sampling& defaults) const;
 
  private:
   std::string model_, policy_, trace_, thinking_;
   std::vector<std::string> set_;
   int threads_ = 0;
+  int tensor_parallel_ = 1;
+};
+
+// And how an answer is chosen.
+class GenerationArguments : public EngineArguments {
+ public:
+  explicit GenerationArguments(Command& command);
+
+  // The model's defaults, changed by what was given.
+  Sampling sampling(const Sampling& defaults) const;
+
+ private:
   Sampling given_;
   std::int64_t seed_ = 0;
   // Left to the model where not given.

@@ -88,10 +88,18 @@ std::string JsonValue::place() const { return document_->file + ": " + pointer()
 void JsonValue::expected(const std::string& what) const { fail("expected " + what + ", found " + found()); }
 
 std::int64_t JsonValue::integer(std::int64_t least, std::int64_t most) const {
-  if (value_->type() != Json::Type::integer || value_->integer() < least || value_->integer() > most) {
+  std::optional<std::int64_t> integer;
+  if (value_->type() == Json::Type::integer) {
+    integer = value_->integer();
+  } else if (constexpr double kExact = 1LL << 53;  // beyond, a double may stand for another integer
+             value_->type() == Json::Type::number && std::abs(value_->number()) <= kExact &&
+             std::trunc(value_->number()) == value_->number()) {
+    integer = static_cast<std::int64_t>(value_->number());
+  }
+  if (!integer || *integer < least || *integer > most) {
     expected("an integer between " + std::to_string(least) + " and " + std::to_string(most));
   }
-  return value_->integer();
+  return *integer;
 }
 
 double JsonValue::number(double least, double most) const {

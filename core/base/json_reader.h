@@ -32,7 +32,7 @@ class JsonValue {
   // Refuses files of more than `max_bytes`, after unpacking (text_file.h).
   static JsonValue load(const std::string& path, std::size_t max_bytes = kMostJsonBytes);
 
-  std::int64_t integer(std::int64_t least, std::int64_t most) const;
+  std::int64_t integer(std::int64_t least, std::int64_t most) const;  // also 16.0: some writers know doubles alone
   std::int32_t int32(std::int32_t least, std::int32_t most) const { return static_cast<std::int32_t>(integer(least, most)); }
   double number(double least, double most) const;
   bool boolean() const;

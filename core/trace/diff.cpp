@@ -328,7 +328,8 @@ Parting TraceComparison::Work::part(std::vector<Fact> only_left, std::vector<Fac
   const auto more_telling = [](const Fact& a, const Fact& b) { return a.what < b.what; };
   const Fact* most_telling = nullptr;
   const Side* whose = nullptr;
-  for (const auto& [side, only, into] : {std::tuple{&left, &only_left, &out.sides[0]}, {&right, &only_right, &out.sides[1]}}) {
+  for (const auto& [side, only, into] :
+       {std::tuple{&left, &only_left, out.sides.data()}, {&right, &only_right, &out.sides[1]}}) {
     into->place =
         "step " + std::to_string(side->step().step) + " of " + side->name() + " at " + time_in_words(side->step().start);
     std::stable_sort(only->begin(), only->end(), more_telling);

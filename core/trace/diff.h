@@ -1,6 +1,7 @@
 // Where two traces part, and what has become slower where they do not.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -21,7 +22,7 @@ struct Parting {
     std::vector<std::string> only;      // sentences, the most telling first: what was decided here only
     std::vector<std::string> standing;  // refusals that stand, with their reasons
   };
-  Side sides[2];
+  std::array<Side, 2> sides;
   std::string request;  // id of whom the most telling of these sentences is about; empty: nobody
 };
 

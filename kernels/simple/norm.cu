@@ -17,8 +17,10 @@ __global__ void simple_norm(Norm args, const std::int32_t* tokens_of, std::int32
     return;
   }
   float* const residual = args.residual + token * args.hidden;
-  const Bf16* const branch = args.branch == nullptr ? nullptr : args.branch + token * args.hidden;
-  const auto sum_at = [&](int i) { return residual[i] + (branch == nullptr ? 0.0f : __bfloat162float(branch[i])); };
+  const std::int64_t from = token * args.hidden;
+  const auto sum_at = [&](int i) {
+    return args.partial[0] == nullptr ? residual[i] : residual[i] + (args.partial[0][from + i] + args.partial[1][from + i]);
+  };
   float squares = 0;
   for (int i = 0; i < args.hidden; ++i) squares += sum_at(i) * sum_at(i);
   const float factor = rsqrtf(squares / static_cast<float>(args.hidden) + args.epsilon);

@@ -5,12 +5,15 @@
 #include "kernels/attention.h"
 #include "kernels/heads.h"
 #include "kernels/norm.h"
+#include "kernels/rank_norm.h"
 #include "kernels/sample.h"
 
 namespace tokenyard::kernels::simple {
 
 void add_and_norm(const Norm& args, std::int32_t tokens, Stream stream);
 void gather_and_norm(const Norm& args, const std::int32_t* tokens_of, std::int32_t rows, Stream stream);
+// Only the sum of args.partial, [tokens, hidden], all of it in memory of this card.
+void sum_over_ranks(const RankNorm& args, std::int32_t tokens, float* sum, Stream stream);
 void prepare_heads(const Heads& args, std::int32_t tokens, Stream stream);
 void swiglu(const Bf16* gate_up, std::int32_t tokens, std::int32_t intermediate, Bf16* out, Stream stream);
 void small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns, Bf16* out,

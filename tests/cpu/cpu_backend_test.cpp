@@ -227,7 +227,7 @@ TEST_CASE("cpu backend: the same bits on every machine") {
   while (engine.step(nullptr)) {
   }
   CHECK(fmt::format("{}", fmt::join(kept->tokens, " ")) == "0 1 461 201 653 392 260 384 419 260 1829 14");
-  CHECK(fmt::format("{:016x}", XXH3_64bits_digest(&state)) == "0fd772ae727eb534");
+  CHECK(fmt::format("{:016x}", XXH3_64bits_digest(&state)) == "7aa77220ae5d1f20");
 }
 
 TEST_CASE("cpu backend: the embedded model tells a story") {

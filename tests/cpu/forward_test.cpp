@@ -110,7 +110,7 @@ TEST_CASE("forward: a dot product has its documented order") {
     for (int t = 0; t < 5; ++t) x.insert(x.end(), b.begin(), b.begin() + n);
     std::vector<float> y(35);
     ThreadPool pool(1);
-    multiply(w, x.data(), 5, y.data(), pool);
+    multiply(w, x.data(), 5, y.data(), 7, pool);
     for (const float value : y) REQUIRE(value == expected);
   }
 }

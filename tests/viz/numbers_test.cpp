@@ -316,9 +316,7 @@ void Walk::compare_totals(const Metrics& metrics) {
     CHECK(verdict.tokens_per_s ==
           Approx(static_cast<double>(metrics.output_tokens) * 1e9 / static_cast<double>(metrics.duration())));
   }
-  // Planning ahead, the run's own account is taken when the next step has been planned as well.
-  const double margin = m.header().engine.async_scheduling ? 1e-3 : 1e-12;
-  CHECK(verdict.wasted_kv == Approx(metrics.memory_shares()[2] + metrics.memory_shares()[3]).margin(margin));
+  CHECK(verdict.wasted_kv == Approx(metrics.memory_shares()[2] + metrics.memory_shares()[3]).margin(1e-12));
   // When all have left, nobody holds a block.
   Seeker seeker(m);
   const Moment& left = seeker.seek_end();

@@ -48,24 +48,25 @@ void bench_line(const std::string& name, std::int32_t tokens, double bytes, cons
 const bool norms = bench::add("norm", [] {
   for (const std::int32_t tokens : kTokens) {
     const DeviceArray<float> residual(std::vector<float>(size_of(tokens, kHidden), 0.5f));
-    const auto branch = random_array(size_of(tokens, kHidden), 1e-3f);
+    const DeviceArray<float> halves(std::vector<float>(2 * size_of(2048, kHidden), 1e-3f));
+    float* const half = halves.data();
+    float* const other = half + size_of(2048, kHidden);
     const auto weight = random_array(kHidden);
     const DeviceArray<Bf16> out(size_of(tokens, kHidden));
-    const kernels::Norm args{residual.data(), branch.data(), weight.data(), 1e-6f, kHidden, out.data()};
-    bench_line("norm, with residual, simple", tokens, 12.0 * tokens * kHidden,
+    const kernels::Norm args{residual.data(), {half, other}, weight.data(), 1e-6f, kHidden, out.data()};
+    bench_line("norm, with residual, simple", tokens, 114.0 * tokens * kHidden,
                [&](Stream stream) { kernels::simple::add_and_norm(args, tokens, stream); });
-    bench_line("norm, with residual", tokens, 12.0 * tokens * kHidden,
+    bench_line("norm, with residual", tokens, 114.0 * tokens * kHidden,
                [&](Stream stream) { kernels::add_and_norm(args, tokens, stream); });
     // As many requests' last tokens among 2,048.
     const DeviceArray<float> all(std::vector<float>(size_of(2048, kHidden), 0.5f));
-    const auto all_branches = random_array(size_of(2048, kHidden), 1e-3f);
     std::vector<std::int32_t> last;
     for (std::int32_t t = 0; t < tokens; ++t) last.push_back((t + 1) * (2048 / tokens) - 1);
     const DeviceArray<std::int32_t> tokens_of(last);
-    const kernels::Norm gather{all.data(), all_branches.data(), weight.data(), 1e-6f, kHidden, out.data()};
-    bench_line("norm, last tokens, simple", tokens, 8.0 * tokens * kHidden,
+    const kernels::Norm gather{all.data(), {half, other}, weight.data(), 1e-6f, kHidden, out.data()};
+    bench_line("norm, last tokens, simple", tokens, 14.0 * tokens * kHidden,
                [&](Stream stream) { kernels::simple::gather_and_norm(gather, tokens_of.data(), tokens, stream); });
-    bench_line("norm, last tokens", tokens, 8.0 * tokens * kHidden,
+    bench_line("norm, last tokens", tokens, 14.0 * tokens * kHidden,
                [&](Stream stream) { kernels::gather_and_norm(gather, tokens_of.data(), tokens, stream); });
   }
 });
@@ -190,7 +191,8 @@ const bool chains = bench::add("layer_chain", [] {
   const DeviceArray<float> angles(std::vector<float>(size_of(4096, kHeadDim / 2), 0.5f));
   for (const std::int32_t tokens : {1, 8}) {
     const DeviceArray<float> residual(std::vector<float>(size_of(tokens, kHidden), 0.5f));
-    const auto branch = random_array(size_of(tokens, kHidden));
+    const std::size_t width = size_of(tokens, kHidden);
+    const DeviceArray<float> halves(std::vector<float>(2 * width, 1e-3f));
     const DeviceArray<Bf16> normed(size_of(tokens, kHidden));
     const DeviceArray<Bf16> qkv(size_of(tokens, kQkv));
     const DeviceArray<Bf16> q(size_of(tokens, kHeads * kHeadDim));
@@ -198,7 +200,8 @@ const bool chains = bench::add("layer_chain", [] {
     const DeviceArray<Bf16> activated(size_of(tokens, kIntermediate));
     const DeviceArray<Bf16> cache(2 * size_of(tokens * 16, kKvHeads * kHeadDim));
     const DeviceArray<std::int32_t> positions(std::vector<std::int32_t>(static_cast<std::size_t>(tokens)));
-    const kernels::Norm add{residual.data(), branch.data(), norm.data(), 1e-6f, kHidden, normed.data()};
+    const kernels::Norm add{residual.data(), {halves.data(), halves.data() + width}, norm.data(), 1e-6f, kHidden,
+                            normed.data()};
     const double us = bench::time_us(kLayers, [&](Stream stream) {
       for (int layer = 0; layer < kLayers; ++layer) {
         const Bf16* const w_qkv = weights.data() + static_cast<std::size_t>(layer) * kWeights;
@@ -211,11 +214,13 @@ const bool chains = bench::add("layer_chain", [] {
             {qkv.data(), nullptr, norm.data(), norm.data(), angles.data(), angles.data(), positions.data(), positions.data(),
              q.data(), cache.data(), cache.data() + cache.size() / 2, 1e-6f, kHeads, kKvHeads, kHeadDim, 16},
             tokens, stream);
-        kernels::small_gemm(w_o, q.data(), tokens, kHidden, kHeads * kHeadDim, branch.data(), stream);
+        kernels::small_gemm_in_parts(w_o, q.data(), tokens, kHidden, kHeads * kHeadDim, 2, halves.data(),
+                                     static_cast<std::int64_t>(width), stream);
         kernels::add_and_norm(add, tokens, stream);
         kernels::small_gemm(w_gate_up, normed.data(), tokens, 2 * kIntermediate, kHidden, gate_up.data(), stream);
         kernels::swiglu(gate_up.data(), tokens, kIntermediate, activated.data(), stream);
-        kernels::small_gemm(w_down, activated.data(), tokens, kHidden, kIntermediate, branch.data(), stream);
+        kernels::small_gemm_in_parts(w_down, activated.data(), tokens, kHidden, kIntermediate, 2, halves.data(),
+                                     static_cast<std::int64_t>(width), stream);
       }
     });
     bench::report(fmt::format("a layer without attention, small_gemm, {} tokens", tokens), us, 2.0 * kWeights);

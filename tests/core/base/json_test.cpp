@@ -114,6 +114,13 @@ TEST_CASE("Accessors name the place", "[json]") {
              has_text("2: expected an integer between 0 and 2147483647"));
   CHECK_THAT(json_error([&] { list.array()[3].integer(0, INT64_MAX); }), has_text("found 18446744073709551615"));
   CHECK(list.array()[3].number(0, 1e20) == 18446744073709551616.0);
+  const JsonValue doubles = JsonValue::parse("[16.0, -1e3, 9007199254740992.0, 1e16, 2.5]", "f.json");
+  CHECK(doubles.array()[0].int32(0, 16) == 16);
+  CHECK(doubles.array()[1].integer(INT64_MIN, INT64_MAX) == -1000);
+  CHECK(doubles.array()[2].integer(INT64_MIN, INT64_MAX) == 1LL << 53);
+  for (const std::size_t no_integer : {std::size_t{3}, std::size_t{4}}) {
+    CHECK_THAT(json_error([&] { doubles.array()[no_integer].integer(INT64_MIN, INT64_MAX); }), has_text("expected an integer"));
+  }
   JsonObject null = JsonValue::parse(R"({"a":null,"b":0})", "f.json").object();
   CHECK(null.find("a").has_value());
   CHECK_FALSE(null.find_set("a").has_value());

@@ -12,7 +12,7 @@ class Module final : public GpuModule {
     static const std::string why;
     return why;
   }
-  std::string why_not(const ModelShape&, const EngineConfig& config) const override {
+  std::string why_not(const ModelShape&, const EngineConfig& config, std::int32_t) const override {
     return config.block_size == 16 ? "" : "blocks of " + std::to_string(config.block_size);
   }
   std::unique_ptr<GpuBackend> make(const Weights&, const EngineConfig&, GpuOptions) const override {

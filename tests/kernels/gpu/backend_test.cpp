@@ -1,6 +1,7 @@
 // The CUDA backend as a whole: the same bits under every schedule, the CPU's logits, its limits, nothing leaked.
 #include <cuda_runtime_api.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -65,7 +66,7 @@ TEST_CASE("cuda backend: no schedule changes a token or a logit") {
     options.time_parts = dice.chance(50);
     graphs += options.graphs;
     options.gpu_memory_utilization = 0.5;
-    return std::make_unique<CudaBackend>(cuda::DeviceWeights::upload(*model.weights), config, std::move(options));
+    return std::make_unique<CudaBackend>(*model.weights, config, std::move(options));
   };
   subject.block_sizes = {16, 32, 48, 64, 128, 256};
   subject.schedules = test::scaled(300);
@@ -93,7 +94,7 @@ TEST_CASE("cuda backend: planning a step ahead changes nothing that is said") {
       GpuOptions options;
       options.graphs = graphs;
       options.gpu_memory_utilization = 0.5;
-      CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config, std::move(options));
+      CudaBackend backend(*model.weights, config, std::move(options));
       REQUIRE(backend.limits().overlaps);
       Engine engine(config, backend);
       std::vector<std::shared_ptr<test::Recorder>> recorders;
@@ -140,7 +141,7 @@ TEST_CASE("cuda backend: alone or with 255 companions a request says the same") 
     options.on_logits = [&](const Request& request, std::int32_t, std::span<const float> row) {
       logits[request.spec.id].push_back(XXH3_64bits(row.data(), row.size_bytes()));
     };
-    CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config, std::move(options));
+    CudaBackend backend(*model.weights, config, std::move(options));
     Engine engine(config, backend);
     test::Dice dice(5);
     for (int i = 0; i <= companions; ++i) {
@@ -196,7 +197,7 @@ TEST_CASE("cuda backend: logits are the CPU's but for the rounding to bf16") {
       cuda.on_logits = [&](const Request&, std::int32_t, std::span<const float> row) {
         cuda_logits.insert(cuda_logits.end(), row.begin(), row.end());
       };
-      CudaBackend on_card(cuda::DeviceWeights::upload(*model.weights), config, cuda);
+      CudaBackend on_card(*model.weights, config, cuda);
       all_logits(on_card, config, prompt);
       REQUIRE(cpu_logits.size() == 300 * 100);
       REQUIRE(cuda_logits.size() == cpu_logits.size());
@@ -221,7 +222,7 @@ TEST_CASE("cuda backend: prefill, decodes and a sampled end [small]", "[small]")
   config.max_num_seqs = 4;
   config.max_num_batched_tokens = 32;
   config.async_scheduling = true;
-  CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config);
+  CudaBackend backend(*model.weights, config);
   Engine engine(config, backend);
   std::vector<std::shared_ptr<test::Recorder>> recorders;
   for (int i = 0; i < 3; ++i) {
@@ -274,7 +275,7 @@ struct Hold {
 TEST_CASE("cuda backend: nothing is leaked") {
   const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
   const auto once = [&] {
-    CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), small_config());
+    CudaBackend backend(*model.weights, small_config());
     Engine engine(small_config(), backend);
     RequestSpec spec;
     spec.id = "r";
@@ -291,16 +292,15 @@ TEST_CASE("cuda backend: nothing is leaked") {
 
 TEST_CASE("cuda backend: what does not fit or cannot be computed is refused in one sentence") {
   const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
-  const auto weights = [&] { return cuda::DeviceWeights::upload(*model.weights); };
   EngineConfig config = small_config();
   config.block_size = 24;
-  CHECK_THROWS_AS(CudaBackend(weights(), config), std::invalid_argument);
+  CHECK_THROWS_AS(CudaBackend(*model.weights, config), std::invalid_argument);
   config = small_config();
   GpuOptions options;
   options.gpu_memory_utilization = 1e-6;
-  CHECK_THROWS_AS(CudaBackend(weights(), config, options), BackendError);
+  CHECK_THROWS_AS(CudaBackend(*model.weights, config, options), BackendError);
   const Model odd(tiny_model(ModelFamily::llama, 4, 2, 32));
-  CHECK_THROWS_AS(CudaBackend(cuda::DeviceWeights::upload(*odd.weights), config), std::invalid_argument);
+  CHECK_THROWS_AS(CudaBackend(*odd.weights, config), std::invalid_argument);
 
   // Memory that another process holds: a clear error, nothing leaked, and a second try works once it is free.
   {
@@ -308,14 +308,14 @@ TEST_CASE("cuda backend: what does not fit or cannot be computed is refused in o
     EngineConfig large = small_config();
     large.max_num_batched_tokens = 1 << 18;
     try {
-      CudaBackend backend(weights(), large);
+      CudaBackend backend(*model.weights, large);
       FAIL("expected an error");
     } catch (const BackendError& error) {
       WARN(error.what());
       CHECK(std::string(error.what()).find("out of GPU memory") != std::string::npos);
     }
   }
-  CHECK_NOTHROW(CudaBackend(weights(), config));
+  CHECK_NOTHROW(CudaBackend(*model.weights, config));
 }
 
 // From weights to graphs: whichever stage finds the card full says so, and gives back what it had.
@@ -323,7 +323,7 @@ TEST_CASE("cuda backend: a card that is full at any stage") {
   const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
   GpuOptions options;
   options.gpu_memory_utilization = 1;
-  const auto make = [&] { CudaBackend(cuda::DeviceWeights::upload(*model.weights), small_config(), options); };
+  const auto make = [&] { CudaBackend(*model.weights, small_config(), options); };
   make();  // what the runtime keeps for itself
   const std::size_t all = free_memory();
   std::set<std::string> said;
@@ -347,6 +347,163 @@ TEST_CASE("cuda backend: a card that is full at any stage") {
   CHECK(all - free_memory() < (std::size_t{8} << 20));  // the runtime may keep more
 }
 
+// What follows is of several cards; where there is one it says so and passes.
+bool two_cards() {
+  int count = 0;
+  REQUIRE(cudaGetDeviceCount(&count) == cudaSuccess);
+  if (count < 2) WARN("one card: not tried");
+  return count >= 2;
+}
+
+TEST_CASE("cuda backend: on two cards no schedule changes what one card says") {
+  if (!two_cards()) return;
+  const Model model(tiny_model(ModelFamily::qwen3, 8, 2, 64));
+  test::Subject subject;
+  int made = 0;
+  int both = 0;
+  subject.make = [&](const EngineConfig& config, test::OnLogits on_logits, test::Dice& dice) {
+    GpuOptions options;
+    options.on_logits = std::move(on_logits);
+    options.graphs = dice.chance(70);
+    options.time_parts = dice.chance(50);
+    options.gpu_memory_utilization = 0.5;
+    options.tensor_parallel = made++ < 40 ? 1 : dice.roll(1, 2);  // the first 40 are what the others are compared with
+    both += options.tensor_parallel == 2;
+    return std::make_unique<CudaBackend>(*model.weights, config, std::move(options));
+  };
+  subject.block_sizes = {16, 32, 48, 64, 128, 256};
+  subject.schedules = test::scaled(300);
+  test::check_invariance(subject);
+  CHECK(both > subject.schedules / 4);
+}
+
+// Wider, so that every route of the sums over ranks and the small GEMM is taken; with planning ahead.
+TEST_CASE("cuda backend: on one and two cards the same tokens and probabilities, random weights") {
+  if (!two_cards()) return;
+  ModelShape shape = builtin_models()[2];  // 4096 wide
+  shape.num_layers = 3;
+  shape.vocabulary = 4008;
+  for (const bool tied : {false, true}) {
+    shape.tied_head = tied;
+    const auto run = [&](std::int32_t ranks) {
+      EngineConfig config = small_config();
+      config.max_num_seqs = 64;
+      config.max_num_batched_tokens = 2048;
+      config.num_blocks = 2000;
+      config.max_model_len = 1000;
+      config.async_scheduling = true;
+      GpuOptions options;
+      options.tensor_parallel = ranks;
+      CudaBackend backend(shape, 7, config, options);
+      Engine engine(config, backend);
+      test::Dice dice(5);
+      std::vector<std::shared_ptr<test::Recorder>> recorders;
+      for (int i = 0; i < 80; ++i) {
+        RequestSpec spec;
+        spec.id = "r" + std::to_string(i);
+        for (int n = i == 0 ? 900 : dice.roll(1, 300); n > 0; --n) spec.prompt.append(Token{dice.roll(8, 4000)});
+        spec.max_tokens = dice.roll(1, 60);
+        spec.ignore_eos = true;
+        spec.sampling.temperature = i % 3 == 0 ? 0.0f : 0.8f;
+        spec.sampling.seed = static_cast<std::uint64_t>(i);
+        spec.sampling.logprobs = 3;
+        recorders.push_back(std::make_shared<test::Recorder>());
+        engine.submit(spec, recorders.back());
+      }
+      while (engine.step(nullptr)) {
+      }
+      return recorders;
+    };
+    const auto one = run(1);
+    const auto two = run(2);
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      INFO("request " << i << ", tied " << tied);
+      CHECK(one[i]->saying.reason == FinishReason::length);
+      CHECK(one[i]->saying.tokens == two[i]->saying.tokens);
+      CHECK(one[i]->saying.logprobs == two[i]->saying.logprobs);
+    }
+  }
+}
+
+TEST_CASE("cuda backend: a rank that fails ends every live request with the reason, and the next ones are served") {
+  if (!two_cards()) return;
+  const Model model(tiny_model(ModelFamily::qwen3, 8, 2, 64));
+  EngineConfig config = small_config();
+  config.async_scheduling = true;
+  int failing = -1;
+  GpuOptions options;
+  options.tensor_parallel = 2;
+  options.on_rank = [&](std::int32_t rank) {
+    if (rank == failing) throw BackendError("injected");
+  };
+  CudaBackend backend(*model.weights, config, options);
+  CudaBackend neighbour(*model.weights, config, options);  // a second engine on the same cards
+  for (int round = 0; round < 6; ++round) {
+    Engine engine(config, round == 4 ? neighbour : backend);
+    std::vector<std::shared_ptr<test::Recorder>> recorders;
+    for (int i = 0; i < 3; ++i) {
+      RequestSpec spec;
+      spec.id = "r" + std::to_string(i);
+      spec.prompt.append(Token{9 + i});
+      spec.max_tokens = 50;
+      spec.ignore_eos = true;
+      recorders.push_back(std::make_shared<test::Recorder>());
+      engine.submit(spec, recorders.back());
+    }
+    failing = -1;
+    for (int i = 0; i < 10; ++i) engine.step(nullptr);
+    failing = round < 4 ? round % 2 : -1;
+    const auto start = std::chrono::steady_clock::now();
+    std::string why;
+    try {
+      while (engine.step(nullptr)) {
+      }
+    } catch (const BackendError& error) {
+      why = error.what();
+    }
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+    CHECK(why == (failing < 0 ? "" : "rank " + std::to_string(failing) + " of 2: injected"));
+    for (const auto& each : recorders) {
+      CHECK(each->saying.reason == (failing < 0 ? FinishReason::length : FinishReason::error));
+    }
+  }
+}
+
+TEST_CASE("cuda backend: more cards than there are, and a number that is none of 1, 2, 4, 8") {
+  const Model model(tiny_model(ModelFamily::qwen3, 8, 8, 64));
+  int count = 0;
+  REQUIRE(cudaGetDeviceCount(&count) == cudaSuccess);
+  GpuOptions options;
+  options.tensor_parallel = 3;
+  CHECK_THROWS_WITH(CudaBackend(*model.weights, small_config(), options), has_text("it must be 1, 2, 4 or 8"));
+  options.tensor_parallel = 4;
+  if (count < 4) CHECK_THROWS_WITH(CudaBackend(*model.weights, small_config(), options), has_text("CUDA_VISIBLE_DEVICES"));
+}
+
+TEST_CASE("cuda backend: two cards started and stopped many times leave nothing behind") {
+  if (!two_cards()) return;
+  const Model model(tiny_model(ModelFamily::qwen3, 8, 2, 64));
+  EngineConfig config = small_config();
+  config.max_num_batched_tokens = 32;
+  GpuOptions options;
+  options.tensor_parallel = 2;
+  const auto once = [&] {
+    CudaBackend backend(*model.weights, config, options);
+    Engine engine(config, backend);
+    RequestSpec spec;
+    spec.id = "r";
+    spec.prompt.append(Token{9});
+    spec.max_tokens = 3;
+    engine.submit(spec, std::make_shared<test::Recorder>());
+    while (engine.step(nullptr)) {
+    }
+  };
+  for (int i = 0; i < 3; ++i) once();
+  const std::size_t before = free_memory();
+  for (int i = 0; i < test::scaled(100); ++i) once();
+  CHECK(before - free_memory() == 0);
+}
+
 // In a process of its own, because nothing brings the card back to this one.
 TEST_CASE("cuda backend: a card that fails in a step [lost]", "[.lost]") {
   const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
@@ -355,7 +512,7 @@ TEST_CASE("cuda backend: a card that fails in a step [lost]", "[.lost]") {
   const test::TempFolder folder;
   const std::string path = folder.path() + "/lost.trace";
   {
-    CudaBackend backend(cuda::DeviceWeights::upload(*model.weights), config);
+    CudaBackend backend(*model.weights, config);
     TraceWriter trace(path);
     trace.on_header({"test", "cuda", config, {}, {}, {}});
     TraceRecorder recorder(trace);

@@ -94,11 +94,12 @@ void check_norms(decltype(&kernels::add_and_norm) add_and_norm, decltype(&kernel
     for (const bool with_branch : {false, true}) {
       const std::int32_t tokens = 37;
       const auto residual = numbers.floats(size_of(tokens, hidden), 3);
-      const auto branch = numbers.bf16(size_of(tokens, hidden));
+      const auto branch = numbers.floats(size_of(tokens, hidden));
+      const auto other = numbers.floats(size_of(tokens, hidden));
       const auto weight = numbers.bf16(static_cast<std::size_t>(hidden), 0.2f, 1);
       const float epsilon = 1e-5f;
       std::vector<float> sums = residual;
-      for (std::size_t i = 0; with_branch && i < sums.size(); ++i) sums[i] += __bfloat162float(branch[i]);
+      for (std::size_t i = 0; with_branch && i < sums.size(); ++i) sums[i] += branch[i] + other[i];
       std::vector<double> normed;
       for (std::int32_t t = 0; t < tokens; ++t) {
         const float* const x = sums.data() + size_of(t, hidden);
@@ -110,11 +111,12 @@ void check_norms(decltype(&kernels::add_and_norm) add_and_norm, decltype(&kernel
         }
       }
       const DeviceArray<float> device_residual(residual);
-      const DeviceArray<Bf16> device_branch(branch);
+      const DeviceArray<float> device_branch(branch);
+      const DeviceArray<float> device_other(other);
       const DeviceArray<Bf16> device_weight(weight);
       const DeviceArray<Bf16> out(size_of(tokens, hidden));
       const kernels::Norm args{device_residual.data(),
-                               with_branch ? device_branch.data() : nullptr,
+                               {with_branch ? device_branch.data() : nullptr, with_branch ? device_other.data() : nullptr},
                                device_weight.data(),
                                epsilon,
                                hidden,

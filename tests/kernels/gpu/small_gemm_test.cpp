@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "catch.h"
+#include "kernels/ordered_gemm.h"
 #include "kernels/simple/simple.h"
 #include "tests/kernels/gpu/support/device.h"
 
@@ -155,6 +156,72 @@ TEST_CASE("both GEMMs for few tokens agree with double precision, but not in all
   }
   CHECK(unequal > 0);  // one rounding a column or one in sixteen
   WARN(unequal << " of " << all << " differ");
+}
+
+std::vector<std::uint32_t> words(const DeviceArray<float>& array) {
+  const std::vector<float> values = array.download();
+  std::vector<std::uint32_t> out(values.size());
+  std::memcpy(out.data(), values.data(), 4 * values.size());
+  return out;
+}
+
+// A part of the columns is what a card of several has of a matrix.
+TEST_CASE("parts of a product are the products of parts, in the one order of sums") {
+  for (const int n : {64, 1024, 4096}) {
+    for (const int k : {128, 512, 2048, 12288}) {
+      for (const int parts : {1, 2}) {
+        for (const int m : {1, 3, 8}) {
+          if (!kernels::fits_small_gemm(m, n, k / parts)) continue;
+          INFO(m << " x " << n << " x " << k << " in " << parts);
+          const DeviceArray<Bf16> w(static_cast<std::size_t>(n) * static_cast<std::size_t>(k));
+          const DeviceArray<Bf16> x(static_cast<std::size_t>(m) * static_cast<std::size_t>(k));
+          gpu::fill_random(w.data(), w.size(), 31, 0.05f);
+          gpu::fill_random(x.data(), x.size(), 32);
+          const auto one = static_cast<std::size_t>(m) * static_cast<std::size_t>(n);
+          const DeviceArray<float> small(one * static_cast<std::size_t>(parts));
+          const DeviceArray<float> ordered(small.size());
+          kernels::small_gemm_in_parts(w.data(), x.data(), m, n, k, parts, small.data(), static_cast<std::int64_t>(one),
+                                       nullptr);
+          for (int p = 0; p < parts; ++p) {
+            kernels::ordered_gemm({w.data() + p * k / parts, x.data() + p * k / parts, m, n, k / parts, k},
+                                  ordered.data() + static_cast<std::size_t>(p) * one, nullptr);
+          }
+          gpu::synchronize();
+          CHECK(words(small) == words(ordered));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the product in order agrees with double precision, for odd sizes too") {
+  struct Shape {
+    int m, n, k;
+  };
+  for (const auto [m, n, k] : {Shape{1, 8, 8}, {17, 72, 40}, {33, 66, 24}, {64, 128, 576}}) {
+    INFO(m << " x " << n << " x " << k);
+    const DeviceArray<Bf16> w(static_cast<std::size_t>(n * k));
+    const DeviceArray<Bf16> x(static_cast<std::size_t>(m * k));
+    gpu::fill_random(w.data(), w.size(), 41);
+    gpu::fill_random(x.data(), x.size(), 42);
+    const DeviceArray<float> out(static_cast<std::size_t>(m * n));
+    kernels::ordered_gemm({w.data(), x.data(), m, n, k, k}, out.data(), nullptr);
+    gpu::synchronize();
+    const std::vector<Bf16> a = w.download();
+    const std::vector<Bf16> b = x.download();
+    std::vector<double> expected;
+    for (int t = 0; t < m; ++t) {
+      for (int r = 0; r < n; ++r) {
+        double sum = 0;
+        for (int i = 0; i < k; ++i) {
+          sum += static_cast<double>(__bfloat162float(a[static_cast<std::size_t>(r * k + i)])) *
+                 static_cast<double>(__bfloat162float(b[static_cast<std::size_t>(t * k + i)]));
+        }
+        expected.push_back(sum);
+      }
+    }
+    CHECK(gpu::relative_l2(std::span<const float>(out.download()), expected) < 1e-6);
+  }
 }
 
 }  // namespace
