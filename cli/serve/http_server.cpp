@@ -32,7 +32,9 @@ namespace {
 constexpr std::uint32_t kMostHeader = 32 << 10;
 constexpr std::size_t kMostAhead = 64 << 10;  // bytes of later requests that are read while one is answered
 constexpr std::size_t kReadSmall = 16 << 10;  // bodies up to this size are read between two steps of everything else
-constexpr std::size_t kTokensAtOnce = 4096, kStreamsAtOnce = 128;  // about a millisecond of work each
+// Work on a batch goes on for so long before everything else gets its turn. The clock is read after so many tokens or streams.
+constexpr std::chrono::microseconds kTurn{300};
+constexpr std::size_t kTokensAtOnce = 64, kStreamsAtOnce = 8;
 constexpr std::chrono::seconds kLinger{2};        // for a client to take the last answer before its connection is closed
 constexpr std::chrono::seconds kFailureShown{1};  // /health says 503 for so long at least
 constexpr std::chrono::milliseconds kSweep{250};
@@ -57,6 +59,7 @@ struct ServerState {
 
   ServerOptions options;
   const ServedModel& model;
+  std::uint64_t bodies = 0;  // bytes that connections have claimed; before `io`, whose end destroys connections
   asio::io_context io{1};
   asio::thread_pool reader{1};
   tcp::acceptor acceptor{io};
@@ -85,6 +88,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     socket_.non_blocking(true, ignored);
     socket_.set_option(tcp::no_delay(true), ignored);
   }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() { server_.bodies -= body_claimed_; }
 
   void start() {
     expect_request();
@@ -118,6 +124,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void on_body();
   void handle();
   void on_request(std::variant<Reply, Generation> request);
+  bool claim_body(std::uint64_t bytes);
+  void free_body();
   void fail(const ApiError& error, bool close = false) { reply(error_reply(error), close); }
   void send(std::string_view bytes) { out_ += bytes; }
   void flush();
@@ -134,6 +142,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   beast::flat_buffer input_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<Route> route_;
+  std::uint64_t body_claimed_ = 0;
   bool reading_ = false, input_ended_ = false;
   bool keep_alive_ = true, is_http_1_0_ = false;
   bool head_sent_ = false, live_ = false;
@@ -146,6 +155,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 void Connection::expect_request() {
   phase_ = Phase::idle;
   deadline_ = Clock::now() + server_.options.idle_time;
+  free_body();
   parser_.emplace();
   parser_->header_limit(kMostHeader);
   parser_->body_limit(server_.options.largest_body);
@@ -153,6 +163,21 @@ void Connection::expect_request() {
   route_.reset();
   head_sent_ = live_ = false;
   if (server_.draining) drop();
+}
+
+// Whether there is room for a body of so many bytes.
+bool Connection::claim_body(std::uint64_t bytes) {
+  if (bytes <= kReadSmall || bytes <= body_claimed_) return true;
+  const std::uint64_t more = bytes - body_claimed_;
+  if (server_.bodies + more > server_.options.most_bodies) return false;
+  server_.bodies += more;
+  body_claimed_ = bytes;
+  return true;
+}
+
+void Connection::free_body() {
+  if (parser_) std::string().swap(parser_->get().body());
+  server_.bodies -= std::exchange(body_claimed_, 0);
 }
 
 void Connection::read() {
@@ -215,6 +240,12 @@ void Connection::feed() {
     }
     if (error) return fail(ApiError::invalid("this is no HTTP: " + error.message()), true);
     if (phase_ == Phase::header && parser_->is_header_done()) on_header();
+    // The parser makes room for the whole body at its first byte; one in chunks shows its size as it comes.
+    if (phase_ == Phase::body &&
+        !claim_body(std::max<std::uint64_t>(parser_->content_length().value_or(0), parser_->get().body().capacity()))) {
+      return fail({503, "no room for this body beside those of other requests; try again", "server_error", {}, "bodies_full"},
+                  true);
+    }
     if (phase_ == Phase::body && parser_->is_done()) on_body();
   }
 }
@@ -283,7 +314,7 @@ void Connection::handle() {
       return on_request(read_request(route_->endpoint, parser_->get().body(), server_.model));
     }
     // Meanwhile nothing touches the body: the connection's phase sees to that.
-    asio::post(server_.reader, [self = shared_from_this(), endpoint = route_->endpoint] {
+    asio::post(server_.reader, [self = shared_from_this(), endpoint = route_->endpoint]() mutable {
       std::optional<std::variant<Reply, Generation>> request;
       try {
         request = read_request(endpoint, self->parser_->get().body(), self->server_.model);
@@ -292,7 +323,9 @@ void Connection::handle() {
       } catch (const std::exception& error) {
         request = error_reply(ApiError::failed(error.what()));
       }
-      asio::post(self->server_.io, [self, read = std::move(*request)]() mutable {
+      // The connection goes along: only the network's thread may end it.
+      ServerState& server = self->server_;
+      asio::post(server.io, [self = std::move(self), read = std::move(*request)]() mutable {
         if (self->phase_ == Phase::answering) self->on_request(std::move(read));
       });
     });
@@ -322,7 +355,7 @@ void Connection::on_request(std::variant<Reply, Generation> request) {
   }
   answer_->to = this;
   answer_->submit(*server_.engine);
-  parser_->get().body() = {};
+  free_body();
 }
 
 std::string Connection::head(const Reply& of, std::optional<std::size_t> length) const {
@@ -346,6 +379,7 @@ std::string Connection::head(const Reply& of, std::optional<std::size_t> length)
 
 void Connection::reply(const Reply& reply, bool close) {
   if (close || server_.draining) keep_alive_ = false;
+  if (close) free_body();  // nobody reads it any more
   phase_ = Phase::answering;
   send(head(reply, reply.body.size()));
   send(reply.body);
@@ -541,22 +575,26 @@ void ServerState::take_batch() {
 
 // A part of the batch; what is asked meanwhile gets its turn between two parts.
 void ServerState::work() {
-  for (std::size_t budget = kTokensAtOnce; budget > 0; --budget) {
-    if (next_end < batch.ends.size() && batch.ends[next_end].after <= next_token) {
-      take_end(batch.ends[next_end++]);
-    } else if (next_token < batch.tokens.size()) {
-      take_token(batch.tokens[next_token++]);
-    } else {
-      break;
+  const Clock::time_point until = Clock::now() + kTurn;
+  const auto taken = [this] { return next_end == batch.ends.size() && next_token == batch.tokens.size(); };
+  while (!taken()) {
+    for (std::size_t budget = kTokensAtOnce; budget > 0 && !taken(); --budget) {
+      if (next_end < batch.ends.size() && batch.ends[next_end].after <= next_token) {
+        take_end(batch.ends[next_end++]);
+      } else {
+        take_token(batch.tokens[next_token++]);
+      }
     }
+    if (Clock::now() >= until) return asio::post(io, [this] { work(); });
   }
-  const bool taken = next_end == batch.ends.size() && next_token == batch.tokens.size();
-  for (std::size_t budget = kStreamsAtOnce; taken && budget > 0 && next_touched < touched.size(); --budget) {
-    Connection& connection = *touched[next_touched++];
-    connection.touched = false;
-    connection.pump();
+  while (next_touched < touched.size()) {
+    for (std::size_t budget = kStreamsAtOnce; budget > 0 && next_touched < touched.size(); --budget) {
+      Connection& connection = *touched[next_touched++];
+      connection.touched = false;
+      connection.pump();
+    }
+    if (Clock::now() >= until) return asio::post(io, [this] { work(); });
   }
-  if (!taken || next_touched < touched.size()) return asio::post(io, [this] { work(); });
   touched.clear();
   take_rest();
   working = false;

@@ -21,6 +21,8 @@ struct ServerOptions {
   std::string version;
 
   std::uint64_t largest_body = 32 << 20;
+  // Of all bodies above 16 KiB together, until they are read. Smaller ones always have room: descriptors bound them.
+  std::uint64_t most_bodies = 256 << 20;
   std::size_t most_unsent = 1 << 20;  // bytes of a stream that its client has not taken; with more it is dropped
   // How long a client may take: between two requests, for a header, for a body, and to take anything of what is sent.
   std::chrono::milliseconds idle_time{75'000}, header_time{20'000}, body_time{60'000}, write_time{30'000};

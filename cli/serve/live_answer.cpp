@@ -1,5 +1,6 @@
 #include "cli/serve/live_answer.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <utility>
@@ -12,6 +13,11 @@ namespace {
 
 std::string text_of(const Tokenizer& tokenizer, Token token) {
   return tokenizer.decode(std::span(&token, 1), /*skip_special=*/false);
+}
+
+// Of well-formed UTF-8.
+std::int64_t num_characters(std::string_view text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
 // 0.7, not the 0.699999988079071 that a float of 0.7 is.
@@ -229,7 +235,7 @@ bool LiveAnswer::on_token(std::int32_t index, Token token, const TokenLogprobs* 
       std::string number;
       append_double(number, logprobs->chosen.logprob);
       const std::string at = std::to_string(state.offset);
-      state.offset += static_cast<std::int64_t>(text_of(*model_.tokenizer, token).size());
+      state.offset += num_characters(piece);
       if (generation_.stream) {
         fields = R"({"text_offset":[)" + at + R"(],"token_logprobs":[)" + number + R"(],"tokens":[)" + name +
                  R"(],"top_logprobs":[)" + top + "]}";

@@ -14,7 +14,8 @@ std::string error_json(const ApiError& error) {
 }
 
 Reply error_reply(const ApiError& error) {
-  return {error.status, "application/json", error_json(error), error.status == 429 ? 1 : 0, error.allow};
+  return {error.status, "application/json", error_json(error), error.status == 429 || error.code == "bodies_full" ? 1 : 0,
+          error.allow};
 }
 
 }  // namespace tokenyard::serve

@@ -186,6 +186,42 @@ def bodies():
         assert server.get("/health")[0] == 200
 
 
+def bodies_fill_memory():
+    """Half-sent large bodies hold memory up to a bound in all; ordinary requests do not notice."""
+    head = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with Server(*FAST) as server:
+        holders = []
+        for _ in range(8):  # 8 x 30 MiB of 256 MiB: the rest has no room for a ninth
+            connection = server.connect()
+            connection.sendall(head + b"Content-Length: %d\r\n\r\n{" % (30 << 20))
+            holders.append(connection)
+        reply = b""
+        while not reply:
+            with server.connect() as connection:
+                connection.sendall(head + b"Content-Length: %d\r\n\r\n{" % (30 << 20))
+                connection.settimeout(1)
+                try:
+                    reply = connection.recv(1 << 16)
+                except TimeoutError:  # it came before the others
+                    pass
+        assert status_of(reply) == 503 and b"Retry-After: 1" in reply and b"no room for this body" in reply, reply
+        with server.connect() as connection:  # nor for one in chunks
+            connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+            try:
+                for _ in range(30):
+                    connection.sendall(b"100000\r\n" + b" " * (1 << 20) + b"\r\n")
+            except OSError:
+                pass
+            assert status_of(connection.recv(1 << 16)) == 503
+        assert server.post("/v1/completions", b'{"prompt": "x", "max_tokens": 1}')[0] == 200
+        for connection in holders:
+            connection.close()
+        big = b"x" * (30 << 20)
+        server.wait_for(lambda: server.post("/v1/completions", big)[0] == 400, "the room of clients that left is not free")
+        for _ in range(12):  # more than 256 MiB in all: what was read makes room again
+            assert server.post("/v1/completions", big)[0] == 400
+
+
 def health_during_large_body():
     with Server(*FAST) as server:
         slowest = 0
@@ -544,7 +580,7 @@ def wrong_start():
     assert "from 0 to 65535" in says("--port", "70000")
 
 
-CASES = [bodies, health_during_large_body, no_http, header_flood, half_sent, pipelined, old_http, expect_continue, slow_reader, half_closed,
+CASES = [bodies, bodies_fill_memory, health_during_large_body, no_http, header_flood, half_sent, pipelined, old_http, expect_continue, slow_reader, half_closed,
          gone_in_every_phase, disconnects, reload_under_load, full_queue, one_prompt_many_answers, keys, drain, drain_timeout, second_signal, killed, followed,
          no_descriptors, wrong_start, slowloris]
 

@@ -158,6 +158,21 @@ TEST_CASE("log probabilities have the shapes of a chat and of a completion", "[s
   CHECK(at(json, {"choices", "0", "logprobs", "top_logprobs", "0"}).dump() == R"({"Once":-0.25})");
 }
 
+TEST_CASE("a token's text_offset counts characters; the parts of one have its place", "[serve]") {
+  const std::vector<Token> ids = ids_of("\xF0\x9F\xA6\x8A!?");
+  REQUIRE(ids.size() > 3);
+  LiveAnswer answer(ask(Api::completions, R"(, "logprobs": 0)"), story(), "cmpl-1", 9);
+  for (const Token token : ids) {
+    const TokenLogprobs logprobs{{token, -0.5f}, 0, {}};
+    answer.on_token(0, token, &logprobs, false);
+  }
+  answer.on_end(0, FinishReason::length, "");
+  const Json json = Json::parse(answer.output(), "answer");
+  std::string expected;
+  for (std::size_t i = 0; i < ids.size() - 2; ++i) expected += "0,";
+  CHECK(at(json, {"choices", "0", "logprobs", "text_offset"}).dump() == "[" + expected + "1,2]");
+}
+
 TEST_CASE("a response's events are those a client parses, numbered without a gap", "[serve]") {
   LiveAnswer answer(ask(Api::responses, R"(, "stream": true, "instructions": "Be kind.")"), story(), "resp_1", 9);
   const std::string output = say(answer, "Once upon", FinishReason::stop);
