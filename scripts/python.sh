@@ -16,7 +16,10 @@ command -v "$python" >/dev/null || skip "there is no $python"
   skip "packages python3-venv and python3-dev are not installed"
 
 venv=build/python/venv
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+mkdir -p build/python
+# One that was interrupted, or whose Python is gone, is made anew.
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear "$venv" >build/python/venv.log 2>&1 ||
+  skip "no virtual environment can be made ($(tail -n 1 build/python/venv.log))"
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 # With what is there already pip asks nobody.
 tools="scikit-build-core nanobind numpy pandas pytest mypy nbclient ipykernel dask distributed"

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/base/json_reader.h"
+#include "sim/scenario_input.h"
 
 namespace tokenyard {
 namespace {
@@ -66,10 +67,7 @@ Expectation read_expectation(const JsonValue& json, const std::vector<Variant>& 
 }  // namespace
 
 Lesson load_lesson(const std::string& path) {
-  const JsonValue json = JsonValue::load(path);
-  if (!json.has("tokenyard_scenario")) {
-    json.expected("a scenario, an object with \"tokenyard_scenario\": 1");
-  }
+  const JsonValue json = read_scenario_input(path, {}).json;
   JsonObject top = json.object();
   Lesson lesson;
   lesson.path = path;

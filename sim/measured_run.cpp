@@ -82,7 +82,7 @@ MeasuredRun read_measured_run(const std::string& path) {
   };
   std::string text;
   while (reader.next(text)) {
-    const JsonValue json = JsonValue::parse(text, reader.place());
+    const JsonValue json = JsonValue::parse(text, path, reader.begin());
     if (is_bench_result(json)) {
       for (const MeasuredRequest& r : read_bench_result(json)) add(r);
     } else {

@@ -13,13 +13,11 @@ ObjectReader::ObjectReader(const std::string& path, std::size_t longest)
 void ObjectReader::rewind() {
   in_->clear();
   in_->seekg(0);
-  line_ = at_line_ = 1;
+  begin_ = at_ = {.line = 1};
   in_array_ = false;
 }
 
-void ObjectReader::fail(const std::string& what) const {
-  throw InputError(path_ + ": line " + std::to_string(at_line_) + ": " + what);
-}
+void ObjectReader::fail(const std::string& what) const { throw InputError(at_.in(path_) + ": " + what); }
 
 bool ObjectReader::next(std::string& text) {
   constexpr int end = std::char_traits<char>::eof();
@@ -29,7 +27,8 @@ bool ObjectReader::next(std::string& text) {
   bool quoted = false, escaped = false;
   for (int byte = bytes.sbumpc(); byte != end; byte = bytes.sbumpc()) {
     const char c = static_cast<char>(byte);
-    if (c == '\n') ++at_line_;
+    const TextBegin here = at_;
+    at_ = c == '\n' ? TextBegin{.line = at_.line + 1} : TextBegin{.line = at_.line, .column = at_.column + 1};
     if (depth == 0 && c != '{') {
       if (c == '[' || c == ']') {
         if (in_array_ == (c == '[')) fail(std::string("expected an object, found ") + c);
@@ -40,7 +39,7 @@ bool ObjectReader::next(std::string& text) {
       }
       continue;
     }
-    if (depth == 0) line_ = at_line_;
+    if (depth == 0) begin_ = here;
     text += c;
     if (text.size() > longest_)
       fail("expected an object of at most " + std::to_string(longest_) + " bytes, found a longer one");

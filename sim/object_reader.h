@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "core/base/json.h"
+
 namespace tokenyard {
 
 // Memory follows the largest object.
@@ -19,7 +21,8 @@ class ObjectReader {
   bool next(std::string& text);
   void rewind();
 
-  std::string place() const { return path_ + ": line " + std::to_string(line_); }  // where the last object began
+  TextBegin begin() const { return begin_; }  // of the last object
+  std::string place() const { return begin_.in(path_); }
 
  private:
   [[noreturn]] void fail(const std::string& what) const;
@@ -27,7 +30,7 @@ class ObjectReader {
   std::string path_;
   std::size_t longest_;
   std::unique_ptr<std::istream> in_;
-  std::int64_t line_ = 1, at_line_ = 1;
+  TextBegin begin_ = {.line = 1}, at_ = {.line = 1};  // at_: of the next byte
   bool in_array_ = false;
 };
 

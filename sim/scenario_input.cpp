@@ -186,7 +186,10 @@ ScenarioInput read_scenario_input(const std::string& path, const std::vector<std
   const std::string line = first_line(path);
   std::string type = recorded_type(line);
   std::string object;
-  if (line.starts_with('[') && ObjectReader(path).next(object)) type = recorded_type_of(Json::parse(object, path));
+  if (line.starts_with('[')) {
+    ObjectReader reader(path);
+    if (reader.next(object)) type = recorded_type_of(Json::parse(object, path, reader.begin()));
+  }
   if (!type.empty()) return finish(recorded_scenario(type, path), path, directory, overrides);
   const bool json = line.empty() || line.starts_with('{');
   if (!json || is_foreign_object(line)) {

@@ -1,4 +1,5 @@
-// From a file of any accepted kind, and overrides, to one JSON document in the scenario format. For sim/scenario.cpp.
+// From a file of any accepted kind, and overrides, to one JSON document in the scenario format. For sim/scenario.cpp and
+// sim/lesson.cpp.
 #pragma once
 
 #include <string>

@@ -22,6 +22,8 @@ constexpr TimeNs kDay = TimeNs{24} * 3600 * 1'000'000'000;
 constexpr TimeNs kLongestFile = 200 * kDay;
 constexpr TimeNs kLongestRun = 30'000 * kDay;  // all copies of a file; with two more it stays within the clock
 
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
+
 std::function<TokenCounter(const std::string&)> tokenizers;
 
 // By the tokenizer of a model's folder, or without one an estimate.
@@ -103,9 +105,10 @@ class LineSource : public RecordedSource {
   bool next_line(std::string_view& line) {
     do {
       if (!reader_.next(line)) return false;
-    } while (line.empty());
+    } while (std::all_of(line.begin(), line.end(), is_blank));
     return true;
   }
+  JsonValue parse_line(std::string_view line) const { return JsonValue::parse(line, reader_.path(), {.line = reader_.line()}); }
   void rewind() override { reader_.rewind(); }
   std::string place() const final { return reader_.path() + ": line " + std::to_string(reader_.line()); }
 
@@ -192,12 +195,16 @@ std::optional<TimeNs> seconds(std::string_view text) {
   return static_cast<TimeNs>(std::floor(value * 1e9 + 0.5));
 }
 
-// Without the spaces and the quotes around them.
+// Without the blanks and the quotes around them. Between quotes a comma is text.
 void split_fields(std::string_view line, std::vector<std::string_view>& fields) {
   fields.clear();
-  for (std::size_t begin = 0; begin <= line.size();) {
-    const std::size_t end = std::min(line.find(',', begin), line.size());
+  bool quoted = false;
+  for (std::size_t begin = 0, end = 0; end <= line.size(); ++end) {
+    if (end < line.size() && line[end] == '"') quoted = !quoted;
+    if (end < line.size() && (quoted || line[end] != ',')) continue;
     std::string_view field = line.substr(begin, end - begin);
+    while (!field.empty() && is_blank(field.front())) field.remove_prefix(1);
+    while (!field.empty() && is_blank(field.back())) field.remove_suffix(1);
     if (field.size() >= 2 && field.front() == '"' && field.back() == '"') field = field.substr(1, field.size() - 2);
     fields.push_back(field);
     begin = end + 1;
@@ -301,7 +308,7 @@ class MooncakeSource final : public LineSource {
   bool read(RequestSpec& spec) override {
     std::string_view line;
     if (!next_line(line)) return false;
-    JsonObject object = JsonValue::parse(line, place()).object();
+    JsonObject object = parse_line(line).object();
     spec.arrival = nanoseconds(object.at("timestamp"), dialect_.time_unit);
     std::int32_t left = object.at("input_length").int32(0, kMostPromptTokens);
     spec.output_tokens = spec.max_tokens = object.at("output_length").int32(0, kMostPromptTokens);
@@ -354,7 +361,7 @@ class LlmServingSimSource final : public LineSource {
   bool read(RequestSpec& spec) override {
     std::string_view line;
     if (!next_line(line)) return false;
-    JsonObject object = JsonValue::parse(line, place()).object();
+    JsonObject object = parse_line(line).object();
     spec.arrival = nanoseconds(object.at("arrival_time_ns"), 1);
     const std::int32_t prompt = object.at("input_toks").int32(0, kMostPromptTokens);
     spec.output_tokens = spec.max_tokens = object.at("output_toks").int32(0, kMostPromptTokens);
@@ -372,7 +379,7 @@ class VllmRunSource final : public LineSource {
   bool read(RequestSpec& spec) override {
     std::string_view line;
     if (!next_line(line)) return false;
-    const MeasuredRequest measured = read_measured_request(JsonValue::parse(line, place()));
+    const MeasuredRequest measured = read_measured_request(parse_line(line));
     if (!first_) first_ = measured.queued;
     spec.arrival = measured.queued - *first_;
     spec.output_tokens = spec.max_tokens = measured.output_tokens;
@@ -425,7 +432,8 @@ class ShareGptSource final : public RecordedSource {
   bool read(RequestSpec& spec) override {
     std::string text;
     while (reader_.next(text)) {
-      const std::vector<JsonValue> turns = JsonValue::parse(text, place()).object().at("conversations").array();
+      const std::vector<JsonValue> turns =
+          JsonValue::parse(text, file_.path, reader_.begin()).object().at("conversations").array();
       if (turns.size() < 2) continue;
       const std::int32_t prompt = tokens_(turns[0].object().at("value").string());
       const std::int32_t answer = tokens_(turns[1].object().at("value").string());

@@ -189,7 +189,9 @@ void CudaRank::logits(const std::vector<std::int32_t>& head_tokens, const Pass& 
   check(cudaMemcpy(out.data(), logits, out.size() * 2, cudaMemcpyDeviceToHost), "reading logits");
 }
 
-void CudaRank::forget_meetings() { check(cudaMemset(forward_.mailbox(), 0, static_cast<std::size_t>(forward_.mailbox_bytes())), "starting anew"); }
+void CudaRank::forget_meetings() {
+  check(cudaMemset(forward_.mailbox(), 0, static_cast<std::size_t>(forward_.mailbox_bytes())), "starting anew");
+}
 
 double CudaRank::measure_read_bandwidth() {
   constexpr int kTimes = 5;

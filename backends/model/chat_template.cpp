@@ -1,6 +1,5 @@
 #include "backends/model/chat_template.h"
 
-#include <filesystem>
 #include <utility>
 
 #include "backends/jinja/template.h"
@@ -69,15 +68,14 @@ struct ChatTemplate::State {
 };
 
 ChatTemplate ChatTemplate::load(const std::string& folder, std::optional<bool> thinking) {
-  namespace fs = std::filesystem;
   const std::string settings_file = folder + "/tokenizer_config.json";
   const std::string template_file = folder + "/chat_template.jinja";
   const std::string map_file = folder + "/special_tokens_map.json";
   std::optional<NamedText> found;
-  if (fs::exists(template_file)) found = NamedText{read_text_file(template_file, kMostTemplateBytes), template_file};
+  if (is_there(template_file)) found = NamedText{read_text_file(template_file, kMostTemplateBytes), template_file};
   Json variables = Json::Object();
   bool lists_added_tokens = false;
-  if (fs::exists(settings_file)) {
+  if (is_there(settings_file)) {
     JsonObject settings = JsonValue::load(settings_file, kMostSettingsBytes).object();
     const auto text = settings.find_set("chat_template");
     if (text && !found) found = chosen(*text);
@@ -85,7 +83,7 @@ ChatTemplate ChatTemplate::load(const std::string& folder, std::optional<bool> t
     lists_added_tokens = settings.find("added_tokens_decoder").has_value();
   }
   // Older folders name their tokens here; transformers looks only where the settings list none.
-  if (!lists_added_tokens && fs::exists(map_file)) {
+  if (!lists_added_tokens && is_there(map_file)) {
     add_special_tokens(JsonValue::load(map_file, kMostSettingsBytes), variables);
   }
   if (!found) {

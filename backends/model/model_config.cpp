@@ -5,6 +5,7 @@
 
 #include "core/base/json_reader.h"
 #include "core/base/model_json.h"
+#include "core/base/text_file.h"
 
 namespace tokenyard {
 namespace {
@@ -29,9 +30,13 @@ void refuse_partial_rotation(JsonObject& object) {
 }
 
 void refuse_other_classes(JsonObject& root) {
-  const JsonValue classes = root.at("architectures");
-  const std::vector<JsonValue> names = classes.array();
-  const JsonValue& name = names.size() == 1 ? names[0] : classes;
+  const auto classes = root.find_set("architectures");
+  if (!classes) {
+    root.at("model_type").choice({"llama", "qwen2", "qwen3"});
+    return;
+  }
+  const std::vector<JsonValue> names = classes->array();
+  const JsonValue& name = names.size() == 1 ? names[0] : *classes;
   name.choice({"LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"});
 }
 
@@ -97,7 +102,7 @@ ModelConfig load_model_config(const std::string& folder) {
   const std::filesystem::path path(folder);
   const std::string generation = (path / "generation_config.json").string();
   std::optional<JsonValue> more;
-  if (std::filesystem::exists(generation)) more = JsonValue::load(generation, kMostBytes);
+  if (is_there(generation)) more = JsonValue::load(generation, kMostBytes);
   return read(JsonValue::load((path / "config.json").string(), kMostBytes), more);
 }
 

@@ -178,7 +178,7 @@ SafetensorsHeader parse_safetensors_header(std::string_view head, std::uint64_t 
 class TensorFolder::Mapping {
  public:
   explicit Mapping(const std::string& path) {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe is refused, not waited for
     if (fd < 0) throw InputError(path + ": cannot be read: " + std::strerror(errno));
     struct stat status {};
     const bool regular = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
@@ -188,7 +188,7 @@ class TensorFolder::Mapping {
       if (data != MAP_FAILED) data_ = static_cast<const std::byte*>(data);
     }
     ::close(fd);
-    if (!regular) throw InputError(path + ": cannot be read; is it a regular file?");
+    if (!regular) throw InputError(path + ": expected a file that can be mapped into memory, found a folder or a pipe");
     if (size_ > 0 && data_ == nullptr) throw InputError(path + ": cannot be mapped into memory");
   }
   Mapping(const Mapping&) = delete;
@@ -212,10 +212,10 @@ TensorFolder::TensorFolder(const std::string& folder) {
   std::set<std::string> files;
   std::map<std::string, std::string> file_of;  // of the tensors the index lists
   std::set<std::string> missing;               // of these weights, by now
-  if (fs::exists(single)) {
+  if (is_there(single.string())) {
     files = {"model.safetensors"};
     index_file_ = single.string();
-  } else if (fs::exists(index)) {
+  } else if (is_there(index.string())) {
     index_file_ = index.string();
     JsonObject root = JsonValue::load(index_file_, std::size_t{64} << 20).object();
     JsonObject map = root.at("weight_map").object();
@@ -233,8 +233,7 @@ TensorFolder::TensorFolder(const std::string& folder) {
   }
   for (const std::string& name : files) {
     const std::string file = (path / name).string();
-    if (std::error_code error; !fs::exists(file, error) && !error)
-      fail_with_download(file + ": cannot be read: No such file or directory", path);
+    if (!is_there(file)) fail_with_download(file + ": cannot be read: No such file or directory", path);
     mappings_.push_back(std::make_unique<Mapping>(file));
     const Mapping& mapping = *mappings_.back();
     const std::string_view text(reinterpret_cast<const char*>(mapping.data()), mapping.size());

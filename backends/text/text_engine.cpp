@@ -21,7 +21,8 @@ struct TextEngine::State {
         model(folder, options),
         trace(options.trace),
         engine(model.engine, *model.backend, observers()) {
-    if (trace != nullptr) trace->on_header({options.program, model.backend_name, engine.scheduler().config(), "", "", model.hardware});
+    if (trace != nullptr)
+      trace->on_header({options.program, model.backend_name, engine.scheduler().config(), "", "", model.hardware});
     thread = std::thread([this] { serve(); });
   }
 

@@ -80,7 +80,8 @@ int calibrate(const CalibrateOptions& options) {
   }
   hardware.name = options.name.empty() ? base.name + "-calibrated" : options.name;
   write_file(options.out, Json::parse(to_json(hardware), "hardware").dump(2) + "\n");
-  say("{}: {}; use it with --set hardware={}\n", options.out, hardware.known_error, options.out);
+  const std::string use = is_stream(options.out) ? "" : "; use it with --set hardware=" + options.out;
+  say("{}: {}{}\n", options.out, hardware.known_error, use);
   return 0;
 }
 

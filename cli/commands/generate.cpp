@@ -108,7 +108,7 @@ std::vector<Question> read_questions(const std::string& path, const Asked& asked
   std::string_view line;
   while (reader.next(line)) {
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const JsonValue value = JsonValue::parse(line, reader.path() + ": line " + std::to_string(reader.line()));
+    const JsonValue value = JsonValue::parse(line, path, {.line = reader.line()});
     if (value.has("custom_id")) {
       JsonObject batch_line = value.object();
       for (Question& question : read_batch_line(batch_line, asked)) questions.push_back(std::move(question));
@@ -248,13 +248,15 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
     questions = read_questions(options.prompts, asked);
   } else {
     std::string prompt = options.prompt;
+    bool piped = false;
     if (prompt.empty() && isatty(STDIN_FILENO) == 0) {
       prompt.assign(std::istreambuf_iterator<char>(std::cin), {});
       // The last line's end is the shell's, not the text's: `echo TEXT |` is the prompt TEXT.
+      piped = !prompt.empty();
       if (prompt.ends_with('\n')) prompt.pop_back();
       if (prompt.ends_with('\r')) prompt.pop_back();
     }
-    if (prompt.empty() && arguments.is_embedded() && !options.chat) prompt = kStory;
+    if (prompt.empty() && !piped && arguments.is_embedded() && !options.chat) prompt = kStory;
     if (prompt.empty()) throw InputError("expected a prompt: tokenyard generate \"...\", --prompts FILE, or text on stdin");
     questions.push_back({prompt, {}, sampling, {}, {}});
     if (options.chat) questions.back() = {{}, {{"user", prompt}}, sampling, {}, {}};

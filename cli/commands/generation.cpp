@@ -37,7 +37,7 @@ EngineArguments::EngineArguments(Command& command) {
   command.group("Model");
   command.option("--model", &model_, "FOLDER",
                  "A Hugging Face folder (config.json, *.safetensors, tokenizer.json); a small storyteller if none");
-  command.option("--thinking", &thinking_, "ON", "on or off: the switch of the model's chat template, where it has one")
+  command.option("--thinking", &thinking_, "ON", "The switch of the model's chat template, where it has one")
       .one_of({"on", "off"});
   command.option("--threads", &threads_, "N", "Of the CPU; 0: one a core").between(0, 1024);
   command

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <type_traits>
 
@@ -147,13 +148,14 @@ class Parser {
   template <typename Number>
   Number number(const Argument& argument, const std::string& text) const {
     constexpr bool whole = std::is_integral_v<Number>;
-    Number value{};
+    std::conditional_t<whole, Number, double> value{};  // a double also holds what is too small for a float
     const char* const end = text.data() + text.size();
     const auto [stop, error] = std::from_chars(text.data(), end, value);
     bool fine = error == std::errc{} && stop == end;
-    const double comparable = static_cast<double>(value);
+    const auto comparable = static_cast<double>(value);
+    if constexpr (!whole) fine = fine && std::isfinite(static_cast<Number>(value));
     if (argument.limits) fine = fine && comparable >= argument.limits->first && comparable <= argument.limits->second;
-    if (fine) return value;
+    if (fine) return static_cast<Number>(value);
     const std::string range =
         argument.limits ? fmt::format(" from {} to {}", argument.limits->first, argument.limits->second) : "";
     const char* const kind = whole ? "a whole number" : "a number";

@@ -46,7 +46,7 @@ class Body {
  private:
   static JsonObject parse(std::string_view text) {
     try {
-      return JsonValue(Json::parse(text, "request body", std::size_t{256} << 20), "request body").object();
+      return JsonValue(Json::parse(text, "request body", {}, std::size_t{256} << 20), "request body").object();
     } catch (const InputError& error) {
       throw ApiError::invalid(error.what());
     }

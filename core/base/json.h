@@ -14,6 +14,13 @@
 
 namespace tokenyard {
 
+// Where the first character of a text stands in its file, when the text is a part of it: a line of JSON Lines, one object of an
+// array. Both count from 1; with line 0 the text is the whole file.
+struct TextBegin {
+  std::int64_t line = 0, column = 1;
+  std::string in(const std::string& file) const { return line == 0 ? file : file + ": line " + std::to_string(line); }
+};
+
 class Json {
  public:
   // Integers are those of 64 bits: `large` from 2^63 on. All other numbers are doubles.
@@ -55,7 +62,8 @@ class Json {
 
   // Throws InputError "FILE: PLACE: expected JSON: ..." for what is no JSON, holds a key twice in one object, is nested more
   // than 200 levels deep or would take more than `most_memory`. Linear in the text.
-  static Json parse(std::string_view text, const std::string& file, std::size_t most_memory = std::size_t{1} << 30);
+  static Json parse(std::string_view text, const std::string& file, TextBegin begin = {},
+                    std::size_t most_memory = std::size_t{1} << 30);
 
   Type type() const { return type_; }
   bool is_null() const { return type_ == Type::null; }

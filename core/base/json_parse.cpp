@@ -18,12 +18,15 @@ namespace {
 
 constexpr std::size_t kDeepest = 200;  // walks through a document recurse
 constexpr std::size_t kFewKeys = 16;
+constexpr int kNumberOverflow = 406;  // the library's id of it
 
-std::string place_of(std::string_view text, std::size_t byte) {
+std::string place_of(std::string_view text, std::size_t byte, TextBegin begin) {
   const std::string_view before = text.substr(0, byte > 0 ? byte - 1 : 0);
   const std::size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
-  return "line " + std::to_string(1 + std::count(before.begin(), before.end(), '\n')) + ", column " +
-         std::to_string(before.size() - line_start + 1);
+  const std::int64_t line = std::max<std::int64_t>(1, begin.line) + std::count(before.begin(), before.end(), '\n');
+  const std::int64_t first_column = line_start == 0 ? begin.column : 1;
+  return "line " + std::to_string(line) + ", column " +
+         std::to_string(first_column + static_cast<std::int64_t>(before.size() - line_start));
 }
 
 // The library's words without its name and without its place: "[json.exception.parse_error.101] parse error at line 1,
@@ -40,8 +43,8 @@ std::string words_of(const std::string& message) {
 // in its final size.
 class Builder {
  public:
-  Builder(std::string_view text, const std::string& file, std::size_t most_memory)
-      : text_(text), file_(file), most_memory_(most_memory) {}
+  Builder(std::string_view text, const std::string& file, TextBegin begin, std::size_t most_memory)
+      : text_(text), file_(file), begin_(begin), most_memory_(most_memory) {}
 
   Json take() { return std::move(values_.front()); }
 
@@ -56,7 +59,7 @@ class Builder {
   }
   bool binary(const std::vector<std::uint8_t>&) { return false; }  // never in text
 
-  bool start_array(std::size_t) { return open(); }
+  bool start_array(std::size_t) { return open(/*array=*/true); }
   bool end_array() {
     const Open begin = close();
     const auto first = values_.begin() + static_cast<std::ptrdiff_t>(begin.values);
@@ -66,7 +69,7 @@ class Builder {
     return add(std::move(items));
   }
 
-  bool start_object(std::size_t) { return open(); }
+  bool start_object(std::size_t) { return open(/*array=*/false); }
   bool key(const std::string& key) {
     count(memory_of(key));
     keys_.push_back(key);
@@ -86,13 +89,21 @@ class Builder {
     return add(std::move(members));
   }
 
-  bool parse_error(std::size_t byte, const std::string&, const nlohmann::json::exception& error) {
-    throw InputError(file_ + ": " + place_of(text_, byte) + ": expected JSON: " + shown(words_of(error.what()), 200));
+  bool parse_error(std::size_t byte, const std::string& token, const nlohmann::json::exception& error) {
+    const std::string place = file_ + ": " + place_of(text_, byte, begin_) + ": ";
+    if (error.id == kNumberOverflow)
+      throw InputError(place + pointer() + ": expected a number below 1.8e308, found " + shown(token));
+    if (byte > text_.size()) {
+      const bool nothing = text_.find_first_not_of(" \t\r\n") == std::string_view::npos;
+      throw InputError(place + "expected JSON, found " + (nothing ? "nothing" : "the end of the text within it; is it whole?"));
+    }
+    throw InputError(place + "expected JSON: " + shown(words_of(error.what()), 200));
   }
 
  private:
   struct Open {
     std::size_t values, keys;  // where those of this container begin
+    bool array;
   };
 
   bool add(Json value) {
@@ -100,12 +111,25 @@ class Builder {
     values_.push_back(std::move(value));
     return true;
   }
-  bool open() {
+  bool open(bool array) {
     if (open_.size() == kDeepest) {
-      throw InputError(file_ + ": nested more than " + std::to_string(kDeepest) + " levels deep");
+      throw InputError(begin_.in(file_) + ": nested more than " + std::to_string(kDeepest) + " levels deep");
     }
-    open_.push_back({values_.size(), keys_.size()});
+    open_.push_back({values_.size(), keys_.size(), array});
     return true;
+  }
+  // Of the value that comes next.
+  std::string pointer() const {
+    std::string out;
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      const bool last = i + 1 == open_.size();
+      if (open_[i].array) {
+        out += "/" + std::to_string((last ? values_.size() : open_[i + 1].values) - open_[i].values);
+      } else {
+        append_pointer(out, keys_[(last ? keys_.size() : open_[i + 1].keys) - 1]);
+      }
+    }
+    return out.empty() ? "/" : out;
   }
   Open close() {
     const Open begin = open_.back();
@@ -119,7 +143,7 @@ class Builder {
   void count(std::size_t bytes) {
     memory_ += bytes;
     if (memory_ > most_memory_) {
-      throw InputError(file_ + ": expected a document that takes at most " + std::to_string(most_memory_) +
+      throw InputError(begin_.in(file_) + ": expected a document that takes at most " + std::to_string(most_memory_) +
                        " bytes of memory, found a larger one");
     }
   }
@@ -127,7 +151,7 @@ class Builder {
   // Of the object whose keys begin at `first`. The library would keep the last.
   void refuse_equal_keys(std::size_t first) {
     const auto refuse = [&](const std::string& key) {
-      throw InputError(file_ + ": the key \"" + shown(key) + "\" stands twice in one object");
+      throw InputError(begin_.in(file_) + ": the key \"" + shown(key) + "\" stands twice in one object");
     };
     if (keys_.size() - first <= kFewKeys) {
       for (std::size_t i = first; i < keys_.size(); ++i) {
@@ -145,6 +169,7 @@ class Builder {
 
   std::string_view text_;
   const std::string& file_;
+  TextBegin begin_;
   std::vector<Json> values_;
   std::vector<std::string> keys_;
   std::vector<Open> open_;
@@ -153,8 +178,8 @@ class Builder {
 
 }  // namespace
 
-Json Json::parse(std::string_view text, const std::string& file, std::size_t most_memory) {
-  Builder builder(text, file, most_memory);
+Json Json::parse(std::string_view text, const std::string& file, TextBegin begin, std::size_t most_memory) {
+  Builder builder(text, file, begin, most_memory);
   nlohmann::json::sax_parse(text.data(), text.data() + text.size(), &builder);
   return builder.take();
 }

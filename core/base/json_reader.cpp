@@ -4,26 +4,13 @@
 #include <cmath>
 #include <sstream>
 
+#include "core/base/json_text.h"
 #include "core/base/text_file.h"
 
 namespace tokenyard {
 namespace {
 
 constexpr std::size_t kUsualKeys = 24;
-
-std::string escape_pointer(const std::string& key) {
-  std::string out;
-  for (const char c : shown(key)) {
-    if (c == '~') {
-      out += "~0";
-    } else if (c == '/') {
-      out += "~1";
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
 
 // Appends the way from `from` to the value at `to`. False, and nothing appended, where it is not inside.
 bool find_pointer(const Json& from, const Json* to, std::string& out) {
@@ -37,7 +24,7 @@ bool find_pointer(const Json& from, const Json* to, std::string& out) {
     }
   } else if (from.is_object()) {
     for (const Json::Member& member : from.object()) {
-      out += "/" + escape_pointer(member.key);
+      append_pointer(out, member.key);
       if (find_pointer(member.value, to, out)) return true;
       out.resize(length);
     }
@@ -56,9 +43,9 @@ std::string plain(double value) {
 JsonValue::JsonValue(Json document, std::string file)
     : document_(std::make_shared<const Document>(Document{std::move(document), std::move(file)})), value_(&document_->root) {}
 
-JsonValue JsonValue::parse(std::string_view text, std::string file) {
-  Json document = Json::parse(text, file);
-  return {std::move(document), std::move(file)};
+JsonValue JsonValue::parse(std::string_view text, const std::string& file, TextBegin begin) {
+  Json document = Json::parse(text, file, begin);
+  return {std::move(document), begin.in(file)};
 }
 
 JsonValue JsonValue::load(const std::string& path, std::size_t max_bytes) {

@@ -28,7 +28,7 @@ class JsonValue {
  public:
   // `file` names the source in messages.
   JsonValue(Json document, std::string file);
-  static JsonValue parse(std::string_view text, std::string file);
+  static JsonValue parse(std::string_view text, const std::string& file, TextBegin begin = {});
   // Refuses files of more than `max_bytes`, after unpacking (text_file.h).
   static JsonValue load(const std::string& path, std::size_t max_bytes = kMostJsonBytes);
 

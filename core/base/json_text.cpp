@@ -1,5 +1,7 @@
 #include "core/base/json_text.h"
 
+#include "core/base/input_error.h"
+
 namespace tokenyard {
 namespace {
 
@@ -44,6 +46,19 @@ char short_escape(char c) {
 std::size_t utf8_length(std::string_view text) {
   const Utf8 character = first_character(text);
   return character.whole ? character.length : 0;
+}
+
+void append_pointer(std::string& out, std::string_view key) {
+  out += '/';
+  for (const char c : shown(key)) {
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else {
+      out += c;
+    }
+  }
 }
 
 void append_json_string(std::string& out, std::string_view text) {

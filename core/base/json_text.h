@@ -27,6 +27,9 @@ std::size_t utf8_length(std::string_view text);
 // that does not go on, as Unicode recommends.
 void append_json_string(std::string& out, std::string_view text);
 
+// "/" and the key, as a JSON pointer has it (RFC 6901), a long key cut short.
+void append_pointer(std::string& out, std::string_view key);
+
 // As Json::dump() has it: in one line, keys sorted.
 void append_json(std::string& out, const Json& json);
 

@@ -179,8 +179,8 @@ void read_rope(JsonObject& root, const Family& family, ModelShape& model) {
     if (const auto inner = object.find_set("rope_theta")) theta = inner;
     auto type = object.find_set("rope_type");
     if (!type) type = object.find_set("type");
-    if (!type) scaling->fail("expected the key \"rope_type\", which is missing");
-    model.rope_scaling = read_rope_scaling(root, object, *type, trained);
+    if (!type && object.find_set("factor")) scaling->fail("expected the key \"rope_type\", which is missing");
+    if (type) model.rope_scaling = read_rope_scaling(root, object, *type, trained);  // without one, as transformers: default
   }
   model.rope_theta = theta ? theta->number(1, 1e12) : family.rope_theta;
   if (!model.rope_scaling) return;

@@ -225,6 +225,8 @@ std::unique_ptr<std::istream> open_text_file(const std::string& path) {
   char first = 0;
   file->read(0, &first, 1);
   const int byte = static_cast<unsigned char>(first);
+  if (byte >= 0xFE)
+    throw InputError(path + ": expected UTF-8, found the mark of UTF-16, as some programs save text; save it anew");
   if (byte == kGzip || byte == kXz) {
     return std::make_unique<TextStream>(std::make_unique<PackedBuffer>(std::move(file), byte, path));
   }
@@ -235,6 +237,14 @@ bool means_file(const std::string& name) {
   std::error_code none;
   const std::filesystem::file_status status = std::filesystem::status(name, none);
   return name.ends_with(".json") || (std::filesystem::exists(status) && !std::filesystem::is_directory(status));
+}
+
+bool is_there(const std::string& path) {
+  std::error_code error;
+  const bool there = std::filesystem::exists(std::filesystem::symlink_status(path, error));
+  if (error && error != std::errc::no_such_file_or_directory && error != std::errc::not_a_directory)
+    throw InputError(path + ": cannot be read: " + error.message());
+  return there;
 }
 
 void refuse_lfs_pointer(std::string_view beginning, const std::string& path) {

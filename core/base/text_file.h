@@ -17,11 +17,16 @@ inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 // From the beginning; seekg(0) goes back there. Of a pipe, too, which may be opened several times (input_file.h); "-" is
 // standard input. What a plain file gains after its end has been met can be read after clear(). Throws InputError when the file
-// cannot be read, or is packed and this program was built without zlib or liblzma; reading a damaged packed file throws it too.
+// cannot be read, or is packed and this program was built without zlib or liblzma, or begins as UTF-16 does; reading a damaged
+// packed file throws it too.
 std::unique_ptr<std::istream> open_text_file(const std::string& path);
 
 // Whether a value that is a built-in thing's name or a file's means a file: it ends in .json, or is there.
 bool means_file(const std::string& name);
+
+// For a file that may be absent. A link that leads nowhere is there: reading it says so. Throws InputError "PATH: cannot be
+// read: WHY" where the system does not tell: the folder is a loop of links, or may not be searched.
+bool is_there(const std::string& path);
 
 // Throws InputError when `beginning` is that of a Git LFS pointer: what stands in a clone in place of a large file that was not
 // fetched. read_text_file() asks it.

@@ -448,7 +448,10 @@ void read_cancel(Scanner& in, CancelRecord& cancel) {
 }
 
 TraceHeader read_header(std::string_view text, const std::string& name) {
-  JsonObject object = JsonValue::parse(text, name + ": line 1").object();
+  if (text.find("\"tokenyard_trace\"") == std::string_view::npos) {
+    throw InputError(name + ": line 1: expected a trace, which begins {\"tokenyard_trace\":, found \"" + shown(text) + "\"");
+  }
+  JsonObject object = JsonValue::parse(text, name, {.line = 1}).object();
   const std::int64_t version = object.at("tokenyard_trace").integer(1, INT32_MAX);
   if (version > kTraceVersion) {
     throw InputError(name + ": line 1: expected trace version " + std::to_string(kTraceVersion) + ", found " +
@@ -536,7 +539,10 @@ TraceReader::TraceReader(std::unique_ptr<std::istream> in, std::string name) : i
   in_->stream = std::move(in);
   in_->name = std::move(name);
   const auto text = in_->read_line();
-  if (!text) throw InputError(in_->name + ": line 1: expected a trace's header line, found the end of the file");
+  if (!text) {
+    throw InputError(in_->name + ": line 1: expected a trace's header line, found " +
+                     (in_->cut_off ? "\"" + shown(in_->buffer) + "\" without an end of line" : "the end of the file"));
+  }
   in_->header = read_header(*text, in_->name);
 }
 

@@ -12,6 +12,10 @@
 #include "core/trace/replay.h"
 #include "python/src/module.h"
 #include "python/src/tables.h"
+#include "viz/app/app.h"
+#ifdef TOKENYARD_HAVE_PICTURES
+#include "viz/host/picture_host.h"
+#endif
 
 namespace tokenyard::python {
 namespace {
@@ -173,6 +177,36 @@ void export_perfetto_file(const std::vector<TraceFile*>& traces, const std::stri
   export_perfetto(all, path);
 }
 
+// What `tokenyard view` opens with.
+void open_view(const std::string& path, viz::App& app) {
+  const nb::gil_scoped_release unlocked;
+  reading_trace([&] { add_side(app, viz::open_trace(path)); });
+  show_all_requests(app);
+  go_to_something(app);
+}
+
+std::string describe_trace(const std::string& path) {
+  viz::App app;
+  open_view(path, app);
+  return describe(scene_of(app, 0));
+}
+
+#ifdef TOKENYARD_HAVE_PICTURES
+constexpr bool kHasPictures = true;
+// As `tokenyard view --shot`.
+void draw_trace(const std::string& path, const std::string& png) {
+  constexpr int kWidth = 1280, kHeight = 800;
+  viz::App app;
+  open_view(path, app);
+  viz::write_png(png, take_picture(app, kWidth, kHeight));  // with the GIL: there is one Dear ImGui context at a time
+}
+#else
+constexpr bool kHasPictures = false;
+void draw_trace(const std::string& path, const std::string&) {
+  throw InputError(path + ": this package was built without Dear ImGui and draws no pictures");
+}
+#endif
+
 }  // namespace
 
 void bind_trace(nb::module_& module) {
@@ -189,6 +223,9 @@ void bind_trace(nb::module_& module) {
       .def("state", &TraceFile::state, "step"_a);
   module.def("diff", &diff, "a"_a, "b"_a, "ignore_time"_a);
   module.def("replay", &replay_trace, "path"_a, "goodput"_a);
+  module.attr("has_pictures") = kHasPictures;
+  module.def("describe_trace", &describe_trace, "path"_a);
+  module.def("draw_trace", &draw_trace, "path"_a, "png"_a);
   module.def("export_perfetto", &export_perfetto_file, "traces"_a, "path"_a);
 }
 

@@ -137,7 +137,8 @@ class LLM:
 
     model: a Hugging Face folder of Qwen3, Qwen2.5, Llama 3 or SmolLM2; None: the small storyteller that comes along.
     The engine's options have nano-vLLM's and vLLM's names. enforce_eager is accepted and changes nothing: whether steps run as
-    CUDA graphs is the backend's choice. One GPU, so tensor_parallel_size is 1.
+    CUDA graphs is the backend's choice. tensor_parallel_size: ranks that share the model, 1, 2, 4 or 8: GPUs, or groups of the
+    CPU's threads.
     """
 
     def __init__(
@@ -157,8 +158,10 @@ class LLM:
         threads: int = 0,
         trace: _arguments.PathLike | None = None,
     ) -> None:
-        if tensor_parallel_size != 1:
-            raise ValueError(f"tensor_parallel_size: expected 1, found {tensor_parallel_size!r}: one GPU is used")
+        if type(tensor_parallel_size) is not int:
+            raise _arguments.wrong_type("tensor_parallel_size", "a whole number", tensor_parallel_size)
+        if tensor_parallel_size not in (1, 2, 4, 8):
+            raise ValueError(f"tensor_parallel_size: expected 1, 2, 4 or 8, found {tensor_parallel_size}")
         if not isinstance(enforce_eager, bool):
             raise _arguments.wrong_type("enforce_eager", "True or False", enforce_eager)
         if backend not in ("auto", "cpu", "cuda"):
@@ -185,7 +188,7 @@ class LLM:
             folder = _arguments.path_text("model", model)
         engine = json.dumps({name: value for name, value in given.items() if value is not None})
         file = "" if trace is None else _arguments.path_text("trace", trace)
-        self._engine = _tokenyard.Engine(folder, engine, backend, threads, file)
+        self._engine = _tokenyard.Engine(folder, engine, backend, threads, tensor_parallel_size, file)
 
     @property
     def config(self) -> dict[str, Any]:

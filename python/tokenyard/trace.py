@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +136,21 @@ class Trace(_tables.Tables):
     def export_perfetto(self, path: _arguments.PathLike) -> None:
         """Chrome/Perfetto JSON: a lane a request, steps, counters."""
         _tokenyard.export_perfetto([self._file], _arguments.path_text("path", path))
+
+    def _repr_png_(self) -> bytes | None:
+        """What `tokenyard view --shot` draws. None where the package was built without Dear ImGui."""
+        if not _tokenyard.has_pictures:
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            png = Path(folder) / "trace.png"
+            _tokenyard.draw_trace(self.path, str(png))
+            return png.read_bytes()
+
+    def _repr_html_(self) -> str | None:
+        """The same moment in words, where there is no picture of it."""
+        if _tokenyard.has_pictures:
+            return None
+        return f"<pre>{html.escape(_tokenyard.describe_trace(self.path))}</pre>"
 
     def __reduce__(self) -> tuple[type[Trace], tuple[str]]:
         return Trace, (self.path,)

@@ -117,7 +117,8 @@ TEST_CASE("A hostile template ends", "[jinja]") {
     CHECK(text.find(part) != std::string::npos);
   };
   has(error("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"), "too m");
-  has(error("{% set n = namespace(s='aaaa') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}"), "too much memory");
+  has(error("{% set n = namespace(s='aaaa') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}"),
+      "too much memory");
   has(error("{% set n = namespace(l=[1]) %}{% for i in range(99) %}{% set n.l = n.l + n.l %}{% endfor %}"), "too much memory");
   has(error("{% set n = namespace(l=[]) %}{% for i in range(99999) %}{% set n.l = [n.l] %}{% endfor %}"), "nested too deep");
   has(error("{% set n = namespace(l=[1]) %}{% for i in range(90) %}{% set n.l = [n.l, n.l] %}{% endfor %}{{ n.l }}"), "too m");

@@ -1,5 +1,6 @@
 #include "backends/model/model_config.h"
 
+#include <filesystem>
 #include <string>
 
 #include "catch.h"
@@ -135,6 +136,14 @@ TEST_CASE("model_config: values out of range or of another kind") {
   CHECK_THAT(config_error(replaced(good, from, to)), has_text(message));
 }
 
+TEST_CASE("model_config: a class that is not named is that of the family") {
+  const std::string good = test::TinyModel{}.config();
+  const std::string null = replaced(good, R"(["Qwen3ForCausalLM"])", R"(null,"model_type":"qwen3")");
+  CHECK(parse(null).shape.family == ModelFamily::qwen3);
+  CHECK_THAT(config_error(replaced(null, R"("qwen3")", R"("mixtral")")),
+             has_text("/model_type: expected one of llama, qwen2, qwen3, found"));
+}
+
 TEST_CASE("model_config: generation_config.json") {
   const std::string good = test::TinyModel{}.config();
   const ModelConfig sampled = parse(good, R"({"do_sample":true,"top_p":0.8,"eos_token_id":[3,4],"repetition_penalty":1.1})");
@@ -156,6 +165,12 @@ TEST_CASE("model_config: folders that are none") {
   CHECK_THROWS_WITH(load_model_config(folder.path()), has_text("config.json: line 1, column 1: expected JSON"));
   folder.write("config.json", std::string(5 << 20, ' '));
   CHECK_THROWS_WITH(load_model_config(folder.path()), has_text("expected at most 4194304 bytes"));
+  folder.write("config.json", test::TinyModel{}.config());
+  std::filesystem::create_symlink("not fetched", folder.path() + "/generation_config.json");
+  CHECK_THROWS_WITH(load_model_config(folder.path()), has_text("/generation_config.json: cannot be read: No such file"));
+  std::filesystem::create_symlink("loop", folder.path() + "/loop");
+  CHECK_THROWS_WITH(load_model_config(folder.path() + "/loop"),
+                    has_text("/loop/generation_config.json: cannot be read: Too many levels of symbolic links"));
 }
 
 }  // namespace

@@ -50,6 +50,19 @@ def test_without_a_seed_texts_differ(llm: LLM) -> None:
     assert again.text == outputs[0].text
 
 
+def test_answers_do_not_depend_on_the_ranks(tmp_path: Path) -> None:
+    params = [SamplingParams(temperature=0.9, seed=seed, max_tokens=20, logprobs=3) for seed in range(3)]
+    answers = {}
+    for ranks in (1, 2, 4):
+        trace = tmp_path / f"{ranks}.trace"
+        with LLM(tensor_parallel_size=ranks, backend="cpu", trace=trace, num_kvcache_blocks=64) as llm:
+            outputs = llm.generate([STORY, "The dog", "A long time ago, in a wood"], params)
+        # repr() of a float tells its bits.
+        answers[ranks] = [(output.token_ids, repr(output.logprobs)) for output in outputs]
+        assert tokenyard.Trace.open(trace).hardware.get("tensor_parallel", 1) == ranks
+    assert answers[2] == answers[1] and answers[4] == answers[1]
+
+
 def test_chat_and_stop_strings(llm: LLM) -> None:
     answer = llm.chat([{"role": "user", "content": "Hi"}], SamplingParams(temperature=0, max_tokens=40))[0]
     assert answer.text and answer.finish_reason in ("stop", "length")
@@ -160,7 +173,11 @@ def test_a_trace_of_a_real_run_is_replayed(tmp_path: Path) -> None:
         (lambda _: SamplingParams(seed=-2), ValueError, "seed"),
         (lambda _: SamplingParams(stop=[3]), TypeError, "stop"),
         (lambda _: LLM("/nowhere"), ValueError, "/nowhere/config.json: cannot be read"),
-        (lambda _: LLM(tensor_parallel_size=2), ValueError, "tensor_parallel_size"),
+        (lambda _: LLM(tensor_parallel_size=3), ValueError, "tensor_parallel_size: expected 1, 2, 4 or 8, found 3"),
+        (lambda _: LLM(tensor_parallel_size=0), ValueError, "tensor_parallel_size: expected 1, 2, 4 or 8, found 0"),
+        (lambda _: LLM(tensor_parallel_size="2"), TypeError, "tensor_parallel_size"),
+        (lambda _: LLM(tensor_parallel_size=True), TypeError, "tensor_parallel_size"),
+        (lambda _: LLM(tensor_parallel_size=8, backend="cpu"), ValueError, "8 ranks|tensor_parallel"),
         (lambda _: LLM(max_model_len=-1), ValueError, "max_model_len"),
         (lambda _: LLM(max_num_seqs="4"), TypeError, "max_num_seqs"),
         (lambda _: LLM(policy="vllm"), ValueError, "policy: expected one of"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tokenyard
-from tokenyard import testing
+from tokenyard import _tokenyard, testing
 
 
 def test_a_trace_as_tables(traces: dict[str, Path]) -> None:
@@ -44,6 +44,25 @@ def test_the_state_at_a_step_is_the_same_from_anywhere(traces: dict[str, Path]) 
     for step in (-1, last + 1, 2**70):
         with pytest.raises(IndexError, match="there is no step"):
             trace.state(step)
+
+
+def test_a_notebook_shows_a_picture_or_the_same_in_words(traces: dict[str, Path], recorded: Path, tmp_path: Path) -> None:
+    for path in (traces["vllm_v1"], recorded / "vllm-0.26-cpu.trace"):
+        trace = tokenyard.Trace.open(path)
+        picture, words = trace._repr_png_(), trace._repr_html_()
+        assert (picture is None) != (words is None)
+        if picture is not None:
+            # PNG's signature, then the header's width and height.
+            assert picture[:8] == b"\x89PNG\r\n\x1a\n" and picture[16:24] == (1280).to_bytes(4, "big") + (800).to_bytes(4, "big")
+            assert picture == trace._repr_png_()
+        described = _tokenyard.describe_trace(str(path))
+        assert described.startswith("step ") and "running" in described
+    copy = tmp_path / "gone.trace"
+    copy.write_bytes(traces["orca"].read_bytes())
+    trace = tokenyard.Trace.open(copy)
+    copy.unlink()
+    with pytest.raises(ValueError, match="gone.trace"):
+        _tokenyard.describe_trace(trace.path)
 
 
 def test_tables_outlive_their_trace(traces: dict[str, Path]) -> None:

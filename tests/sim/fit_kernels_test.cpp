@@ -1,10 +1,10 @@
 #include <random>
 
+#include "core/base/json_reader.h"
 #include "core/base/model_json.h"
 #include "core/base/text_file.h"
 #include "core/engine.h"
 #include "core/metrics.h"
-#include "core/base/json_reader.h"
 #include "sim/fit.h"
 #include "sim/measured_run.h"
 #include "support.h"

@@ -74,12 +74,27 @@ TEST_CASE("malformed Azure lines are named") {
   const auto error = [](const std::string& line) {
     return error_of([&] { azure(kHeader + "2024-01-01 00:00:00,1,1\n" + line + "\n"); });
   };
-  for (const char* line :
-       {"2024-01-01 00:00:00,1", "2024-01-01 00:00:00,1,1,1", "2024-01-01 00:00:00,-1,1", "2024-01-01 00:00:00,1,1e3",
-        "2024-01-01 00:00:00,99999999999,1", "2024-13-01 00:00:00,1,1", "2024-01-00 00:00:00,1,1", "2024-01-01 24:00:00,1,1",
-        "2024-01-01X00:00:00,1,1", "2024-01-01 00:00:00.12345678901,1,1", "nan,nan,nan", ",,", "2024-01-01 00:00:00, 1,1",
-        "2024-01-01 00:00:00+,1,1", "2024-01-01 00:00:00+1:00,1,1", "2024-01-01 00:00:00+15:00,1,1",
-        "2024-01-01 00:00:00ZZ,1,1", "2024-01-01 00:00:00+01:00Z,1,1", "2024-01-01 -1:00:00,1,1"}) {
+  for (const char* line : {"2024-01-01 00:00:00,1",
+                           "2024-01-01 00:00:00,1,1,1",
+                           "2024-01-01 00:00:00,-1,1",
+                           "2024-01-01 00:00:00,1,1e3",
+                           "2024-01-01 00:00:00,99999999999,1",
+                           "2024-13-01 00:00:00,1,1",
+                           "2024-01-00 00:00:00,1,1",
+                           "2024-01-01 24:00:00,1,1",
+                           "2024-01-01X00:00:00,1,1",
+                           "2024-01-01 00:00:00.12345678901,1,1",
+                           "nan,nan,nan",
+                           ",,",
+                           "2024-01-01 00:00:00,1 1,1",
+                           "2024-01-01 00:00:00,\"1,1",
+                           "2024-01-01 00:00:00,\"1,1\"",
+                           "2024-01-01 00:00:00+,1,1",
+                           "2024-01-01 00:00:00+1:00,1,1",
+                           "2024-01-01 00:00:00+15:00,1,1",
+                           "2024-01-01 00:00:00ZZ,1,1",
+                           "2024-01-01 00:00:00+01:00Z,1,1",
+                           "2024-01-01 -1:00:00,1,1"}) {
     CAPTURE(line);
     CHECK_THAT(error(line), has_text("trace.csv: line 3: expected"));
   }
@@ -116,6 +131,10 @@ TEST_CASE("a file's kind is what its first line says, however it is written") {
   CHECK(first("\xEF\xBB\xBF" + kHeader + row) == one_second);
   CHECK(first("\r\n\nTIMESTAMP,ContextTokens,GeneratedTokens\r\n2024-01-01 00:00:00,7,3\r\n2024-01-01 00:00:01,8,4\r\n") ==
         one_second);
+  CHECK(first(" TIMESTAMP, ContextTokens,\tGeneratedTokens \n  \n2024-01-01 00:00:00, 7,3 \n2024-01-01 00:00:01 ,8,\"4\"\n") ==
+        one_second);
+  CHECK(first("\"Why, when\",TIMESTAMP,ContextTokens,GeneratedTokens\n\"a, b\",2024-01-01 00:00:00,7,3\n,2024-01-01 "
+              "00:00:01,8,4\n") == one_second);
   CHECK(first(",GeneratedTokens,\"TIMESTAMP\",ContextTokens\n0,3,2024-01-01 00:00:00,7\n1,4,2024-01-01 00:00:01,8\n") ==
         one_second);
   CHECK(first("Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
@@ -203,7 +222,9 @@ TEST_CASE("malformed Mooncake lines are named") {
     return std::string(R"({"timestamp": )") + time + R"(, "input_length": )" + input + R"(, "output_length": )" + output +
            R"(, "hash_ids": )" + ids + "}";
   };
-  CHECK_THAT(error("{"), has_text("line 2: line 1, column"));
+  CHECK_THAT(error("{"), has_text("trace.jsonl: line 2, column 2: expected JSON"));
+  CHECK_THAT(error("{\"timestamp\": 1e999}"), has_text("trace.jsonl: line 2, column 19: /timestamp: expected a number below"));
+  CHECK_THAT(error("{\"a\": 1, \"a\": 2}"), has_text("trace.jsonl: line 2: the key \"a\" stands twice"));
   CHECK_THAT(error(line("6", "-1", "5", "[0]")), has_text("line 2: /input_length"));
   CHECK_THAT(error(line("6", "10", "1e99", "[0]")), has_text("line 2: /output_length"));
   CHECK_THAT(error(line("6", "513", "5", "[0]")), has_text("line 2: /hash_ids: expected one id for each 512 tokens"));

@@ -108,7 +108,7 @@ class Screen {
   bool popup_open_ = false;           // the menu or a list, in the latest frame,
   bool close_popup_ = false;          // and a key has closed it
   std::set<std::string> explained_;
-  PerPanel<float> words_scroll_;      // as panels of words were drawn latest
+  PerPanel<float> words_scroll_;  // as panels of words were drawn latest
   std::set<const Panel*> unexplained_,
       explained_below_;  // panels without room for their legend, in this frame and the one before
   std::map<const Panel*, Occurring> occurs_, occurred_;  // what the panels show, likewise

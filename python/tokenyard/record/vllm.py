@@ -21,7 +21,7 @@ from vllm.v1.core.sched.scheduler import Scheduler
 
 from tokenyard.record._writer import Live, Step, TraceFile, squeeze
 
-TESTED = ("0.26", "0.32")  # releases whose recordings were replayed decision for decision
+TESTED = ("0.24", "0.26", "0.32")  # releases whose recordings were replayed decision for decision
 
 logger = logging.getLogger("vllm.tokenyard")
 

@@ -61,8 +61,16 @@ TEST_CASE("Numbers and texts are written as nlohmann_json writes them", "[json]"
 
 TEST_CASE("What is no JSON is refused in one line that says where", "[json]") {
   CHECK_THAT(parse_error("{\n  \"a\": 1,\n  \"b\" 2}"), has_text("f.json: line 3, column 7: expected JSON: syntax error"));
-  CHECK_THAT(parse_error(""), has_text("f.json: line 1, column 1: expected JSON"));
-  CHECK_THAT(parse_error("{\"a\":\n [1e400]}"), has_text("f.json: line 2, column 7: expected JSON: number overflow"));
+  CHECK(parse_error("") == "f.json: line 1, column 1: expected JSON, found nothing");
+  CHECK(parse_error(" \n") == "f.json: line 2, column 1: expected JSON, found nothing");
+  for (const std::string cut : {"[1, {\"a", "[1, {\"a\\", "[1, {\"", "[1, {", "[1, ", "[1", "["}) {
+    CAPTURE(cut);
+    CHECK_THAT(parse_error(cut), has_text(": expected JSON, found the end of the text within it; is it whole?"));
+  }
+  CHECK_THAT(parse_error("{\"a\":\n [1e400]}"),
+             has_text("f.json: line 2, column 7: /a/0: expected a number below 1.8e308, found 1e400"));
+  CHECK_THAT(parse_error("{\"b\": [[], {}], \"a/c\": [2, {\"d\": [1]}, {\"e\": 0, \"d\": -1e400}]}"),
+             has_text(": /a~1c/2/d: expected"));
   CHECK_THAT(parse_error("[1e400]"), has_text("1e400"));
   CHECK(parse_error(R"([{"a": 1, "b": 2, "a": 3}])") == "f.json: the key \"a\" stands twice in one object");
   std::string many = "{\"k7\":0";
@@ -76,8 +84,8 @@ TEST_CASE("What is no JSON is refused in one line that says where", "[json]") {
   CHECK(parse_error(nested(200)) == "");
   CHECK(parse_error(nested(201)) == "f.json: nested more than 200 levels deep");
   // A value takes 16 bytes, the array 24 more.
-  CHECK(Json::parse("[0,0]", "f.json", 3 * 16 + 24).size() == 2);
-  CHECK(json_error([] { Json::parse("[0,0]", "f.json", 3 * 16 + 23); }) ==
+  CHECK(Json::parse("[0,0]", "f.json", {}, 3 * 16 + 24).size() == 2);
+  CHECK(json_error([] { Json::parse("[0,0]", "f.json", {}, 3 * 16 + 23); }) ==
         "f.json: expected a document that takes at most 71 bytes of memory, found a larger one");
 }
 

@@ -126,6 +126,10 @@ TEST_CASE("a rope_theta that is missing is the family's") {
   CHECK(model_of(qwen(R"(,"rope_theta":1000000)")).rope_theta == 1e6);
   CHECK(model_of(qwen(R"(,"rope_parameters":{"rope_type":"default","rope_theta":5000000.0})")).rope_theta == 5e6);
   CHECK(model_of(qwen(R"(,"rope_parameters":{"rope_type":"default","rope_theta":null})")).rope_theta == 10000);
+  CHECK(model_of(qwen(R"(,"rope_parameters":{"rope_theta":5000000.0})")).rope_theta == 5e6);
+  CHECK_FALSE(model_of(qwen(R"(,"rope_scaling":{})")).rope_scaling);
+  CHECK_THAT(model_error(qwen(R"(,"rope_scaling":{"factor":2})")),
+             has_text("expected the key \"rope_type\", which is missing"));
   CHECK_THAT(model_error(qwen(R"(,"rope_theta":0.5)")), has_text("/rope_theta: expected a number between 1"));
   CHECK_THAT(model_error(qwen(R"(,"rope_theta":1,"rope_scaling":{"type":"yarn","factor":2})")),
              has_text("/rope_theta: expected a number of at least 2 with yarn, found 1"));

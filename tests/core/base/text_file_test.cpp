@@ -60,6 +60,14 @@ std::string action_error(const auto& action) {
 
 }  // namespace
 
+TEST_CASE("UTF-16 is called that", "[text]") {
+  const Folder folder;
+  for (const std::string& text : {std::string("\xFF\xFEh\0i\0", 6), std::string("\xFE\xFF\0h\0i", 6)}) {
+    const std::string path = folder.file("wide.csv", text);
+    CHECK_THAT(action_error([&] { LineReader{path}; }), has_text("wide.csv: expected UTF-8, found the mark of UTF-16"));
+  }
+}
+
 TEST_CASE("gzip is unpacked, whatever the file is called", "[text]") {
   const Folder folder;
   const std::string path = folder.file("a.txt", kHelloGzip);

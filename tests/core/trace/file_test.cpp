@@ -247,12 +247,13 @@ TEST_CASE("Whole but hostile traces are refused with file, place and reason", "[
   };
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"", "expected a trace's header"},
-      {"\n", "expected JSON"},
+      {"\n", "line 1: expected a trace, which begins {\"tokenyard_trace\":, found \"\""},
       {"\x7f"
        "ELF\n",
-       "expected JSON"},
-      {"[]\n", "expected an object"},
-      {"{}\n", "\"tokenyard_trace\""},
+       "line 1: expected a trace"},
+      {"{}", "found \"{}\" without an end of line"},
+      {"[\"tokenyard_trace\"]\n", "line 1: /: expected an object"},
+      {"{\"tokenyard_trace\" 1}\n", "line 1, column 20: expected JSON"},
       {lines({R"({"tokenyard_trace":4,"future":1})"}), "newer program"},
       {lines({R"({"tokenyard_trace":0})"}), "between 1"},
       {lines({engine(",\"seats\":1")}), "unknown key \"seats\""},
