@@ -25,7 +25,7 @@ constexpr std::string_view kDocument = R"json({
       "413": {"$ref": "#/components/responses/Large"},
       "415": {"$ref": "#/components/responses/NoJson"}, "429": {"$ref": "#/components/responses/Full"},
       "431": {"$ref": "#/components/responses/LargeHeader"},
-      "500": {"$ref": "#/components/responses/Failed"}, "503": {"$ref": "#/components/responses/Stopping"}}}},
+      "500": {"$ref": "#/components/responses/Failed"}, "503": {"$ref": "#/components/responses/Busy"}}}},
   "/v1/completions": {"post": {
     "operationId": "complete", "summary": "Go on from a text",
     "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CompletionRequest"}}}},
@@ -37,7 +37,7 @@ constexpr std::string_view kDocument = R"json({
       "413": {"$ref": "#/components/responses/Large"},
       "415": {"$ref": "#/components/responses/NoJson"}, "429": {"$ref": "#/components/responses/Full"},
       "431": {"$ref": "#/components/responses/LargeHeader"},
-      "500": {"$ref": "#/components/responses/Failed"}, "503": {"$ref": "#/components/responses/Stopping"}}}},
+      "500": {"$ref": "#/components/responses/Failed"}, "503": {"$ref": "#/components/responses/Busy"}}}},
   "/v1/responses": {"post": {
     "operationId": "respond", "summary": "Answer a conversation, OpenAI's newer interface; nothing is kept between requests",
     "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ResponseRequest"}}}},
@@ -49,7 +49,7 @@ constexpr std::string_view kDocument = R"json({
       "413": {"$ref": "#/components/responses/Large"},
       "415": {"$ref": "#/components/responses/NoJson"}, "429": {"$ref": "#/components/responses/Full"},
       "431": {"$ref": "#/components/responses/LargeHeader"},
-      "500": {"$ref": "#/components/responses/Failed"}, "503": {"$ref": "#/components/responses/Stopping"}}}},
+      "500": {"$ref": "#/components/responses/Failed"}, "503": {"$ref": "#/components/responses/Busy"}}}},
   "/tokenize": {"post": {
     "operationId": "tokenize", "summary": "The token ids of a text or of a conversation",
     "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/TokenizeRequest"}}}},
@@ -58,7 +58,8 @@ constexpr std::string_view kDocument = R"json({
       "400": {"$ref": "#/components/responses/Invalid"}, "401": {"$ref": "#/components/responses/NoKey"},
       "404": {"$ref": "#/components/responses/NoModel"}, "408": {"$ref": "#/components/responses/Slow"},
       "413": {"$ref": "#/components/responses/Large"},
-      "415": {"$ref": "#/components/responses/NoJson"}, "431": {"$ref": "#/components/responses/LargeHeader"}}}},
+      "415": {"$ref": "#/components/responses/NoJson"}, "431": {"$ref": "#/components/responses/LargeHeader"},
+      "503": {"$ref": "#/components/responses/Busy"}}}},
   "/detokenize": {"post": {
     "operationId": "detokenize", "summary": "The text of token ids",
     "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DetokenizeRequest"}}}},
@@ -68,7 +69,8 @@ constexpr std::string_view kDocument = R"json({
       "400": {"$ref": "#/components/responses/Invalid"}, "401": {"$ref": "#/components/responses/NoKey"},
       "404": {"$ref": "#/components/responses/NoModel"}, "408": {"$ref": "#/components/responses/Slow"},
       "413": {"$ref": "#/components/responses/Large"},
-      "415": {"$ref": "#/components/responses/NoJson"}, "431": {"$ref": "#/components/responses/LargeHeader"}}}},
+      "415": {"$ref": "#/components/responses/NoJson"}, "431": {"$ref": "#/components/responses/LargeHeader"},
+      "503": {"$ref": "#/components/responses/Busy"}}}},
   "/v1/models": {"get": {
     "operationId": "models", "summary": "What is served: one model",
     "responses": {
@@ -111,6 +113,7 @@ constexpr std::string_view kDocument = R"json({
     "NoJson": {"description": "The body's type is not application/json", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}},
     "Full": {"description": "The queue is full", "headers": {"Retry-After": {"schema": {"type": "integer"}}}, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}},
     "Failed": {"description": "The engine has failed", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}},
+    "Busy": {"description": "There is no room for the body now, the server is shutting down, or its engine has failed", "headers": {"Retry-After": {"schema": {"type": "integer"}}}, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}},
     "Stopping": {"description": "The server is shutting down, or its engine has failed", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
   },
   "schemas": {
