@@ -23,6 +23,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cli/serve/http_server.h"
@@ -265,7 +266,7 @@ int main(int argc, char** argv) {
   serve::ServerOptions options;
   options.port = 0;
   options.max_waiting = 1 << 20;
-  serve::HttpServer http(options, model, setup);
+  serve::HttpServer http(options, model, std::move(setup));
   shared.port = http.port();
   const int status = http.run();
   waitpid(prober, nullptr, 0);
