@@ -48,14 +48,6 @@ float silu(float x) {
   return x * ((x >= 0 ? 1 : e) / (1 + e));
 }
 
-// The model that a rank computes by itself.
-ModelShape shape_of(ModelShape model, const RankShare& share) {
-  model.num_heads = share.heads.count;
-  model.num_kv_heads = share.kv_heads.count;
-  model.intermediate = share.intermediate.count;
-  return model;
-}
-
 }  // namespace
 
 CpuRank::CpuRank(const Weights& weights, std::int32_t rank, RankExchange& exchange, std::int32_t num_blocks,

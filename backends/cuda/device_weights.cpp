@@ -70,13 +70,6 @@ class Uploader {
   std::vector<float> floats_;
 };
 
-ModelShape shape_of(ModelShape model, const RankShare& share) {
-  model.num_heads = share.heads.count;
-  model.num_kv_heads = share.kv_heads.count;
-  model.intermediate = share.intermediate.count;
-  return model;
-}
-
 }  // namespace
 
 DeviceWeights::DeviceWeights(const ModelShape& model, std::int32_t rank, std::int32_t ranks)

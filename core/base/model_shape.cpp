@@ -127,6 +127,13 @@ RankShare share_of(const ModelShape& model, std::int32_t rank, std::int32_t rank
   return share;
 }
 
+ModelShape shape_of(ModelShape model, const RankShare& share) {
+  model.num_heads = share.heads.count;
+  model.num_kv_heads = share.kv_heads.count;
+  model.intermediate = share.intermediate.count;
+  return model;
+}
+
 const std::vector<ModelShape>& builtin_models() {
   static const std::vector<ModelShape> all = {
       qwen3("qwen3-0.6b", 28, 1024, 16, 3072, true),  qwen3("qwen3-4b", 36, 2560, 32, 9728, true),

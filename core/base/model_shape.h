@@ -86,6 +86,8 @@ struct RankShare {
 // REQUIRES: 0 <= rank < ranks. Throws InputError, one sentence with the numbers, when `ranks` does not divide the query heads,
 // the intermediate size and the vocabulary, or neither divides the K/V heads nor is a multiple of them.
 RankShare share_of(const ModelShape& model, std::int32_t rank, std::int32_t ranks);
+// The dense model that a rank computes by itself, with the whole vocabulary.
+ModelShape shape_of(ModelShape model, const RankShare& share);
 
 // Models known by name, from their config.json on Hugging Face.
 const std::vector<ModelShape>& builtin_models();
