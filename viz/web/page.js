@@ -24,6 +24,7 @@
       inlined.remove();
       return unpacked(await ungzip(new Blob([bytes]).stream()));
     }
+    if (location.protocol === "file:") throw new Error("a page that is opened as a file may load no other file: open classroom.html, which has all in one, or serve this folder");
     const answer = await fetch("classroom.pack");
     if (!answer.ok) throw new Error("classroom.pack: " + answer.status + " " + answer.statusText);
     return unpacked(await ungzip(answer.body));
@@ -436,6 +437,7 @@
 
   const kTrace = "/opened/story.trace";
   let teller = null; // Emscripten's module
+  const kSlice = 30; // ms of computing between two frames
   let telling = 0; // which order; an older one stops
 
   function script(name) {
@@ -485,7 +487,7 @@
     module.FS.writeFile(kTrace, "");
     while (more) {
       const before = performance.now();
-      more = tellerCall("step", n, [n], 12) === 1;
+      more = tellerCall("step", n, [n], kSlice) === 1;
       computed += performance.now() - before;
       const trace = teller.FS.readFile("/story.trace");
       const out = module.FS.open(kTrace, "a");
