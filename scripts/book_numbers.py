@@ -17,7 +17,12 @@ A measured number is never rewritten: somebody has to read the sentence around i
 
 an output: below `<!--$ FILTER -->` stands a block whose first line is `$ COMMAND`; what follows is the command's output, as the
 shell's FILTER leaves it, between two lines `...`; and code: below `<!--code FILE "WORDS" -->` stands a block of C++, from the first line
-of FILE with WORDS to the end of what begins there.
+of FILE with WORDS to the end of what begins there. A picture stands below the command that makes it,
+
+  <!--picture tokenyard view paging --shot OUT -->
+  ![What one sees](pictures/paging.svg)
+
+and must be the same bytes.
 
 Expressions know: run(SCENARIO[:VARIANT], SETTING...), the result of tokenyard simulate; steps(...), its steps, with dur and parts in
 milliseconds; setting(...), the resolved scenario; model(NAME), hardware(NAME), weights(NAME),
@@ -125,12 +130,21 @@ MEASURED = re.compile(r"([\d?][\d.,]*)<!--@ (?:([\w/-]+\.md): )?(.*?) -->")
 LINK = re.compile(r'\]\((\.\./[^)#\s]+)#L(\d+) "([^"]+)"\)')
 OUTPUT = re.compile(r"<!--\$ (.*?) -->\n```\n\$ (.*?)\n(.*?)```\n", re.DOTALL)
 CODE = re.compile(r'<!--code (\S+) "(.+?)" -->\n```cpp\n(.*?)```\n', re.DOTALL)
-MARK = re.compile(r"<!--(?:[=@$]|code)")
+PICTURE = re.compile(r"<!--picture (.*?) -->\n!\[[^\]]*\]\((pictures/[\w-]+\.svg)\)", re.DOTALL)
+MARK = re.compile(r"<!--(?:[=@$]|code|picture)")
+
+
+def shell(command, folder):
+    environment = {**os.environ, "PATH": f"{pathlib.Path(PROGRAM).parent}:{os.environ['PATH']}"}
+    for each in ("scenarios", "docs"):
+        os.symlink(TOP / each, f"{folder}/{each}")
+    return subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=folder, env=environment, capture_output=True, text=True,
+                          check=False)
 
 
 class Page:
-    def __init__(self, path):
-        self.path, self.wrong = path, []
+    def __init__(self, path, update):
+        self.path, self.update, self.wrong = path, update, []
         self.text = path.read_text(encoding="utf-8")
 
     def complain(self, at, what):
@@ -174,12 +188,8 @@ class Page:
 
     def output(self, match):
         filtered, command, said = match.groups()
-        environment = {**os.environ, "PATH": f"{pathlib.Path(PROGRAM).parent}:{os.environ['PATH']}"}
         with tempfile.TemporaryDirectory() as folder:
-            for each in ("scenarios", "docs"):
-                os.symlink(TOP / each, f"{folder}/{each}")
-            ran = subprocess.run(["bash", "-c", f"set -o pipefail; {{ {command}; }} | {filtered}"], cwd=folder, env=environment,
-                                 capture_output=True, text=True, check=False)
+            ran = shell(f"{{ {command}; }} | {filtered}", folder)
         value = "".join(line.rstrip() + "\n" for line in ("...", *ran.stdout.rstrip().splitlines(), "..."))
         if not ran.stdout.strip():
             self.complain(match.start(), f"{command} | {filtered} prints nothing {ran.stderr.strip()}")
@@ -202,13 +212,31 @@ class Page:
             self.complain(match.start(), f"{file} has other code at \"{words}\"")
         return f'<!--code {file} "{words}" -->\n```cpp\n{value}```\n'
 
+    def picture(self, match):
+        command, name = match.groups()
+        made = self.path.parent / name
+        with tempfile.TemporaryDirectory() as folder:
+            ran = shell(command.replace("\n", " ").replace("OUT", "out.svg"), folder)
+            out = pathlib.Path(folder) / "out.svg"
+            if not out.exists():
+                self.complain(match.start(), f"{command}: {ran.stderr.strip() or 'makes no OUT'}")
+                return
+            if made.exists() and made.read_bytes() == out.read_bytes():
+                return
+            if self.update:
+                made.write_bytes(out.read_bytes())
+            else:
+                self.complain(match.start(), f"{name} is not what its command makes")
+
     def renewed(self):
         text = self.text
         for pattern, what in ((COMPUTED, self.computed), (MEASURED, self.measured), (LINK, self.link), (OUTPUT, self.output),
                               (CODE, self.code)):
             text = pattern.sub(what, text)
+        for match in PICTURE.finditer(self.text):
+            self.picture(match)
         for match in MARK.finditer(self.text):
-            if not any(pattern.match(self.text, at) for pattern in (COMPUTED, MEASURED, OUTPUT, CODE)
+            if not any(pattern.match(self.text, at) for pattern in (COMPUTED, MEASURED, OUTPUT, CODE, PICTURE)
                        for at in range(max(0, match.start() - 16), match.start() + 1)):
                 self.complain(match.start(), f"a mark without its number: {self.text[match.start():match.start() + 60]}")
         return text
@@ -224,11 +252,11 @@ def main(arguments):
     pages = [pathlib.Path(each).resolve() for each in arguments[1:]] or sorted((TOP / "docs/book").glob("*.md"))
     wrong = []
     for path in pages:
-        page = Page(path)
+        page = Page(path, update)
         text = page.renewed()
         if update and text != page.text:
             path.write_text(text, encoding="utf-8")
-            page = Page(path)
+            page = Page(path, update)
             page.renewed()
         wrong += page.wrong
     for each in wrong:
