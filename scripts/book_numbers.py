@@ -87,7 +87,7 @@ def steps(what, *settings):
 
 
 def model(name):
-    return setting("docs/book/decode.json", f"model={name}").model
+    return setting("docs/book/decode.json", f"model={name}", "hardware=b200").model  # which has room for all
 
 
 def weights(name):
@@ -136,8 +136,9 @@ MARK = re.compile(r"<!--(?:[=@$]|code|picture)")
 
 def shell(command, folder):
     environment = {**os.environ, "PATH": f"{pathlib.Path(PROGRAM).parent}:{os.environ['PATH']}"}
-    for each in ("scenarios", "docs"):
-        os.symlink(TOP / each, f"{folder}/{each}")
+    for each in TOP.iterdir():
+        if not each.name.startswith((".", "build")):
+            os.symlink(each, f"{folder}/{each.name}")
     return subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=folder, env=environment, capture_output=True, text=True,
                           check=False)
 
