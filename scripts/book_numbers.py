@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the pages of docs/book say in numbers must be so.
+"""What docs/book and docs/teachers.md say in numbers must be so.
 
   scripts/book_numbers.py TOKENYARD [PAGE.md...]            checks; exit 1 and one line each where a page says something else
   scripts/book_numbers.py --update TOKENYARD [PAGE.md...]   writes the numbers, lines and outputs anew
@@ -229,8 +229,19 @@ class Page:
             else:
                 self.complain(match.start(), f"{name} is not what its command makes")
 
+    def chapter(self):
+        """What each chapter has, whatever it is about."""
+        for part in ("**You will know**", "**Time:**", "\n## What this chapter leaves out\n"):
+            if part not in self.text:
+                self.complain(0, f"a chapter without {part.strip()}")
+        exercises = re.findall(r"^- `([\w-]+)`: ", self.text.partition("\n## Exercises\n")[2], re.MULTILINE)
+        if len(exercises) < 3:
+            self.complain(0, f"{len(exercises)} exercises; at least 3 belong to a chapter")
+
     def renewed(self):
         text = self.text
+        if re.match(r"\d\d-", self.path.name):
+            self.chapter()
         for pattern, what in ((COMPUTED, self.computed), (MEASURED, self.measured), (LINK, self.link), (OUTPUT, self.output),
                               (CODE, self.code)):
             text = pattern.sub(what, text)
@@ -250,7 +261,7 @@ def main(arguments):
     if not arguments:
         sys.exit(__doc__)
     PROGRAM = str(pathlib.Path(arguments[0]).resolve())
-    pages = [pathlib.Path(each).resolve() for each in arguments[1:]] or sorted((TOP / "docs/book").glob("*.md"))
+    pages = [pathlib.Path(each).resolve() for each in arguments[1:]] or [*sorted((TOP / "docs/book").glob("*.md")), TOP / "docs/teachers.md"]
     wrong = []
     for path in pages:
         page = Page(path, update)
