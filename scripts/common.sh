@@ -12,7 +12,7 @@ if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then server_packages=l
 check_packages="python3-dev python3-venv librsvg2-dev libegl-dev libegl1 libgl1-mesa-dri xvfb xdotool"
 # For the page: its compiler, and headers and a font that go into it
 web_packages="emscripten python3 cmake ninja-build nlohmann-json3-dev libfmt-dev libxxhash-dev libstb-dev fonts-dejavu-core"
-full_packages="clang libclang-rt-dev clang-format clang-tidy"
+full_packages="clang libclang-rt-dev clang-format clang-tidy python3-markdown"
 
 # Seconds of one core, measured on an AMD EPYC with cold caches (docs/measurements.md).
 program_seconds=136

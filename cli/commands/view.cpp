@@ -12,8 +12,11 @@
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
+#include "core/base/output_file.h"
 #include "core/base/text_file.h"
 #include "viz/app/app.h"
+#include "viz/app/svg.h"
+#include "viz/app/when.h"
 #include "viz/app/view_state.h"
 #ifdef TOKENYARD_HAVE_PICTURES
 #include "viz/host/picture_host.h"
@@ -170,12 +173,15 @@ int view(const ViewOptions& options) {
     }
     for (std::size_t i = 0; i < app.sides.size(); ++i) say("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
   }
-  if (!options.shot.empty()) {
+  if (options.shot.ends_with(".svg")) {
+    write_file(options.shot, svg_picture(app, size.width, size.height));
+    say("{}: {} x {}\n", options.shot, size.width, size.height);
+  } else if (!options.shot.empty()) {
 #ifdef TOKENYARD_HAVE_PICTURES
     write_png(options.shot, take_picture(app, size.width, size.height));
     say("{}: {} x {}\n", options.shot, size.width, size.height);
 #else
-    throw InputError("this tokenyard was built without Dear ImGui and draws no pictures; --describe gives text");
+    throw InputError("this tokenyard was built without Dear ImGui and draws no pictures but .svg; --describe gives text");
 #endif
   }
   if (silent) return 0;
@@ -194,7 +200,7 @@ int view(const ViewOptions& options) {
 #ifdef TOKENYARD_HAVE_PICTURES
   throw InputError("this tokenyard was built without GLFW and opens no window; use --shot picture.png or --describe");
 #else
-  throw InputError("this tokenyard was built without Dear ImGui and opens no window; --describe gives text");
+  throw InputError("this tokenyard was built without Dear ImGui and opens no window; use --shot picture.svg or --describe");
 #endif
 #endif
 }
@@ -211,7 +217,7 @@ Command view_command() {
   command.flag("--lessons", options->lessons, "List the lessons");
 
   command.group("Without a window");
-  command.option("--shot", &options->shot, "FILE.png", "Write a picture; needs no display").writes();
+  command.option("--shot", &options->shot, "FILE.png", "Write a picture (.png or .svg); needs no display").writes();
   command.flag("--describe", options->describe, "Print the moment as text");
   command.option("--csv", &options->csv, "WHAT", "Print a table of the visible time as CSV").one_of({"requests", "steps"});
 

@@ -34,7 +34,7 @@ TEST_CASE("an address brings back what is open", "[address]") {
   for (const std::string text : {
            "lesson=paging",
            "lesson=preemption&page=2&set1=engine.num_blocks=800&align=step",
-           "scenario=head-of-line:fcfs&at=10ms&mark=5ms,20.000001ms&select=1&panels=requests,why",
+           "scenario=head-of-line:fcfs&at=10ms&mark=5ms,20.000001ms&select=running-1&panels=requests,why",
            "scenario=preemption-storm:crowded,preemption-storm:fewer_seats&set2=engine.max_num_seqs=24&range=100ms,900ms",
            "scenario=preemption-storm:crowded&set=engine.watermark=0.1",
        }) {

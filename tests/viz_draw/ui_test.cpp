@@ -487,7 +487,7 @@ TEST_CASE_METHOD(TwoRuns, "A telephone held upright shows the panels of one run 
     float bottom = 0;
     for (const Drawn& drawn : rig.screen.drawn()) {
       CHECK(drawn.trace == 0);
-      CHECK(drawn.picture.box.width() > 370 * scale);
+      CHECK(drawn.picture.box.width() > 360 * scale);
       CHECK(drawn.picture.box.y0 >= bottom);
       bottom = drawn.picture.box.y1;
     }
