@@ -193,33 +193,34 @@ const char* returned(std::string text) {
   return page().answer.c_str();
 }
 
-// Whether a frame has all of what came; a button's change must be seen by a frame of its own.
+// Whether a frame has all of what came; a button's change must be seen by a frame of its own, and where it was.
 bool play_inputs() {
   ImGuiIO& io = ImGui::GetIO();
   bool button_changed = false;
   while (!page().inputs.empty()) {
-    const Input& event = page().inputs.front();
-    if (event.kind == Input::Kind::button && button_changed) return false;
-    io.KeyShift = event.shift;
-    io.KeyCtrl = event.ctrl;
-    switch (event.kind) {
-      case Input::Kind::move: io.MousePos = {event.x, event.y}; break;
+    const Input& input = page().inputs.front();
+    const bool points = input.kind == Input::Kind::button || input.kind == Input::Kind::move;
+    if (button_changed && points) return false;
+    io.KeyShift = input.shift;
+    io.KeyCtrl = input.ctrl;
+    switch (input.kind) {
+      case Input::Kind::move: io.MousePos = {input.x, input.y}; break;
       case Input::Kind::button:
-        io.MousePos = {event.x, event.y};
-        io.MouseDown[event.which] = event.down;
+        io.MousePos = {input.x, input.y};
+        io.MouseDown[input.which] = input.down;
         button_changed = true;
         break;
-      case Input::Kind::wheel: io.MouseWheel += event.y; break;
-      case Input::Kind::character: io.AddInputCharacter(static_cast<unsigned>(event.which)); break;
-      case Input::Kind::key: io.KeysDown[event.which] = event.down; break;
+      case Input::Kind::wheel: io.MouseWheel += input.y; break;
+      case Input::Kind::character: io.AddInputCharacter(static_cast<unsigned>(input.which)); break;
+      case Input::Kind::key: io.KeysDown[input.which] = input.down; break;
     }
     page().inputs.pop_front();
   }
   return true;
 }
 
-void add(const Input& event) {
-  page().inputs.push_back(event);
+void add(const Input& input) {
+  page().inputs.push_back(input);
   page().still = 0;
 }
 
@@ -314,6 +315,13 @@ EMSCRIPTEN_KEEPALIVE int tokenyard_open_files(const char* paths) {
     rest.erase(0, end + 1);
   }
   return carry_out([&] { open_files(files); }) ? 1 : 0;
+}
+
+// Goes on reading what is open, as the page appends to it.
+EMSCRIPTEN_KEEPALIVE void tokenyard_follow() {
+  if (!page().viewer) return;
+  page().viewer->app.banner.clear();
+  follow(page().viewer->app);
 }
 
 EMSCRIPTEN_KEEPALIVE const char* tokenyard_error() { return page().error.c_str(); }
