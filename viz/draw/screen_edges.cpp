@@ -159,7 +159,8 @@ void Screen::lesson(Box box) {
   ImGui::AlignTextToFramePadding();
   ImGui::TextColored(color_of(app_.theme, Tone::highlight), "%s", (app_.lesson->title + ": " + page.title).c_str());
   ImGui::SameLine();
-  ImGui::TextDisabled("%zu of %zu", app_.page + 1, app_.lesson->pages.size());
+  const std::string chapter = page.chapter == 0 ? "" : ", chapter " + std::to_string(page.chapter) + " of the book";
+  ImGui::TextDisabled("%zu of %zu%s", app_.page + 1, app_.lesson->pages.size(), chapter.c_str());
   ImGui::SameLine();
   if (button("Back", "The page before (Left)")) apply(app_, Command::previous_page);
   ImGui::SameLine();
