@@ -18,6 +18,7 @@ Command explain_command();
 Command sweep_command();
 Command capacity_command();
 Command exercise_command();
+Command glossary_command();
 Command view_command();
 Command diff_command();
 Command replay_command();

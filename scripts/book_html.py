@@ -19,7 +19,7 @@ VIEWER = TOP / "build/web/classroom.html"
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --link: #0b62c4; }
 @media (prefers-color-scheme: dark) { :root { --link: #7ab7ff; } }
-body { font: 17px/1.55 Georgia, 'DejaVu Serif', serif; max-width: 46rem; margin: 0 auto; padding: 1rem 1.2rem 4rem; }
+body { font: 17px/1.55 Georgia, 'DejaVu Serif', serif; max-width: 48rem; margin: 0 auto; padding: 1rem 1.2rem 4rem; }
 h1, h2, h3, nav, table, figcaption, .live { font-family: 'DejaVu Sans', Verdana, sans-serif; }
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; } h3 { font-size: 1.05rem; }
 a { color: var(--link); }
@@ -28,7 +28,7 @@ code { font-family: 'DejaVu Sans Mono', Menlo, Consolas, monospace; font-size: .
 table { border-collapse: collapse; font-size: .82rem; display: block; overflow-x: auto; }
 th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
 blockquote { margin: 1rem 0; padding: .2rem 1rem; border-left: 4px solid var(--line); }
-figure { margin: 1.4rem 0; } figure img { width: 100%; height: auto; background: white; border: 1px solid var(--line); }
+figure, .live { width: min(95vw, 1200px); margin: 1.4rem 0 1.4rem 50%; transform: translateX(-50%); } figure img { width: 100%; height: auto; background: white; border: 1px solid var(--line); }
 figcaption { font-size: .8rem; opacity: .8; }
 iframe { width: 100%; height: 34rem; border: 1px solid var(--line); }
 nav { font-size: .82rem; display: flex; justify-content: space-between; gap: 1rem; border-bottom: 1px solid var(--line); padding-bottom: .5rem; }
@@ -36,6 +36,7 @@ nav { font-size: .82rem; display: flex; justify-content: space-between; gap: 1re
 .source span:target { background: #fd07; }
 .live summary { cursor: pointer; font-size: .85rem; }
 @media print {
+  figure { width: 100%; margin: 1rem 0; transform: none; }
   nav, .live { display: none; } body { max-width: none; font-size: 11pt; color: black; background: white; }
   pre, table, figure { break-inside: avoid; } h2, h3 { break-after: avoid; } a { color: inherit; }
   .handout { break-after: page; } .handout img { max-height: 16cm; }

@@ -22,7 +22,8 @@ of FILE with WORDS to the end of what begins there. A picture stands below the c
   <!--picture tokenyard view paging --shot OUT -->
   ![What one sees](pictures/paging.svg)
 
-and must be the same bytes.
+and must be the same bytes. Where the book's pages show the viewer live, `<!--live lesson=NAME&page=N -->` or `<!--live
+scenario=NAME:VARIANT,... -->` says at what; the names must exist.
 
 Expressions know: run(SCENARIO[:VARIANT], SETTING...), the result of tokenyard simulate; steps(...), its steps, with dur and parts in
 milliseconds; setting(...), the resolved scenario; model(NAME), hardware(NAME), weights(NAME),
@@ -131,7 +132,8 @@ LINK = re.compile(r'\]\((\.\./[^)#\s]+)#L(\d+) "([^"]+)"\)')
 OUTPUT = re.compile(r"<!--\$ (.*?) -->\n```\n\$ (.*?)\n(.*?)```\n", re.DOTALL)
 CODE = re.compile(r'<!--code (\S+) "(.+?)" -->\n```cpp\n(.*?)```\n', re.DOTALL)
 PICTURE = re.compile(r"<!--picture (.*?) -->\n!\[[^\]]*\]\((pictures/[\w-]+\.svg)\)", re.DOTALL)
-MARK = re.compile(r"<!--(?:[=@$]|code|picture)")
+LIVE = re.compile(r"<!--live (lesson|scenario)=([\w:,-]+)(?:&page=(\d+))? -->")
+MARK = re.compile(r"<!--(?:[=@$]|code|picture|live)")
 
 
 def shell(command, folder):
@@ -229,6 +231,16 @@ class Page:
             else:
                 self.complain(match.start(), f"{name} is not what its command makes")
 
+    def live(self, match):
+        kind, names, page = match.groups()
+        for name in names.split(","):
+            name, _, variant = name.partition(":")
+            file = TOP / ("scenarios/lessons" if kind == "lesson" else "scenarios") / f"{name}.json"
+            known = json.loads(file.read_text()) if file.exists() else {}
+            variants = [each["name"] for each in known.get("variants", [])] if kind == "scenario" else []
+            if not known or (variant and variant not in variants) or int(page or 1) > len(known.get("pages", [0])):
+                self.complain(match.start(), f"there is no {kind} {match.group(0)}")
+
     def chapter(self):
         """What each chapter has, whatever it is about."""
         for part in ("**You will know**", "**Time:**", "\n## What this chapter leaves out\n"):
@@ -247,8 +259,10 @@ class Page:
             text = pattern.sub(what, text)
         for match in PICTURE.finditer(self.text):
             self.picture(match)
+        for match in LIVE.finditer(self.text):
+            self.live(match)
         for match in MARK.finditer(self.text):
-            if not any(pattern.match(self.text, at) for pattern in (COMPUTED, MEASURED, OUTPUT, CODE, PICTURE)
+            if not any(pattern.match(self.text, at) for pattern in (COMPUTED, MEASURED, OUTPUT, CODE, PICTURE, LIVE)
                        for at in range(max(0, match.start() - 16), match.start() + 1)):
                 self.complain(match.start(), f"a mark without its number: {self.text[match.start():match.start() + 60]}")
         return text

@@ -162,7 +162,8 @@ void Screen::lesson(Box box) {
       narrow() ? style_.fit(page.title, lesson_wrap() - 4 * style_.em) : app_.lesson->title + ": " + page.title;
   ImGui::TextColored(color_of(app_.theme, Tone::highlight), "%s", title.c_str());
   ImGui::SameLine();
-  ImGui::TextDisabled("%zu of %zu", app_.page + 1, app_.lesson->pages.size());
+  const std::string chapter = page.chapter == 0 || narrow() ? "" : ", chapter " + std::to_string(page.chapter) + " of the book";
+  ImGui::TextDisabled("%zu of %zu%s", app_.page + 1, app_.lesson->pages.size(), chapter.c_str());
   if (!narrow()) ImGui::SameLine();
   if (button("Back", "The page before (Left)")) apply(app_, Command::previous_page);
   ImGui::SameLine();
