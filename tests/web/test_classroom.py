@@ -89,6 +89,13 @@ class Page(unittest.TestCase):
     def said(self):
         return self.browser.text("description")
 
+    def assert_says(self, native):
+        """The moment in words, as the program says it; behind a lesson's page."""
+        with contextlib.suppress(TimeoutError):
+            self.browser.wait(f"document.getElementById('description').textContent.endsWith({json.dumps(native)})", 20)
+        self.assert_opened()
+        self.assertEqual(self.said()[-len(native) :], native)
+
     def downloaded(self, key, *endings, **modifiers):
         """What a key makes the page offer: contents by their endings."""
         for path in self.browser.saved.glob("*"):
@@ -120,11 +127,9 @@ class Page(unittest.TestCase):
                 with self.subTest(lesson=lesson, page=page):
                     if page > 1:
                         self.browser.key("ArrowRight")
-                    self.browser.wait(f"document.getElementById('description').textContent.includes('page {page} of {pages}')")
-                    self.settle()
-                    self.assert_opened()
                     native = tokenyard("view", "--lesson", lesson, "--page", str(page), "--describe")
-                    self.assertTrue(self.said().endswith(native[native.index("\n\n") + 2 :]), self.said())
+                    self.browser.wait(f"document.getElementById('description').textContent.includes('page {page} of {pages}')")
+                    self.assert_says(native[native.index("\n\n") + 2 :])
                     self.assertEqual(self.browser.run("location.hash"), f"#lesson={lesson}" + (f"&page={page}" if page > 1 else ""))
 
     def test_every_scenario(self):
@@ -134,11 +139,7 @@ class Page(unittest.TestCase):
         for address in addresses:
             with self.subTest(address=address):
                 self.browser.run(f"document.getElementById('description').textContent = ''; location.hash = {json.dumps(address)}")
-                self.browser.wait("document.getElementById('description').textContent", what=address)
-                self.settle()
-                self.assert_opened()
-                runs = address.removeprefix("#scenario=").split(",")
-                self.assertEqual(self.said(), tokenyard("view", *runs, "--describe"))
+                self.assert_says(tokenyard("view", *address.removeprefix("#scenario=").split(","), "--describe"))
 
     def compare_pictures(self, address, native, differs):
         """The file that P writes is the program's, byte for byte; what is on the screen differs by no more than that from it."""
@@ -210,8 +211,7 @@ class Page(unittest.TestCase):
 
     def test_address_at_a_named_moment(self):
         self.open(f"#scenario={SCENARIO}&at=preemption%201")
-        self.settle()
-        self.assertEqual(self.said(), tokenyard("view", SCENARIO, "--describe", "--at", "preemption 1"))
+        self.assert_says(tokenyard("view", SCENARIO, "--describe", "--at", "preemption 1"))
 
     def test_address_that_means_nothing(self):
         for address, why in (
@@ -298,12 +298,10 @@ class Page(unittest.TestCase):
             self.open()
             self.drop(run)
             self.browser.wait("document.getElementById('now').textContent === 'run.trace'")
-            self.settle()
-            self.assertEqual(self.said(), tokenyard("view", str(run), "--describe").replace(work, "/opened"))
+            self.assert_says(tokenyard("view", str(run), "--describe").replace(work, "/opened"))
             self.drop(run, other)
             self.browser.wait("document.getElementById('description').textContent.includes('other.trace')")
-            self.settle()
-            self.assertEqual(self.said(), tokenyard("view", str(run), str(other), "--describe").replace(work, "/opened"))
+            self.assert_says(tokenyard("view", str(run), str(other), "--describe").replace(work, "/opened"))
             self.drop(broken)
             self.browser.wait("document.getElementById('now').textContent === 'broken.trace'")
             self.drop(pathlib.Path(__file__))
@@ -322,6 +320,25 @@ class Page(unittest.TestCase):
             self.drop(trace)
             self.browser.wait("document.getElementById('now').textContent === 'large.trace'", 60)
             self.assert_opened()
+
+    def test_generate(self):
+        with server() as address:
+            self.open(at=address)
+            self.browser.run(
+                """document.getElementById("write").click(); document.getElementById("beginnings").value = "Once upon a time\\nOne day, a fox";
+                document.getElementById("tokens").value = 60; document.getElementById("blocks").value = 9; document.getElementById("seed").value = 5;
+                document.getElementById("order").requestSubmit()"""
+            )
+            self.browser.wait("document.getElementById('speed').textContent.includes('with the drawing')", 60)
+            self.assert_opened()
+            stories = self.browser.run("[...document.querySelectorAll('#stories li')].map(li => li.textContent)")
+            for story, beginning, seed in zip(stories, ("Once upon a time", "One day, a fox"), ("5", "6"), strict=True):
+                native = tokenyard("generate", beginning, "--seed", seed, "--max-tokens", "60", "--backend", "cpu")
+                self.assertTrue(native.startswith(story), native)
+            # With so few blocks one of the two had to give way, and the trace says so.
+            self.browser.wait("document.getElementById('description').textContent.includes('preemptions')")
+            preemptions = self.said().split("preemptions", 1)[1].split(None, 1)[0]
+            self.assertGreater(int(preemptions), 0)
 
     def test_keys_leave_the_browser_its_own(self):
         self.open(f"#scenario={SCENARIO}")
