@@ -169,7 +169,10 @@ class ExerciseReader {
       for (const JsonValue& entry : few(*asks, "questions")) read_ask(entry);
       return;
     }
-    if (may_set) out_.may_set = may_set->strings();
+    if (may_set) {
+      few(*may_set, "settings");
+      out_.may_set = may_set->strings();
+    }
     if (code) read_code(*code);
     const bool runs_yours = std::any_of(out_.runs.begin(), out_.runs.end(), [](const ExerciseRun& r) { return r.yours; });
     const bool needs_runs = may_set || out_.code->grader == ExerciseCode::Grader::policy;
