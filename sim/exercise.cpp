@@ -264,21 +264,18 @@ class ExerciseReader {
     known(names, run->kind == ExerciseRun::Kind::shape ? "a model or hardware" : "a run");
   }
 
-  Expectation parse(const JsonValue& json, const std::string& text) const {
+  Expectation checked(const JsonValue& json, Expectation (*parse)(const std::string&)) const {
     Expectation out;
     try {
-      out = Expectation::parse(text);
+      out = parse(json.string());
     } catch (const InputError& error) {
       json.fail(error.what());
     }
     for (const Expectation::Reference& reference : out.references()) require_reference(reference, json);
     return out;
   }
-  Expectation expectation(const JsonValue& json) const { return parse(json, json.string()); }
-  std::string formula(const JsonValue& json) const {
-    parse(json, json.string() + " == 0");
-    return json.string();
-  }
+  Expectation expectation(const JsonValue& json) const { return checked(json, Expectation::parse); }
+  std::string formula(const JsonValue& json) const { return checked(json, Expectation::parse_sum).text(); }
 
   Exercise out_;
   std::set<std::string> names_;
@@ -293,7 +290,7 @@ Exercise parse_exercise(std::string_view text, const std::string& path) {
 }
 
 double formula_value(const std::string& formula, const std::function<double(const Expectation::Reference&)>& value) {
-  return Expectation::parse(formula + " == 0").check(value).left;  // one grammar for both
+  return Expectation::parse_sum(formula).check(value).left;
 }
 
 }  // namespace tokenyard

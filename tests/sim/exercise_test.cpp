@@ -98,7 +98,7 @@ TEST_CASE("What is wrong with an exercise is said with its place") {
   fails(exercise(R"("title2":1)"), "expected one of the keys \"asks\", \"may_set\" and \"code\"");
   fails(asks("run.speed"), "/asks/0/value: expected a fact of a run, one of ");
   fails(asks("runs.steps"), "expected the name of a run or a point, found \"runs\"");
-  fails(asks("run.steps +"), "column 14: expected a number");
+  fails(asks("run.steps +"), "column 12: expected a number, VARIANT.METRIC or \"(\", found the end");
   fails(asks("run.steps == 3"), "/asks/0/value");
   fails(exercise(R"("asks":[{"name":"x"}])"), "expected the key \"goals\"");
   fails(exercise(R"("asks":[{"name":"x"},{"name":"x"}],"goals":["yours.x > 1"])"), "a name that no other question has");
