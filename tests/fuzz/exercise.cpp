@@ -9,7 +9,10 @@
 namespace tokenyard {
 
 void fuzz(std::string_view text) {
-  for (const ExerciseAsk& ask : {ExerciseAsk{.name = "x", .unit = "ms"}, ExerciseAsk{.name = "x"}}) {
+  ExerciseAsk ask;
+  ask.name = "x";
+  for (const char* unit : {"", "ms"}) {
+    ask.unit = unit;
     try {
       parse_answer(std::string(text), ask);
     } catch (const InputError&) {

@@ -1,0 +1,369 @@
+"""The page in a real browser: test_classroom.py CLASSROOM_DIR CLASSROOM.html TOKENYARD [unittest's arguments]
+
+What it shows is compared with what the program TOKENYARD says of the same moment, so no number stands here.
+"""
+
+import base64
+import contextlib
+import functools
+import http.server
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+from browser import Browser
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+LESSONS = sorted(path.stem for path in (SOURCE / "scenarios" / "lessons").glob("*.json"))
+SCENARIO = "preemption-storm:crowded"  # one for what all have
+folder = page_file = program = None  # as the command line says
+
+
+def tokenyard(*args, cwd=None):
+    result = subprocess.run([program, *args], capture_output=True, text=True, cwd=cwd or SOURCE)
+    if result.returncode != 0:
+        raise RuntimeError(result.stderr)
+    return result.stdout
+
+
+@contextlib.contextmanager
+def server():
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_address[1]}/"
+        httpd.shutdown()
+
+
+class Page(unittest.TestCase):
+    """One browser for all of them: starting it takes as long as many tests."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.browser = Browser(1366, 768)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.close()
+
+    def setUp(self):
+        self.browser.resize(1366, 768)
+        self.browser.console.clear()
+        self.browser.requests.clear()
+
+    def tearDown(self):
+        self.assertEqual(self.browser.console, [], "the console is silent")
+        for url in self.browser.requests:
+            self.assertTrue(url.startswith(("file:", "data:", "blob:", "http://127.0.0.1")), url)
+
+    def open(self, address="", at=None):
+        """Every time from the beginning, as from a link."""
+        self.browser.open("about:blank")
+        self.browser.open((at or page_file.as_uri()) + address)
+        self.browser.wait("document.getElementById('now') && document.getElementById('now').textContent !== 'loading ...'")
+        if address:
+            self.browser.wait("document.getElementById('description').textContent || !document.getElementById('trouble').hidden")
+
+    def settle(self):
+        """Until nothing has moved for a while; the address and the text are then the picture's."""
+        self.browser.wait(
+            """new Promise((resolve) => { const look = () => [location.hash, document.getElementById("description").textContent].join();
+            let before = look(), still = 0; const again = () => { const now = look(); still = now === before ? still + 1 : 0; before = now;
+            still > 8 ? resolve(true) : setTimeout(again, 50); }; again(); })"""
+        )
+
+    def assert_opened(self):
+        self.assertEqual(self.browser.run("document.getElementById('trouble').textContent"), "")
+
+    def size(self):
+        return self.browser.run("[document.getElementById('picture').width, document.getElementById('picture').height]")
+
+    def said(self):
+        return self.browser.text("description")
+
+    def downloaded(self, key, *endings, **modifiers):
+        """What a key makes the page offer: contents by their endings."""
+        before = {path.name for path in self.browser.saved.glob("*")} if self.browser.saved.exists() else set()
+        self.browser.key(key, **modifiers)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            self.browser.read(0.05)
+            new = [path for path in self.browser.saved.glob("*") if path.name not in before]
+            if len(new) == len(endings) and all(path.suffix != ".crdownload" for path in new):
+                return [next(path for path in new if ending in path.name).read_bytes() for ending in endings]
+        self.fail(f"{key}: nothing was offered for download")
+
+    # ---- what is shown ----
+
+    def test_start_lists_everything(self):
+        self.open()
+        links = self.browser.run("[...document.querySelectorAll('#start a')].map(a => a.getAttribute('href'))")
+        for lesson in LESSONS:
+            self.assertIn("#lesson=" + lesson, links)
+        for path in (SOURCE / "scenarios").glob("*.json"):
+            self.assertTrue(any(link.startswith("#scenario=" + path.stem) for link in links), path.stem)
+
+    def test_every_page_of_every_lesson(self):
+        for lesson in LESSONS:
+            pages = len(json.loads((SOURCE / "scenarios" / "lessons" / f"{lesson}.json").read_text())["pages"])
+            self.open(f"#lesson={lesson}")
+            for page in range(1, pages + 1):
+                with self.subTest(lesson=lesson, page=page):
+                    if page > 1:
+                        self.browser.key("ArrowRight")
+                    self.browser.wait(f"document.getElementById('description').textContent.includes('page {page} of {pages}')")
+                    self.settle()
+                    self.assert_opened()
+                    native = tokenyard("view", "--lesson", lesson, "--page", str(page), "--describe")
+                    self.assertTrue(self.said().endswith(native[native.index("\n\n") + 2 :]), self.said())
+                    self.assertEqual(self.browser.run("location.hash"), f"#lesson={lesson}" + (f"&page={page}" if page > 1 else ""))
+
+    def test_every_scenario_and_variant(self):
+        self.open()
+        addresses = self.browser.run("[...document.querySelectorAll('#scenarios a')].map(a => a.hash)")
+        for address in addresses:
+            with self.subTest(address=address):
+                self.browser.run(f"document.getElementById('description').textContent = ''; location.hash = {json.dumps(address)}")
+                self.browser.wait("document.getElementById('description').textContent", what=address)
+                self.assert_opened()
+                runs = address.removeprefix("#scenario=").split(",")
+                self.settle()
+                self.assertEqual(self.said(), tokenyard("view", *runs, "--describe"))
+
+    def compare_pictures(self, address, *native):
+        """The file that P writes is the program's, byte for byte; what WebGL has drawn is it but for rounding."""
+        self.open(address)
+        self.settle()
+        screen = self.browser.screenshot()
+        [png] = self.downloaded("p", ".png")
+        width, height = self.size()
+        with tempfile.TemporaryDirectory() as work:
+            path = pathlib.Path(work) / "native.png"
+            tokenyard("view", *native, "--shot", str(path), "--size", f"{width}x{height}")
+            self.assertEqual(png, path.read_bytes())
+        box = self.browser.run("(b => [b.x, b.y, devicePixelRatio])(document.getElementById('picture').getBoundingClientRect())")
+        far, most = self.browser.run(
+            f"""(async () => {{ const pixels = async (png, x, y, w, h) => {{
+              const image = await createImageBitmap(await (await fetch("data:image/png;base64," + png)).blob());
+              const c = new OffscreenCanvas(w, h).getContext("2d"); c.drawImage(image, -x, -y); return c.getImageData(0, 0, w, h).data; }};
+            const a = await pixels("{base64.b64encode(screen).decode()}", {box[0] * box[2]}, {box[1] * box[2]}, {width}, {height});
+            const b = await pixels("{base64.b64encode(png).decode()}", 0, 0, {width}, {height});
+            let far = 0, most = 0; for (let i = 0; i < a.length; ++i) {{ const d = Math.abs(a[i] - b[i]); most = Math.max(most, d); if (d > 8) ++far; }}
+            return [far, most]; }})()"""
+        )
+        # The focus ring lies over the outermost pixels.
+        self.assertLess(far, 8 * 4 * (width + height), f"channels that differ by more than 8 of 255, by up to {most}")
+
+    def test_picture_is_the_programs(self):
+        self.compare_pictures("#lesson=paging&page=2", "--lesson", "paging", "--page", "2")
+
+    def test_sharp_on_a_dense_screen(self):
+        self.browser.resize(1366, 768, 2)
+        self.compare_pictures("#lesson=preemption", "--lesson", "preemption", "--scale", "2")
+
+    def test_resizing(self):
+        self.open("#lesson=paging")
+        for width, height, density in ((800, 600, 1), (390, 844, 2), (1366, 768, 1)):
+            self.browser.resize(width, height, density)
+            self.browser.wait(f"document.getElementById('picture').width === {width * density}")
+            self.settle()
+        self.assert_opened()
+
+    # ---- the address ----
+
+    def test_address_brings_back_the_moment(self):
+        for address in (
+            "#scenario=preemption-storm:crowded,preemption-storm:fewer_seats&set2=engine.max_num_seqs=24&at=250ms&range=100ms,900ms&select=1",
+            "#scenario=head-of-line:fcfs&at=10ms&mark=5ms,20ms&panels=requests,why&lanes=seats&sort=latency&latency=itl&theme=light",
+            "#lesson=preemption&page=2&set1=engine.num_blocks=800&align=step",
+        ):
+            with self.subTest(address=address):
+                self.open(address)
+                self.settle()
+                self.assert_opened()
+                self.assertEqual(self.browser.run("location.hash"), address)
+
+    def test_address_at_a_named_moment(self):
+        self.open(f"#scenario={SCENARIO}&at=preemption%201")
+        self.settle()
+        self.assertEqual(self.said(), tokenyard("view", SCENARIO, "--describe", "--at", "preemption 1"))
+
+    def test_address_that_means_nothing(self):
+        for address, why in (
+            ("#lesson=nothing", "nothing"),
+            ("#scenario=paged-memory:nobody", "nobody"),
+            ("#scenario=../../etc/passwd", "expected a name"),
+            ("#colour=red", "colour"),
+            (f"#scenario={SCENARIO}&at=5parsecs", "expected a moment"),
+            (f"#scenario={SCENARIO}&set=engine.nothing=1", "nothing"),
+            ("#lesson=paging&page=99", "expected 1 to"),
+        ):
+            with self.subTest(address=address):
+                self.open(address)
+                self.assertIn(why, self.browser.run("document.getElementById('trouble').textContent"))
+
+    # ---- what one can do ----
+
+    def test_slider(self):
+        self.open(f"#scenario={SCENARIO}")
+        self.settle()
+        self.browser.key("b")  # from the policy to tokens a step
+        self.browser.key("-")
+        self.browser.wait("location.hash.includes('set=')")
+        self.settle()
+        setting = self.browser.run("new URLSearchParams(location.hash.slice(1)).get('set')")
+        self.assertTrue(setting.startswith("engine.max_num_batched_tokens="), setting)
+        at = self.browser.run("new URLSearchParams(location.hash.slice(1)).get('at')")
+        native = tokenyard("view", SCENARIO, "--set", setting, "--describe", *(["--at", at] if at else []))
+        self.assertEqual(self.said().split("\n", 1)[1], native.split("\n", 1)[1])
+        self.browser.key("Backspace")
+        self.browser.wait("!location.hash.includes('set=')")
+
+    def test_mouse(self):
+        self.open(f"#scenario={SCENARIO}")
+        self.settle()
+        before = self.said()
+        self.browser.click(300, 250)
+        self.settle()
+        self.assertNotEqual(self.said(), before)
+        self.browser.mouse("Wheel", 300, 250, "none", deltaX=0, deltaY=-300)
+        self.browser.wait("location.hash.includes('range=')")
+        self.assert_opened()
+
+    def test_fingers(self):
+        self.browser.resize(390, 844, 2, touch=True)
+        self.open(f"#scenario={SCENARIO}")
+        self.settle()
+        x, y = 150, 300  # among the lanes
+        self.browser.touch("Start", (x, y))
+        self.browser.touch("End")
+        self.settle()
+        tapped = self.browser.run("location.hash")
+        self.assertIn("at=", tapped)
+        self.browser.touch("Start", (x - 20, y), (x + 20, y))
+        for spread in range(24, 60, 6):
+            self.browser.touch("Move", (x - spread, y), (x + spread, y))
+        self.browser.touch("End")
+        self.browser.wait("location.hash.includes('range=')", what="a pinch zooms")
+        self.settle()
+        zoomed = self.browser.run("location.hash")
+        self.browser.touch("Start", (x, y))
+        for moved in range(10, 60, 10):
+            self.browser.touch("Move", (x + moved, y))
+        self.browser.touch("End")
+        self.settle()
+        self.assertNotEqual(self.browser.run("location.hash"), zoomed, "a finger moves time")
+        self.assertNotIn("mark=", self.browser.run("location.hash"), "and marks nothing")
+
+    def test_tables_and_perfetto(self):
+        self.open(f"#scenario={SCENARIO}")
+        self.settle()
+        requests, steps = self.downloaded("c", "requests", "steps")
+        for kind, table in (("requests", requests), ("steps", steps)):
+            self.assertEqual(table.decode(), tokenyard("view", SCENARIO, "--csv", kind))
+        [perfetto] = self.downloaded("g", ".perfetto.json")
+        self.assertTrue(json.loads(perfetto)["traceEvents"])
+
+    def test_trace_files(self):
+        with tempfile.TemporaryDirectory() as work:
+            run, other, broken = (pathlib.Path(work) / name for name in ("run.trace", "other.trace", "broken.trace"))
+            tokenyard("simulate", "head-of-line", "--trace", str(run))
+            tokenyard("simulate", "head-of-line", "--policy", "static", "--trace", str(other))
+            broken.write_bytes(run.read_bytes()[:3000])
+            self.open()
+            self.drop(run)
+            self.browser.wait("document.getElementById('now').textContent === 'run.trace'")
+            self.settle()
+            self.assertEqual(self.said(), tokenyard("view", str(run), "--describe").replace(work, "/opened"))
+            self.drop(run, other)
+            self.browser.wait("document.getElementById('description').textContent.includes('other.trace')")
+            self.settle()
+            self.assertEqual(self.said(), tokenyard("view", str(run), str(other), "--describe").replace(work, "/opened"))
+            self.drop(broken)
+            self.browser.wait("document.getElementById('now').textContent === 'broken.trace'")
+            self.drop(pathlib.Path(__file__))
+            self.browser.wait("!document.getElementById('trouble').hidden")
+
+    def drop(self, *paths):
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.browser.send("Input.dispatchDragEvent", type=kind, x=600, y=400, data=data)
+
+    def test_large_trace(self):
+        with tempfile.TemporaryDirectory() as work:
+            trace = pathlib.Path(work) / "large.trace"
+            tokenyard("simulate", "chat-hour", "--set", "engine.num_blocks=700", "--trace", str(trace))
+            self.open()
+            self.drop(trace)
+            self.browser.wait("document.getElementById('now').textContent === 'large.trace'", 60)
+            self.assert_opened()
+
+    def test_keys_leave_the_browser_its_own(self):
+        self.open(f"#scenario={SCENARIO}")
+        self.settle()
+        self.browser.run("window.left = []; addEventListener('keydown', e => e.defaultPrevented || left.push(e.key)), 0")
+        for key, ctrl in (("Tab", False), ("+", True), ("t", True), ("F5", False), ("w", False)):
+            self.browser.run("document.getElementById('picture').focus()")
+            if key in ("Tab", "F5", "t"):  # what they do would end the test
+                self.browser.run(f"document.getElementById('picture').dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', ctrlKey: {json.dumps(ctrl)}, bubbles: true, cancelable: true}}))")
+            else:
+                self.browser.key(key, ctrl=ctrl)
+        self.assertEqual(self.browser.run("left"), ["Tab", "+", "t", "F5"])
+
+    def test_without_webgl(self):
+        self.browser.send("Page.enable")
+        script = self.browser.send(
+            "Page.addScriptToEvaluateOnNewDocument",
+            source="const get = HTMLCanvasElement.prototype.getContext; HTMLCanvasElement.prototype.getContext = function (kind, ...rest) { return kind.startsWith('webgl') ? null : get.call(this, kind, ...rest); };",
+        )
+        try:
+            self.open("#lesson=paging&page=2")
+            self.settle()
+            self.assert_opened()
+            colours = self.browser.run(
+                "(c => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size)(document.getElementById('picture'))"
+            )
+            self.assertGreater(colours, 20)
+        finally:
+            self.browser.send("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
+
+    # ---- where it is served ----
+
+    def test_from_a_web_server(self):
+        with server() as address:
+            self.open("#lesson=paging", at=address)
+            self.settle()
+            self.assert_opened()
+            self.assertTrue(self.browser.requests)
+            for url in self.browser.requests:
+                if url.startswith("http"):
+                    self.assertTrue(url.startswith(address), url)
+            self.assertEqual(self.browser.run("document.cookie"), "")
+            self.assertEqual(self.browser.run("localStorage.length + sessionStorage.length"), 0)
+
+    def test_embedded(self):
+        with server() as address:
+            self.browser.open("about:blank")
+            self.browser.open(address + "index.html")
+            self.browser.wait(f"location.href.startsWith('{address}') && document.querySelector('#start li')")
+            self.browser.run(
+                f"document.body.innerHTML = '<iframe id=\"i\" width=\"800\" height=\"500\" src=\"{address}#scenario={SCENARIO}&at=step%2040\"></iframe>', 0"
+            )
+            inside = "document.getElementById('i').contentDocument"
+            self.browser.wait(f"{inside} && {inside}.getElementById('description') && {inside}.getElementById('description').textContent")
+            self.assertEqual(self.browser.run(f"getComputedStyle({inside}.querySelector('header')).display"), "none")
+            self.assertIn("step 40", self.browser.run(f"{inside}.getElementById('description').textContent"))
+
+
+if __name__ == "__main__":
+    folder, page_file, program = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve(), str(pathlib.Path(sys.argv[3]).resolve())
+    del sys.argv[1:4]
+    unittest.main(verbosity=2)
