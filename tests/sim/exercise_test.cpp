@@ -1,6 +1,11 @@
 #include "sim/exercise.h"
 
-#include <cmath>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
 
 #include "catch.h"
 #include "core/base/input_error.h"
@@ -83,6 +88,37 @@ TEST_CASE("A verdict says what was measured when it is right, and else why not")
   CHECK_THAT(answer(text, {"-6"}).lines.front(), has_text("too small"));
   CHECK_THROWS_WITH(answer(text, {"step=6"}), has_text("nothing called \"step\" is asked; expected steps=..."));
   CHECK_THROWS_WITH(answer(text, {"steps=6", "steps=7"}), has_text("is answered twice"));
+}
+
+TEST_CASE("Each chapter of the book lists its exercises, at least three") {
+  const std::filesystem::path source = TOKENYARD_SOURCE_DIR;
+  std::map<int, std::set<std::string>> there, listed;
+  std::set<std::string> labels;
+  for (const auto& entry : std::filesystem::directory_iterator(source / "scenarios/exercises")) {
+    if (entry.path().extension() != ".json") continue;
+    const Exercise read = load_exercise(entry.path().string());
+    there[read.chapter].insert(read.name);
+    CAPTURE(read.name);
+    CHECK(labels.insert(read.label()).second);
+  }
+  const std::regex name("^- `([a-z0-9-]+)`:");
+  for (const auto& entry : std::filesystem::directory_iterator(source / "docs/book")) {
+    const std::string file = entry.path().filename().string();
+    if (!std::isdigit(static_cast<unsigned char>(file.front())) || entry.path().extension() != ".md") continue;
+    std::ifstream in(entry.path());
+    bool here = false;
+    for (std::string line; std::getline(in, line);) {
+      if (line.starts_with("## ")) here = line == "## Exercises";
+      std::smatch match;
+      if (here && std::regex_search(line, match, name)) listed[std::stoi(file)].insert(match[1]);
+    }
+  }
+  CHECK(there.size() == 13);
+  CHECK(there == listed);
+  for (const auto& [chapter, names] : there) {
+    CAPTURE(chapter);
+    CHECK(names.size() >= 3);
+  }
 }
 
 TEST_CASE("What is wrong with an exercise is said with its place") {
