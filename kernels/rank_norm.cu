@@ -112,26 +112,42 @@ __device__ __forceinline__ Floats sum_of_packets(const RankNorm& args, const Flo
                    make_uint4(__float_as_uint(own.value[2 * i]), flag, __float_as_uint(own.value[2 * i + 1]), flag));
     }
   }
-  return sum_as_tree<Ranks>([&](int r) {
-    if (r == links.rank) return own;
-    const uint4* const from = packets_of(links.rank, r);
-    uint4 packets[kPacketsAThread];
-    wait_for(r, links.failed, [&] {
-      bool all = true;
+  // Half of the packets at a time: the sums of eight ranks would not find room in registers.
+  constexpr int kPacketsAtOnce = kPacketsAThread / 2;
+  struct Half {
+    float value[2 * kPacketsAtOnce];
+  };
+  Floats out;
 #pragma unroll
-      for (int i = 0; i < kPacketsAThread; ++i) packets[i] = load_packet(from + i * apart);
+  for (int first = 0; first < kPacketsAThread; first += kPacketsAtOnce) {
+    const Half sum = sum_as_tree<Ranks>([&](int r) {
+      Half half;
+      if (r == links.rank) {
 #pragma unroll
-      for (int i = 0; i < kPacketsAThread; ++i) all = all && packets[i].y == flag && packets[i].w == flag;
-      return all;
+        for (int i = 0; i < 2 * kPacketsAtOnce; ++i) half.value[i] = own.value[2 * first + i];
+        return half;
+      }
+      const uint4* const from = packets_of(links.rank, r) + first * apart;
+      uint4 packets[kPacketsAtOnce];
+      wait_for(r, links.failed, [&] {
+        bool all = true;
+#pragma unroll
+        for (int i = 0; i < kPacketsAtOnce; ++i) packets[i] = load_packet(from + i * apart);
+#pragma unroll
+        for (int i = 0; i < kPacketsAtOnce; ++i) all = all && packets[i].y == flag && packets[i].w == flag;
+        return all;
+      });
+#pragma unroll
+      for (int i = 0; i < kPacketsAtOnce; ++i) {
+        half.value[2 * i] = __uint_as_float(packets[i].x);
+        half.value[2 * i + 1] = __uint_as_float(packets[i].z);
+      }
+      return half;
     });
-    Floats out;
 #pragma unroll
-    for (int i = 0; i < kPacketsAThread; ++i) {
-      out.value[2 * i] = __uint_as_float(packets[i].x);
-      out.value[2 * i + 1] = __uint_as_float(packets[i].z);
-    }
-    return out;
-  });
+    for (int i = 0; i < 2 * kPacketsAtOnce; ++i) out.value[2 * first + i] = sum.value[i];
+  }
+  return out;
 }
 
 // The first row of a rank's share of `tokens`, and the end of the share of the rank before.
@@ -145,7 +161,10 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
     rank_norm_kernel(RankNorm args, const std::int32_t* tokens_of, std::int32_t tokens) {
   const int hidden = args.norm.hidden;
   const bool inside = first() < hidden / 2;
-  const Floats weight = inside ? load_row(args.norm.weight, hidden) : Floats{};
+  // Early, as no step writes it; but beside the packets of four or more ranks it would not find room in registers.
+  constexpr bool kLateWeight = Route == RankRoute::packets && Ranks >= 4;
+  Floats weight{};
+  if (inside && !kLateWeight) weight = load_row(args.norm.weight, hidden);
   const RankLinks& links = args.links;
   // next_step() has ended before the kernel ahead of this one let it begin.
   const std::uint32_t step = load_volatile(links.mailboxes[links.rank].step);
@@ -173,6 +192,7 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
     for (int i = 0; i < kVector; ++i) x.value[i] += sum.value[i];
     if (!Gather) store_row(args.norm.residual + from, hidden, x);
   }
+  if (inside && kLateWeight) weight = load_row(args.norm.weight, hidden);
   if (mine) {  // alike for all threads of the block
     normalize(x, weight, args.norm);
     if (inside && Route == RankRoute::two_shot && token >= 0) {
