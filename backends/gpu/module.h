@@ -30,7 +30,7 @@ class GpuModule {
 
 // A hash of the sizes of what crosses the seam.
 inline constexpr std::uint64_t kGpuModuleLayout = [] {
-  constexpr std::uint64_t kVersion = 1;  // count it up when a member changes its meaning and no type its size
+  constexpr std::uint64_t kVersion = 2;  // count it up when a member changes its meaning and no type its size
   std::uint64_t hash = kVersion;
   for (const std::size_t size :
        {sizeof(Request), sizeof(Row), sizeof(StepPlan), sizeof(StepResult), sizeof(BackendLimits), sizeof(EngineConfig),
