@@ -321,7 +321,8 @@ class Page(unittest.TestCase):
     def test_large_trace(self):
         with tempfile.TemporaryDirectory() as work:
             trace = pathlib.Path(work) / "large.trace"
-            tokenyard("simulate", "chat-hour", "--set", "engine.num_blocks=700", "--trace", str(trace))
+            tokenyard("simulate", "chat-hour", "--set", "rate_scale=2", "engine.num_blocks=2000", "engine.block_size=6", "--trace", str(trace))
+            self.assertGreater(trace.stat().st_size, 50e6)
             self.open()
             self.drop(trace)
             self.browser.wait("document.getElementById('now').textContent === 'large.trace'", 60)
