@@ -107,9 +107,10 @@
   }
 
   function fillStart(catalog) {
-    for (const lesson of catalog.lessons) {
+    const after = (chapter) => chapter || Infinity; // what belongs to none comes last
+    for (const lesson of catalog.lessons.sort((a, b) => after(a.chapter) - after(b.chapter))) {
       const p = document.createElement("p");
-      p.textContent = lesson.pages + " pages";
+      p.textContent = lesson.pages + " pages" + (lesson.chapter ? ", chapter " + lesson.chapter + " of the book" : "");
       item($("lessons"), lesson.title, "lesson=" + lesson.name).append(p);
     }
     for (const scenario of catalog.scenarios) {
