@@ -161,6 +161,7 @@ int bench(const BenchOptions& options) {
   if (!scenario.model) throw InputError(options.scenario + ": names no model; add --shape, such as --shape qwen3-0.6b");
   if (const std::string& why = why_no_gpu(); !why.empty()) throw BackendError(why);
 
+  note_gpu();
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
   GpuOptions gpu;
