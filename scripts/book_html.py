@@ -39,8 +39,9 @@ nav { font-size: .82rem; display: flex; justify-content: space-between; gap: 1re
   figure { width: 100%; margin: 1rem 0; transform: none; }
   nav, .live { display: none; } body { max-width: none; font-size: 11pt; color: black; background: white; }
   pre, table, figure { break-inside: avoid; } h2, h3 { break-after: avoid; } a { color: inherit; }
-  .handout { break-after: page; } .handout img { max-height: 16cm; }
+  .handout { page: wide; break-after: page; } .handout img { max-height: 14cm; object-fit: contain; }
 }
+@page wide { size: A4 landscape; margin: 12mm; }
 """
 
 
@@ -107,6 +108,7 @@ class Site:
     def page(self, path, text):
         text = re.sub(r"<!--live (.*?) -->", lambda match: self.viewer(match.group(1)), text)
         text = re.sub(r"^<!--.*?-->\n|<!--.*?-->", "", text, flags=re.DOTALL | re.MULTILINE)  # marks of book_numbers.py
+        text = re.sub(r"\n\*\*", "\n\n**", text) if path == "docs/glossary.md" else text  # a line a term
         body = markdown.markdown(text, extensions=["tables", "fenced_code", "sane_lists", "md_in_html", TocExtension(slugify=slug)])
         body = re.sub(r'(href|src)="([^"]*)"', lambda match: f'{match.group(1)}="{self.link(path, html.unescape(match.group(2)))}"', body)
         body = re.sub(r' title="[^"]*"', "", body)
