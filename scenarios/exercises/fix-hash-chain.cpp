@@ -9,7 +9,7 @@ namespace {
 class Mine final : public tokenyard::StudentBlocks {
  public:
   Mine(int num_blocks, int block_size)
-      : block_size_(static_cast<std::size_t>(block_size)), blocks_(static_cast<std::size_t>(num_blocks)) {
+      : block_size_(static_cast<std::size_t>(block_size)), references_(static_cast<std::size_t>(num_blocks)) {
     for (int block = 0; block < num_blocks; ++block) free_.push_back(block);
   }
 
@@ -24,7 +24,7 @@ class Mine final : public tokenyard::StudentBlocks {
     const std::size_t hits = table.size();
     const std::size_t needed = (text.size() + block_size_ - 1) / block_size_ - hits;
     if (needed > free_.size()) return -1;
-    for (const int block : table) ++at(block).references;
+    for (const int block : table) ++references(block);
     for (std::size_t i = 0; i < needed; ++i) table.push_back(take());
     sequences_[sequence] = {text, table};
     for (std::size_t i = hits; i < text.size() / block_size_; ++i) publish(sequences_[sequence], i);
@@ -44,9 +44,8 @@ class Mine final : public tokenyard::StudentBlocks {
 
   void release(int sequence) override {
     for (const int block : sequences_[sequence].table) {
-      if (--at(block).references > 0) continue;
-      const auto found = index_.find(at(block).key);
-      if (found != index_.end() && found->second == block) index_.erase(found);
+      if (--references(block) > 0) continue;
+      std::erase_if(index_, [&](const auto& entry) { return entry.second == block; });
       free_.push_back(block);
     }
     sequences_.erase(sequence);
@@ -60,10 +59,6 @@ class Mine final : public tokenyard::StudentBlocks {
   struct Sequence {
     std::vector<int> text, table;
   };
-  struct Block {
-    int references = 0;
-    Key key;
-  };
 
   // What block number `i` of a text is found by.
   Key key(const std::vector<int>& text, std::size_t i) const {
@@ -71,24 +66,21 @@ class Mine final : public tokenyard::StudentBlocks {
     return Key(begin, begin + static_cast<std::ptrdiff_t>(block_size_));
   }
 
-  Block& at(int block) { return blocks_[static_cast<std::size_t>(block)]; }
+  int& references(int block) { return references_[static_cast<std::size_t>(block)]; }
 
   int take() {
     const int block = free_.back();
     free_.pop_back();
-    at(block) = {1, {}};
+    references(block) = 1;
     return block;
   }
 
-  void publish(const Sequence& one, std::size_t i) {
-    at(one.table[i]).key = key(one.text, i);
-    index_.emplace(at(one.table[i]).key, one.table[i]);
-  }
+  void publish(const Sequence& one, std::size_t i) { index_.emplace(key(one.text, i), one.table[i]); }
 
   std::size_t block_size_;
-  std::vector<Block> blocks_;
+  std::vector<int> references_;  // tables that hold a block
   std::vector<int> free_;
-  std::map<Key, int> index_;
+  std::multimap<Key, int> index_;  // several blocks may hold the same
   std::map<int, Sequence> sequences_;
 };
 

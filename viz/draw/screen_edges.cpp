@@ -229,7 +229,7 @@ float Screen::legend_height() {
 
 void Screen::status(Box box) {
   const Box inner = {box.x0 + style_.em * 0.5F, box.y0 + std::round(style_.em * 0.1F), box.x1 - style_.em * 0.5F, box.y1};
-  std::string text = app_.message;
+  std::string text = app_.picture_wanted.empty() ? app_.message : "";  // that it is written is not in the picture
   if (text.empty() && has_range(app_)) {
     text = range_in_words(*frame_of(app_.active).range);
     for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) text.replace(at, 1, "; ");

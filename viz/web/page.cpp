@@ -43,8 +43,8 @@ struct Input {
 struct Viewer {
   App app;
   Screen screen{app};
-  ViewState usual;  // as it was opened, without what the address says: the address has what is otherwise
-  std::string usual_of;
+  ViewState usual;         // as it was opened, without what the address says: the address has what is otherwise
+  std::string page, runs;  // which were shown when it was taken
 };
 
 struct Page {
@@ -81,6 +81,24 @@ bool carry_out(const Function& function) {
 
 std::string lesson_and_page(const App& app) {
   return app.lesson ? app.lesson->path + " " + std::to_string(app.page) : std::string();
+}
+
+std::string names_of_runs(const App& app) {
+  std::string out;
+  for (const auto& side : app.sides) out += side->name + "\n";
+  return out;
+}
+
+// A turned page is as usual. Another run would open at a moment of its own, so the address has to say which one is shown.
+void follow_usual(Viewer& viewer) {
+  std::string page = lesson_and_page(viewer.app), runs = names_of_runs(viewer.app);
+  if (page != viewer.page) {
+    viewer.usual = view_state_of(viewer.app);
+  } else if (runs != viewer.runs) {
+    viewer.usual.at.clear();
+  }
+  viewer.page = std::move(page);
+  viewer.runs = std::move(runs);
 }
 
 // What differs from how it looks when somebody opens the lesson's page or the scenario.
@@ -121,7 +139,8 @@ void open(const Address& address) {
   plain.view = {};
   open_address(viewer->app, plain, kScenarios);
   viewer->usual = view_state_of(viewer->app);
-  viewer->usual_of = lesson_and_page(viewer->app);
+  viewer->page = lesson_and_page(viewer->app);
+  viewer->runs = names_of_runs(viewer->app);
   apply_view(viewer->app, address.view, "address: ");
   show(std::move(viewer), page().viewer.get());
 }
@@ -270,7 +289,7 @@ using namespace tokenyard::viz;  // NOLINT(google-build-using-namespace): what f
 
 extern "C" {
 
-// On the canvas that `selector` names. 0: WebGL 2 is not there, and tokenyard_frame's pictures are to be taken by
+// On the canvas that `selector` names. 0: without WebGL 2, wanted or not; tokenyard_frame's pictures are to be taken by
 // tokenyard_pixels.
 EMSCRIPTEN_KEEPALIVE int tokenyard_begin(const char* selector, int with_webgl) {
   std::filesystem::create_directories(kSaved);
@@ -441,11 +460,7 @@ EMSCRIPTEN_KEEPALIVE int tokenyard_frame(double now, int width, int height, floa
   ImGui::NewFrame();
   carry_out([&] { viewer.screen.draw(io.DisplaySize.x, io.DisplaySize.y); });
   ImGui::Render();
-  const std::string where = lesson_and_page(app);
-  if (where != viewer.usual_of) {
-    viewer.usual_of = where;
-    viewer.usual = view_state_of(app);
-  }
+  follow_usual(viewer);
   if (page().gl) {
     const std::uint32_t ground = rgb_of(app.theme, Tone::ground);
     glViewport(0, 0, width, height);

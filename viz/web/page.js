@@ -79,11 +79,21 @@
       onTimeline: wrap("on_timeline", n, [n, n]), key: wrap("key", n, [s, n, n, n]), copied: wrap("copied", s, []),
       frame: wrap("frame", n, [n, n, n, n, n]), pixels: wrap("pixels", n, [n, n]),
     };
-    withWebGL = call.begin("#picture", 1) === 1;
+    withWebGL = call.begin("#picture", hasGpu() ? 1 : 0) === 1;
     fillStart(JSON.parse(call.catalog()));
     watchSize();
     openAddress();
     window.addEventListener("hashchange", () => location.hash !== shown && openAddress());
+  }
+
+  // WebGL without a GPU takes several times as long as the viewer's own rasteriser.
+  function hasGpu() {
+    const gl = document.createElement("canvas").getContext("webgl2");
+    if (!gl) return false;
+    const info = gl.getExtension("WEBGL_debug_renderer_info");
+    const name = gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+    gl.getExtension("WEBGL_lose_context")?.loseContext();
+    return !/swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
   }
 
   function item(list, title, address) {
@@ -250,7 +260,7 @@
   function paintPixels() {
     const at = call.pixels(size.width, size.height);
     const pixels = new Uint8ClampedArray(module.HEAPU8.buffer, at, size.width * size.height * 4);
-    canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(pixels), size.width, size.height), 0, 0);
+    canvas.getContext("2d", { alpha: false }).putImageData(new ImageData(pixels, size.width, size.height), 0, 0);
   }
 
   // What is beside the canvas: address, title, text. Only when it has changed, for who listens to it.
