@@ -28,8 +28,8 @@ code { font-family: 'DejaVu Sans Mono', Menlo, Consolas, monospace; font-size: .
 table { border-collapse: collapse; font-size: .82rem; display: block; overflow-x: auto; }
 th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
 blockquote { margin: 1rem 0; padding: .2rem 1rem; border-left: 4px solid var(--line); }
-figure, .live { width: min(95vw, 1200px); margin: 1.4rem 0 1.4rem 50%; transform: translateX(-50%); } figure img { width: 100%; height: auto; background: white; border: 1px solid var(--line); }
-figcaption { font-size: .8rem; opacity: .8; }
+figure, .live { width: min(95vw, 1200px); margin: 1.4rem 0 1.4rem 50%; transform: translateX(-50%); } figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: white; border: 1px solid var(--line); }
+figcaption { font-size: .8rem; opacity: .8; text-align: center; }
 iframe { width: 100%; height: 34rem; border: 1px solid var(--line); }
 nav { font-size: .82rem; display: flex; justify-content: space-between; gap: 1rem; border-bottom: 1px solid var(--line); padding-bottom: .5rem; }
 .source { max-width: none; } .source pre { border: 0; background: none; } .source a { color: inherit; text-decoration: none; opacity: .5; }
