@@ -114,11 +114,13 @@ def lines(*patterns):
 
 
 def minutes(page):
-    """Aloud, 130 words a minute; a minute for each command or table of numbers; rounded up to five."""
+    """Aloud, 130 words a minute; a minute for each command, table of numbers, or ten lines of code; rounded up to five."""
     text = re.sub(r"<!--.*?-->", "", (TOP / "docs/book" / page).read_text(encoding="utf-8"), flags=re.DOTALL)
-    extra = len(re.findall(r"^(?:\$ |    )tokenyard ", text, flags=re.MULTILINE)) + len(re.findall(r"^\|[-|: ]+\|$", text, flags=re.MULTILINE))
+    commands = len(re.findall(r"^(?:\$ |    )tokenyard ", text, flags=re.MULTILINE))
+    tables = len(re.findall(r"^\|[-|: ]+\|$", text, flags=re.MULTILINE))
+    code = sum(each.count("\n") for each in re.findall(r"^```cpp\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE))
     words = len(re.findall(r"[A-Za-z][\w'-]*", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)))
-    return math.ceil((words / 130 + extra) / 5) * 5
+    return math.ceil((words / 130 + commands + tables + code / 10) / 5) * 5
 
 
 KNOWN = {"run": run, "steps": steps, "setting": setting, "model": model, "hardware": hardware, "weights": weights,
