@@ -11,7 +11,9 @@ A number is followed by a comment, which readers do not see:
   2,951<!--@ kernels/attention.md: simple: a block -->                          ... or of another page of docs/
                                                                                 that contains these words
 
-A measured number is never rewritten: somebody has to read the sentence around it again. Besides
+  three quarters<!--? 0.7 < run("x:a").duration / run("x:b").duration < 0.8 -->  words: what they claim must hold
+
+A measured number is never rewritten, nor are words: somebody has to read the sentence around it again. Besides
 
   [`Scheduler::commit`](../../core/scheduler.cpp#L81 "void Scheduler::commit")  a link: to the first line with the quoted words
 
@@ -130,12 +132,13 @@ KNOWN = {"run": run, "steps": steps, "setting": setting, "model": model, "hardwa
 
 COMPUTED = re.compile(r"([\d?][\d.,]*)<!--= (.*?) : (\S+) -->")
 MEASURED = re.compile(r"([\d?][\d.,]*)<!--@ (?:([\w/-]+\.md): )?(.*?) -->")
+CLAIM = re.compile(r"<!--\? (.*?) -->", re.DOTALL)
 LINK = re.compile(r'\]\((\.\./[^)#\s]+)#L(\d+) "([^"]+)"\)')
 OUTPUT = re.compile(r"<!--\$ (.*?) -->\n```\n\$ (.*?)\n(.*?)```\n", re.DOTALL)
 CODE = re.compile(r'<!--code (\S+) "(.+?)" -->\n```cpp\n(.*?)```\n', re.DOTALL)
 PICTURE = re.compile(r"<!--picture (.*?) -->\n!\[[^\]]*\]\((pictures/[\w-]+\.svg)\)", re.DOTALL)
 LIVE = re.compile(r"<!--live (lesson|scenario)=([\w:,-]+)(?:&page=(\d+))? -->")
-MARK = re.compile(r"<!--(?:[=@$]|code|picture|live)")
+MARK = re.compile(r"<!--(?:[=@$?]|code|picture|live)")
 
 
 def shell(command, folder):
@@ -233,6 +236,14 @@ class Page:
             else:
                 self.complain(match.start(), f"{name} is not what its command makes")
 
+    def claim(self, match):
+        expression = match.group(1)
+        try:
+            if not eval(expression, KNOWN):  # the repository's own text
+                self.complain(match.start(), f"the words before it claim what does not hold: {expression}")
+        except Exception as error:  # whatever the expression does wrong
+            self.complain(match.start(), f"{expression}: {error}")
+
     def live(self, match):
         kind, names, page = match.groups()
         for name in names.split(","):
@@ -258,10 +269,12 @@ class Page:
             text = pattern.sub(what, text)
         for match in PICTURE.finditer(self.text):
             self.picture(match)
+        for match in CLAIM.finditer(self.text):
+            self.claim(match)
         for match in LIVE.finditer(self.text):
             self.live(match)
         for match in MARK.finditer(self.text):
-            if not any(pattern.match(self.text, at) for pattern in (COMPUTED, MEASURED, OUTPUT, CODE, PICTURE, LIVE)
+            if not any(pattern.match(self.text, at) for pattern in (COMPUTED, MEASURED, OUTPUT, CODE, PICTURE, LIVE, CLAIM)
                        for at in range(max(0, match.start() - 16), match.start() + 1)):
                 self.complain(match.start(), f"a mark without its number: {self.text[match.start():match.start() + 60]}")
         return text
