@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <utility>
 
+#include "backends/cuda/step_profile.h"
 #include "core/backend.h"
 #include "kernels/block_copy.h"
 #include "kernels/card.h"
+#include "kernels/random_weights.h"
 #include "kernels/read_all.h"
 
 namespace tokenyard::cuda {
@@ -210,6 +213,38 @@ double CudaRank::measure_read_bandwidth() {
   to.record(stream_, false);
   stream_.synchronize();
   return static_cast<double>(bytes) * kTimes / (static_cast<double>(elapsed(from, to)) / 1e9);
+}
+
+StepProfile CudaRank::profile(const ProfiledStep& step) {
+  const std::int32_t blocks = (step.context + config_.block_size - 1) / config_.block_size;
+  if (step.rows > sizes_.rows.back() || step.context > sizes_.max_context || std::int64_t{step.rows} * blocks > num_blocks_) {
+    throw BackendError(
+        fmt::format("a step of {} requests with {} tokens each does not fit: max_num_seqs is {}, max_model_len {}, and the K/V "
+                    "cache has {} blocks of {} tokens",
+                    step.rows, step.context, sizes_.rows.back(), sizes_.max_context, num_blocks_, config_.block_size));
+  }
+  kernels::fill_random(reinterpret_cast<Bf16*>(cache_memory_.data()),
+                       {1, cache_memory_.bytes() / 2, 0, cache_memory_.bytes() / 2}, 1, 0, 1, stream_);
+  // Requests that no engine has: their numbers are the last there are.
+  std::vector<Request> requests(static_cast<std::size_t>(step.rows));
+  Pass pass;
+  pass.padding = 0;
+  for (std::int32_t i = 0; i < step.rows; ++i) {
+    Request& request = requests[static_cast<std::size_t>(i)];
+    request.number = std::numeric_limits<std::int32_t>::max() - i;
+    request.num_tokens = step.context;
+    request.num_prompt = step.context;
+    request.tokens.append(i, 0, step.context);
+    request.spec.sampling = step.sampling;
+    request.spec.sampling.seed = static_cast<std::uint64_t>(i);
+    for (std::int32_t b = 0; b < blocks; ++b) request.blocks.push_back(i * blocks + b);
+    pass.plan.rows.push_back({&request, step.context - 1, 1, 0, true});
+  }
+  const StepShape shape = shape_of(pass);
+  inputs_.upload(pass.plan, shape, stream_);
+  stream_.synchronize();
+  const auto enqueue = [&] { forward_.enqueue(shape, slots_[1].sampled.tokens, slots_[0].sampled, nullptr, stream_, true); };
+  return profile_step(forward_, {model_, step, shape.tokens, token_bytes() / model_.num_layers, enqueue}, stream_);
 }
 
 void CudaRank::add_facts(GpuFacts& facts) const {

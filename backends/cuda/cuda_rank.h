@@ -79,6 +79,7 @@ class CudaRank {
   void forget_meetings();
 
   double measure_read_bandwidth();
+  StepProfile profile(const ProfiledStep& step);  // GpuBackend::profile()
   void add_facts(GpuFacts& facts) const;
 
  private:

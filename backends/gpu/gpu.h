@@ -8,10 +8,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "backends/model/weights.h"
 #include "core/backend.h"
 #include "core/base/model_shape.h"
+#include "core/base/sampling_params.h"
 #include "core/config.h"
 
 namespace tokenyard {
@@ -56,12 +58,41 @@ struct GpuFacts {
   std::int32_t slow_products = 0;
 };
 
+// A step to be profiled: `rows` requests decode a token each, which attends with `context` tokens, itself among them.
+struct ProfiledStep {
+  std::int32_t rows = 1;
+  std::int32_t context = 1024;
+  SamplingParams sampling;
+};
+
+struct StepProfile {
+  struct Kernel {
+    std::string name;
+    std::int32_t count;  // in the step
+    double us;           // each: the mean over those of all layers, launched one after another as in a step
+    double bytes;        // each: weights, K/V and activations that it reads and writes, counted once
+  };
+  struct Span {
+    std::string kernel;
+    std::int32_t layer;
+    TimeNs begin, end;  // from the step's begin
+  };
+  double step_us;  // the step as the backend runs it, one captured graph
+  std::vector<Kernel> kernels;
+  // A step with an event between neighbouring kernels, which keeps each from starting while the one before still runs: it
+  // takes longer than step_us.
+  std::vector<Span> timeline;
+};
+
 class GpuBackend : public Backend {
  public:
   virtual GpuFacts facts() const = 0;
   // Bytes a second of a kernel that only reads the K/V cache: the most that a step, which reads weights and K/V, can reach.
   // REQUIRES: no step is in flight.
   virtual double measure_read_bandwidth() = 0;
+  // Fills the K/V cache with random numbers. REQUIRES: no step is in flight and no request is live. Throws BackendError, one
+  // sentence, when the step does not fit, or with several cards.
+  virtual StepProfile profile(const ProfiledStep& step) = 0;
 };
 
 // Why this machine has no GPU to compute on, one sentence: no driver, no module, a library it needs, no card, an old one.
