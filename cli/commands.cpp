@@ -21,7 +21,7 @@ std::vector<Section> all_commands() {
           section("Try many", sweep_command(), capacity_command()),
           section("Work with traces", diff_command(), replay_command(), export_command()),
           section("Hold against the real thing", conform_command(), test_command(), calibrate_command(), validate_command()),
-          section("This program", help_command(), completion_command())};
+          section("This program", doctor_command(), help_command(), completion_command())};
 }
 
 Command find_command(const std::string& name) {

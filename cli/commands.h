@@ -13,6 +13,7 @@ Command generate_command();
 Command chat_command();
 Command serve_command();
 Command bench_command();
+Command doctor_command();
 Command scenarios_command();
 Command explain_command();
 Command sweep_command();

@@ -9,12 +9,12 @@
 namespace tokenyard {
 
 void fuzz(std::string_view text) {
-  ExerciseAsk ask;
-  ask.name = "x";
+  ExerciseAsk number;
+  number.name = "x";
   for (const char* unit : {"", "ms"}) {
-    ask.unit = unit;
+    number.unit = unit;
     try {
-      parse_answer(std::string(text), ask);
+      parse_answer(std::string(text), number);
     } catch (const InputError&) {
     }
   }

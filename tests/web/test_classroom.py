@@ -114,8 +114,7 @@ class Page(unittest.TestCase):
     def test_start_lists_everything(self):
         self.open()
         links = self.browser.run("[...document.querySelectorAll('#start a')].map(a => a.getAttribute('href'))")
-        for lesson in LESSONS:
-            self.assertIn("#lesson=" + lesson, links)
+        self.assertEqual({link for link in links if link.startswith("#lesson=")}, {"#lesson=" + lesson for lesson in LESSONS})
         for path in (SOURCE / "scenarios").glob("*.json"):
             self.assertTrue(any(link.startswith("#scenario=" + path.stem) for link in links), path.stem)
 
@@ -141,8 +140,21 @@ class Page(unittest.TestCase):
                 self.browser.run(f"document.getElementById('description').textContent = ''; location.hash = {json.dumps(address)}")
                 self.assert_says(tokenyard("view", *address.removeprefix("#scenario=").split(","), "--describe"))
 
+    def far_apart(self, png, other, more_than, place=(0, 0)):
+        """Channels of the second picture that are further than that from the first, which begins at `place` in its own."""
+        width, height = self.size()
+        return self.browser.run(
+            f"""(async () => {{ const pixels = async (png, x, y) => {{
+              const image = await createImageBitmap(await (await fetch("data:image/png;base64," + png)).blob());
+              const c = new OffscreenCanvas({width}, {height}).getContext("2d"); c.drawImage(image, -x, -y); return c.getImageData(0, 0, {width}, {height}).data; }};
+            const a = await pixels("{base64.b64encode(png).decode()}", {place[0]}, {place[1]});
+            const b = await pixels("{base64.b64encode(other).decode()}", 0, 0);
+            let far = 0; for (let i = 0; i < a.length; ++i) if (Math.abs(a[i] - b[i]) > {more_than}) ++far; return far; }})()"""
+        )
+
     def compare_pictures(self, address, native, differs):
-        """The file that P writes is the program's, byte for byte; what is on the screen differs by no more than that from it."""
+        """The file that P writes is the program's, but for the last bit of a letter's edge, which another compiler may round otherwise; what
+        is on the screen differs from it by no more than `differs`."""
         self.open(address)
         self.settle()
         screen = self.browser.screenshot()
@@ -151,16 +163,9 @@ class Page(unittest.TestCase):
         with tempfile.TemporaryDirectory() as work:
             path = pathlib.Path(work) / "native.png"
             tokenyard("view", *native, "--shot", str(path), "--size", f"{width}x{height}")
-            self.assertEqual(png, path.read_bytes())
+            self.assertEqual(self.far_apart(path.read_bytes(), png, 1), 0)
         x, y, density = self.browser.run("(b => [b.x, b.y, devicePixelRatio])(document.getElementById('picture').getBoundingClientRect())")
-        far = self.browser.run(
-            f"""(async () => {{ const pixels = async (png, x, y) => {{
-              const image = await createImageBitmap(await (await fetch("data:image/png;base64," + png)).blob());
-              const c = new OffscreenCanvas({width}, {height}).getContext("2d"); c.drawImage(image, -x, -y); return c.getImageData(0, 0, {width}, {height}).data; }};
-            const a = await pixels("{base64.b64encode(screen).decode()}", {x * density}, {y * density});
-            const b = await pixels("{base64.b64encode(png).decode()}", 0, 0);
-            let far = 0; for (let i = 0; i < a.length; ++i) if (Math.abs(a[i] - b[i]) > {differs}) ++far; return far; }})()"""
-        )
+        far = self.far_apart(screen, png, differs, (x * density, y * density))
         # The ring of what has the focus lies over the outermost pixels.
         self.assertLess(far, 8 * 4 * density * (width + height), f"channels that differ by more than {differs} of 255")
 
@@ -315,7 +320,8 @@ class Page(unittest.TestCase):
     def test_large_trace(self):
         with tempfile.TemporaryDirectory() as work:
             trace = pathlib.Path(work) / "large.trace"
-            tokenyard("simulate", "chat-hour", "--set", "engine.num_blocks=700", "--trace", str(trace))
+            tokenyard("simulate", "chat-hour", "--set", "rate_scale=2", "engine.num_blocks=2000", "engine.block_size=6", "--trace", str(trace))
+            self.assertGreater(trace.stat().st_size, 50e6)
             self.open()
             self.drop(trace)
             self.browser.wait("document.getElementById('now').textContent === 'large.trace'", 60)
@@ -326,7 +332,7 @@ class Page(unittest.TestCase):
             self.open(at=address)
             self.browser.run(
                 """document.getElementById("write").click(); document.getElementById("beginnings").value = "Once upon a time\\nOne day, a fox";
-                document.getElementById("tokens").value = 60; document.getElementById("blocks").value = 9; document.getElementById("seed").value = 5;
+                document.getElementById("tokens").value = 60; document.getElementById("blocks").value = 7; document.getElementById("seed").value = 5;
                 document.getElementById("order").requestSubmit()"""
             )
             self.browser.wait("document.getElementById('speed').textContent.includes('with the drawing')", 60)
@@ -336,9 +342,7 @@ class Page(unittest.TestCase):
                 native = tokenyard("generate", beginning, "--seed", seed, "--max-tokens", "60", "--backend", "cpu")
                 self.assertTrue(native.startswith(story), native)
             # With so few blocks one of the two had to give way, and the trace says so.
-            self.browser.wait("document.getElementById('description').textContent.includes('preemptions')")
-            preemptions = self.said().split("preemptions", 1)[1].split(None, 1)[0]
-            self.assertGreater(int(preemptions), 0)
+            self.browser.wait(r"/preemptions +[1-9]/.test(document.getElementById('description').textContent)")
 
     def test_keys_leave_the_browser_its_own(self):
         self.open(f"#scenario={SCENARIO}")

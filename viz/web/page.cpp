@@ -167,7 +167,7 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder,
   return out;
 }
 
-// {"lessons": [{"name", "title", "pages"}], "scenarios": [{"name", "title", "teaches", "variants": [{"name", "note"}]}]}
+// {"lessons": [{"name", "title", "pages", "chapter"}], "scenarios": [{"name", "title", "teaches", "variants": [{"name", "note"}]}]}
 std::string catalog() {
   std::string out = R"({"lessons":[)";
   const auto field = [&](const char* name, const std::string& value, const char* before) {
@@ -180,7 +180,8 @@ std::string catalog() {
     out += comma;
     field("name", path.stem().string(), "{");
     field("title", lesson.title, ",");
-    out += ",\"pages\":" + std::to_string(lesson.pages.size()) + "}";
+    out += ",\"pages\":" + std::to_string(lesson.pages.size());
+    out += ",\"chapter\":" + std::to_string(lesson.pages.front().chapter) + "}";
     comma = ",";
   }
   out += R"(],"scenarios":[)";

@@ -107,9 +107,10 @@
   }
 
   function fillStart(catalog) {
-    for (const lesson of catalog.lessons) {
+    const after = (chapter) => chapter || Infinity; // what belongs to none comes last
+    for (const lesson of catalog.lessons.sort((a, b) => after(a.chapter) - after(b.chapter))) {
       const p = document.createElement("p");
-      p.textContent = lesson.pages + " pages";
+      p.textContent = lesson.pages + " pages" + (lesson.chapter ? ", chapter " + lesson.chapter + " of the book" : "");
       item($("lessons"), lesson.title, "lesson=" + lesson.name).append(p);
     }
     for (const scenario of catalog.scenarios) {
@@ -170,14 +171,18 @@
 
   async function openFiles(files) {
     const names = [];
+    module.FS.mkdirTree("/opened");
     for (const file of [...files].slice(0, 4)) {
-      const name = "/opened/" + file.name.replace(/[^\w.-]/g, "_");
-      module.FS.mkdirTree("/opened");
+      let name = "/opened/" + file.name.replace(/[^\w.-]/g, "_");
+      while (names.includes(name)) name = name.replace("/opened/", "/opened/_"); // of another folder
       module.FS.writeFile(name, new Uint8Array(await file.arrayBuffer()));
       names.push(name);
     }
     if (names.length === 0) return;
     if (call.openFiles(names.join("\n"))) {
+      for (const old of module.FS.readdir("/opened").map((each) => "/opened/" + each)) {
+        if (!old.endsWith("/.") && !old.endsWith("/..") && !names.includes(old)) module.FS.unlink(old);
+      }
       setAddress("");
       showStage();
     } else {
@@ -234,7 +239,13 @@
 
   function frame(now) {
     scheduled = false;
-    draw(now, false);
+    try {
+      draw(now, false);
+    } catch (error) {
+      opened = false; // memory is used up, or worse: nothing of it can be trusted any more
+      trouble("the simulator has stopped (" + error.message + "); load this page again");
+      throw error;
+    }
   }
 
   // A canvas that has another size is empty until it is drawn.
