@@ -60,7 +60,7 @@ std::vector<Knob> knobs_of(const HardwareSpec& hardware, bool runs) {
       {"sampler.t0_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.sampler.t0_us; }},
       {"sampler.per_sequence_us", kLeastRowUs, kMostConstantUs, [](H& h, Index) { return &h.sampler.per_sequence_us; }},
       {"host.step_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.step_us; }},
-      {"host.row_us", kLeastRowUs, kMostConstantUs, [](H& h, Index) { return &h.host.row_us; }},
+      {"host.row_us", 0.01, kMostConstantUs, [](H& h, Index) { return &h.host.row_us; }},
       {"host.launch_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.launch_us; }}};
   if (runs) {  // of products and element-wise kernels alike, and tables know the rows of products only
     knobs.push_back({"t0_growth", 1e-3, 10, [](H& h, Index) { return &h.t0_growth; }});
@@ -297,7 +297,7 @@ class Fit {
       const double* const value = knob.of(start, knob.index);
       // What is 0 begins where it hardly counts, and stays 0 if nothing asks for more.
       const double from = value ? std::clamp(*value, 10 * knob.least, knob.most) : knob.most;
-      problem.constants.push_back({from, knob.least, knob.most});
+      problem.constants.push_back({from, knob.least, knob.most, value && *value > 0 ? 1.0 : 1e-3});
     }
     for (const Group& group : fitted_) {
       problem.measured.insert(problem.measured.end(), group.measured.begin(), group.measured.end());

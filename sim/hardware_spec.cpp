@@ -31,7 +31,7 @@ HardwareSpec card(const char* name, double tflops, double gb_per_s, std::int64_t
   h.prefill_attention = {12.0, 0.40, 0.60};
   h.elementwise = {2.0, 0.85};
   h.sampler = {25.0, 1.1};
-  h.host = {300.0, 0, 8.0, 0};
+  h.host = {300.0, 8.0, 0, 0};
   return h;
 }
 
@@ -72,7 +72,7 @@ std::vector<HardwareSpec> make_builtins() {
     h.prefill_attention = {13.88, 0.6214, 0.2379};
     h.elementwise = {2.006, 0.7144};
     h.sampler = {26.27, 0.6783};
-    h.host = {92.77, 0, 3.5, 0};
+    h.host = {92.77, 3.5, 0, 0};
     h.all_reduce = nvlink;
     all.push_back(h);
   }
@@ -115,7 +115,7 @@ std::vector<HardwareSpec> make_builtins() {
     h.prefill_attention = {11.61, 0.2409, 0.2373};
     h.elementwise = {2.021, 0.5674};
     h.sampler = {20.76, 0.5393};
-    h.host = {55.08, 0, 3.5, 0};
+    h.host = {55.08, 3.5, 0, 0};
     h.all_reduce = nvlink;
     all.push_back(h);
   }

@@ -64,8 +64,8 @@ struct HardwareSpec {
   } sampler;
   struct Host {
     double step_us = 0;       // scheduling, input copies, synchronisation: every step
-    double row_us = 0;        // and for each of its rows
     double launch_us = 0;     // per kernel, where no CUDA graph launches them; hidden while the GPU is busy for longer
+    double row_us = 0;        // and for each of its rows
     double front_end_us = 0;  // from a client's request to the engine's queue
     friend bool operator==(const Host&, const Host&) = default;
   } host;

@@ -8,7 +8,7 @@ namespace tokenyard {
 namespace {
 
 constexpr int kMostRounds = 60;
-constexpr double kNudge = 1e-3;   // of a constant's logarithm, to see what it does
+constexpr double kNudge = 1e-2;   // of a constant's logarithm, to see what it does
 constexpr double kOutlier = 0.2;  // errors above count linearly
 constexpr double kMostStep = 1;   // of a logarithm in one round: its curvature is not known further away
 
@@ -87,7 +87,7 @@ std::vector<double> fit(const FitProblem& problem) {
     for (std::size_t r = 0; r < rows; ++r) {
       loss += problem.weight[r] * loss_of((out[r] - problem.measured[r]) / problem.scale[r]);
     }
-    for (const double away : at) loss += problem.ridge * away * away;
+    for (std::size_t i = 0; i < n; ++i) loss += problem.ridge * problem.constants[i].pull * at[i] * at[i];
     return loss;
   };
 
@@ -115,8 +115,8 @@ std::vector<double> fit(const FitProblem& problem) {
     }
     for (std::size_t i = 0; i < n; ++i) {
       const FitConstant& c = problem.constants[i];
-      a[i * n + i] += problem.ridge;
-      b[i] -= problem.ridge * x[i];
+      a[i * n + i] += problem.ridge * c.pull;
+      b[i] -= problem.ridge * c.pull * x[i];
       low[i] = std::max(std::log(c.least / c.start) - x[i], -kMostStep);
       high[i] = std::min(std::log(c.most / c.start) - x[i], kMostStep);
     }

@@ -10,6 +10,7 @@ namespace tokenyard {
 struct FitConstant {
   double start = 1;  // what it is drawn to, and stays at when the measurements say nothing of it
   double least = 0.1, most = 10;
+  double pull = 1;  // share of the ridge: small where the start stands for "not known"
 };
 
 struct FitProblem {
