@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,7 +46,8 @@ ChildEnd in_child(int seconds, const std::function<void(int out)>& work) {
   const pid_t child = fork();
   if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (child == 0) {
-    setpgid(0, 0);
+    setpgid(0, 0);                     // so that all of it can be ended,
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // also when the parent is interrupted
     work(ends[1]);
     _exit(0);
   }
