@@ -76,15 +76,16 @@ __device__ inline void normalize(Floats& x, const Floats& weight, const Norm& ar
   normalize(x, weight, sum_over_block(sum_of_squares(x)), args);
 }
 
-// The sum of part(0) .. part(Count - 1), neighbours first: ((0+1)+(2+3)) + ((4+5)+(6+7)).
+// The sum of part(0) .. part(Count - 1), each with numbers `value`, neighbours first: ((0+1)+(2+3)) + ((4+5)+(6+7)).
 template <int Count, class Part>
-__device__ __forceinline__ Floats sum_as_tree(const Part& part, int first = 0) {
+__device__ __forceinline__ auto sum_as_tree(const Part& part, int first = 0) {
   if constexpr (Count == 1) {
     return part(first);
   } else {
-    Floats low = sum_as_tree<Count / 2>(part, first);
-    const Floats high = sum_as_tree<Count / 2>(part, first + Count / 2);
-    for (int i = 0; i < kVector; ++i) low.value[i] += high.value[i];
+    auto low = sum_as_tree<Count / 2>(part, first);
+    const auto high = sum_as_tree<Count / 2>(part, first + Count / 2);
+    constexpr int kNumbers = sizeof(low.value) / sizeof(low.value[0]);
+    for (int i = 0; i < kNumbers; ++i) low.value[i] += high.value[i];
     return low;
   }
 }

@@ -11,6 +11,7 @@
 #include "backends/cuda/step_profile.h"
 #include "core/backend.h"
 #include "kernels/block_copy.h"
+#include "kernels/card.h"
 #include "kernels/random_weights.h"
 #include "kernels/read_all.h"
 
@@ -45,6 +46,7 @@ CudaRank::CudaRank(Place place, Device device, DeviceWeights weights, const Engi
       forward_(weights_, inputs_, sizes.tokens, sizes.rows, sizes.max_context,
                options.num_ids > 0 ? options.num_ids : model_.vocabulary, kTopCapacity, place.ranks, stream_) {
   for (Slot& slot : slots_) place_sampled(slot);
+  activation_bytes_ = std::max<std::int64_t>(0, device_.free_bytes - free_memory() - weights_.num_bytes());
 }
 
 CudaRank::~CudaRank() { drain(); }
@@ -65,10 +67,14 @@ std::int32_t CudaRank::blocks_that_fit() const {
       (device_.total_bytes - free_memory());
   const std::int64_t fit = std::max<std::int64_t>(0, budget) / block_bytes;
   if (fit < 2) {
-    throw BackendError(
-        fmt::format("out of GPU memory: {} MiB are left for K/V, a block of {} tokens takes {} MiB; "
-                    "lower max_num_batched_tokens or max_model_len",
-                    std::max<std::int64_t>(0, budget) >> 20, config_.block_size, (block_bytes >> 20) + 1));
+    const auto gigabytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e9; };
+    throw BackendError(fmt::format(
+        "out of GPU memory: weights {:.2f} GB + activations {:.2f} GB of {:.2f} GB free, of which {:.0f} % of the card may be "
+        "used, leave {:.3f} GB for K/V; a block of {} tokens takes {:.3f} GB and two are needed: lower max_num_batched_tokens, "
+        "max_num_seqs or max_model_len, or take a smaller model",
+        gigabytes(weights_.num_bytes()), gigabytes(activation_bytes_), gigabytes(device_.free_bytes),
+        100 * options_.gpu_memory_utilization, gigabytes(std::max<std::int64_t>(0, budget)), config_.block_size,
+        gigabytes(block_bytes)));
   }
   // Not more than can be used, or addressed: slots are 32-bit.
   const std::int64_t context_blocks = (sizes_.max_context + config_.block_size - 1) / config_.block_size;
@@ -246,6 +252,20 @@ void CudaRank::add_facts(GpuFacts& facts) const {
   facts.tensor_parallel = place_.ranks;
   facts.driver_cuda = device_.driver_cuda;
   facts.total_bytes = device_.total_bytes;
+  facts.free_bytes = device_.free_bytes;
+  facts.activation_bytes = activation_bytes_;
+  const kernels::Card& card = kernels::card();
+  facts.capability = card.capability;
+  facts.compiled_for = card.compiled_for;
+  facts.by_driver = card.by_driver;
+  facts.multiprocessors = card.multiprocessors;
+  facts.shared_bytes = card.shared_bytes;
+  facts.early_start = card.early_start;
+  facts.clusters = card.clusters;
+  for (const Gemm& product : forward_.products()) {
+    facts.products += product.num_products();
+    facts.slow_products += product.num_slow_products();
+  }
   facts.weight_bytes = weights_.num_bytes();
   facts.kv_bytes = cache_memory_.bytes();
   facts.kv_bytes_per_token = token_bytes();

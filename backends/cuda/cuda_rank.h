@@ -111,6 +111,7 @@ class CudaRank {
   StepInputs inputs_;
   Forward forward_;
   std::int32_t num_blocks_ = 0;
+  std::int64_t activation_bytes_ = 0;  // GpuFacts::activation_bytes
   DeviceMemory cache_memory_;
   DeviceMemory pairs_memory_;
 };

@@ -86,6 +86,7 @@ class Forward {
   // the padded sizes. [rows, logit_stride()]. All ranks call it at once; between steps, begin_step() comes first.
   const Bf16* logits_of(const std::int32_t* head_tokens, std::int32_t rows, std::int32_t tokens, cudaStream_t stream) const;
   void begin_step(cudaStream_t stream) const;
+  const std::vector<Gemm>& products() const { return gemms_; }
   const Bf16* logits() const { return logits_; }  // of the last step's head rows
 
   // Whether a step of so many tokens computes norms and activations within the products that follow them.

@@ -138,6 +138,11 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
   }
 }
 
+std::int32_t Gemm::num_slow_products() const {
+  return static_cast<std::int32_t>(
+      std::count_if(products_.begin(), products_.end(), [](const Product& each) { return each.by == By::ordered_gemm; }));
+}
+
 std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(const Product& product) const {
   cublasLtMatmulPreference_t raw = nullptr;
   check(cublasLtMatmulPreferenceCreate(&raw), "choosing a product");

@@ -59,6 +59,10 @@ class Gemm {
   Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int32_t> rows, std::span<const Bf16* const> weights,
        const Scratch& scratch, cudaStream_t stream);
 
+  // Numbers of rows, and those of them for which no other algorithm than ordered_gemm() passed the gate.
+  std::int32_t num_products() const { return static_cast<std::int32_t>(products_.size()); }
+  std::int32_t num_slow_products() const;
+
   // `rows` is one of the constructor's. y: bf16 or float, as the shape says.
   void run(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
   // Whether small_gemm() has passed the gate for so many rows and takes at most a microsecond longer than the fastest, so that

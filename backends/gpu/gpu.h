@@ -37,10 +37,25 @@ struct GpuFacts {
   std::int32_t tensor_parallel = 1;  // cards; the bytes below are of one of them
   int driver_cuda = 0;               // the newest CUDA the driver knows: 13000 for 13.0
   std::int64_t total_bytes = 0;
+  std::int64_t free_bytes = 0;  // before anything was taken
   std::int64_t weight_bytes = 0;
+  std::int64_t activation_bytes = 0;  // of the largest step, with what the libraries took
   std::int64_t kv_bytes = 0;
   std::int64_t kv_bytes_per_token = 0;
   std::int32_t num_graphs = 0;
+
+  // What the kernels make of the card: kernels::Card.
+  int capability = 0;  // 90 is 9.0
+  int compiled_for = 0;
+  bool by_driver = false;
+  std::int32_t multiprocessors = 0;
+  std::int64_t shared_bytes = 0;
+  bool early_start = false;
+  bool clusters = false;
+  // Products are prepared for so many shapes and numbers of rows; for so many of them no algorithm of cuBLASLt passed the gate,
+  // and a slow kernel is used.
+  std::int32_t products = 0;
+  std::int32_t slow_products = 0;
 };
 
 // A step to be profiled: `rows` requests decode a token each, which attends with `context` tokens, itself among them.
@@ -83,6 +98,11 @@ class GpuBackend : public Backend {
 // Why this machine has no GPU to compute on, one sentence: no driver, no module, a library it needs, no card, an old one.
 // Empty: there is one. Looks once; thread-safe.
 const std::string& why_no_gpu();
+
+// What a user should know before a wait: that the driver has to compile the kernels for this card. Empty: nothing, or no GPU.
+std::string gpu_note();
+// The compute capabilities that the kernels were compiled for, in words; empty: there is no module.
+std::string gpu_code();
 
 // Why so many GPUs cannot serve this model under this configuration, one sentence; empty: they can.
 std::string why_not_on_gpu(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel = 1);

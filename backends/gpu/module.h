@@ -19,6 +19,8 @@ namespace tokenyard {
 class GpuModule {
  public:
   virtual const std::string& why_no_device() const = 0;
+  virtual std::string note() const = 0;
+  virtual std::string code() const = 0;
   virtual std::string why_not(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel) const = 0;
   virtual std::unique_ptr<GpuBackend> make(const Weights& weights, const EngineConfig& config, GpuOptions options) const = 0;
   virtual std::unique_ptr<GpuBackend> make_random(const ModelShape& shape, std::uint32_t seed, const EngineConfig& config,

@@ -166,6 +166,7 @@ int bench(const BenchOptions& options) {
   }
   if (const std::string& why = why_no_gpu(); !why.empty()) throw BackendError(why);
 
+  note_gpu();
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
   GpuOptions gpu;
