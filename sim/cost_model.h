@@ -17,6 +17,7 @@ struct Execution {
   bool cuda_graphs = true;
   std::int32_t block_size = 16;  // tokens; what a block copy moves
   bool hides_host = false;       // the host prepares a step while the one before runs (async_scheduling)
+  KvDtype kv_dtype = KvDtype::automatic;
 };
 
 // For lessons and tests: every step takes per_step + per_token x positions computed.

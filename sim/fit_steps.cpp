@@ -63,6 +63,7 @@ RecordedSteps read_recorded_steps(const std::string& path) {
   if (!header.scenario.empty()) {
     JsonObject scenario = JsonValue::parse(header.scenario, path + ": scenario").object();
     if (const auto v = scenario.find("tensor_parallel")) out.execution.tensor_parallel = v->int32(1, 1024);
+    if (const auto v = scenario.find("kv_dtype")) out.execution.kv_dtype = kv_dtype_of(v->choice({"auto", "fp8"}));
     if (const auto v = scenario.find("cuda_graphs")) out.execution.cuda_graphs = v->boolean();
   }
   TraceState state(header, path);
