@@ -17,6 +17,7 @@ Command scenarios_command();
 Command explain_command();
 Command sweep_command();
 Command capacity_command();
+Command exercise_command();
 Command view_command();
 Command diff_command();
 Command replay_command();

@@ -65,6 +65,7 @@ std::string find_scenario(const std::string& name) { return find(name, "", "scen
 std::string find_lesson(const std::string& name) { return find(name, "lessons", "lesson"); }
 std::vector<std::string> all_scenarios() { return all(""); }
 std::vector<std::string> all_lessons() { return all("lessons"); }
+std::vector<std::string> all_exercises() { return all("exercises"); }
 
 std::string find_model_folder(const std::string& name) {
   std::error_code ignored;

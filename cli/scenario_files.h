@@ -19,4 +19,7 @@ std::vector<std::string> all_scenarios();
 std::string find_lesson(const std::string& name);
 std::vector<std::string> all_lessons();
 
+// The book's exercises: exercises/NAME.json beside the scenarios.
+std::vector<std::string> all_exercises();
+
 }  // namespace tokenyard::cli

@@ -25,6 +25,9 @@ target_compile_options(tokenyard_warnings INTERFACE -Wall -Wextra -Wconversion -
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(tokenyard_warnings INTERFACE -Wno-restrict)  # false alarm on std::string + (GCC bug 105651)
 endif()
+if(EMSCRIPTEN)
+  target_compile_options(tokenyard_warnings INTERFACE -Wno-shorten-64-to-32)  # sizes are 32 bits wide there, as the memory is
+endif()
 if(TOKENYARD_WERROR)
   target_compile_options(tokenyard_warnings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>
     "$<$<COMPILE_LANGUAGE:CUDA>:SHELL:-Werror all-warnings -Xcompiler=-Werror>")

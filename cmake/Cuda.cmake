@@ -1,7 +1,7 @@
 # CUDA where a compiler for it is found (TOKENYARD_CUDA); everything else builds without. Sanitizers and libFuzzer instrument
 # what nvcc's host compiler is not given, so their builds leave it out.
 set(TOKENYARD_CUDA OFF)
-if(NOT TOKENYARD_SANITIZE AND NOT TOKENYARD_FUZZ)
+if(NOT TOKENYARD_SANITIZE AND NOT TOKENYARD_FUZZ AND NOT EMSCRIPTEN)
   include(CheckLanguage)
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)

@@ -12,10 +12,15 @@ set(FMT_SYSTEM_HEADERS ON)
 set(JSON_Install OFF)
 set(JSON_SystemInclude ON)
 set(CLI11_INSTALL OFF)
+if(EMSCRIPTEN)
+  include(cmake/Web.cmake)  # has some of what follows
+endif()
 
 # tokenyard_dependency(name minimum-version URL HASH): find_package(name), else FetchContent.
 macro(tokenyard_dependency name version url hash)
-  find_package(${name} ${version} QUIET)
+  if(NOT ${name}_FOUND)
+    find_package(${name} ${version} QUIET)
+  endif()
   if(NOT ${name}_FOUND)
     message(STATUS "${name} is not installed: fetching ${url}")
     FetchContent_Declare(${name} URL ${url} URL_HASH SHA256=${hash})

@@ -2,8 +2,11 @@
 #   tokenyard_imgui    Dear ImGui's core and stb's PNG headers; without it there is no viewer
 #   tokenyard_glfw     the window and Dear ImGui's backends for it; without it there are pictures only
 option(TOKENYARD_VIEWER "Build the viewer where Dear ImGui is found" ON)
-set(tokenyard_viewer OFF)
 set(tokenyard_window OFF)
+if(EMSCRIPTEN)
+  return()  # cmake/Web.cmake has it
+endif()
+set(tokenyard_viewer OFF)
 if(TOKENYARD_VIEWER)
   find_package(imgui CONFIG QUIET)  # vcpkg, Conan
   if(imgui_FOUND)

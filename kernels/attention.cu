@@ -6,23 +6,23 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/async_copy.cuh"
 #include "kernels/attention_tile.cuh"
 #include "kernels/launch.cuh"
+#include "kernels/tile_copy.cuh"
 
 namespace tokenyard::kernels {
 namespace {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = 32 * kWarps;
-constexpr int kTeamTiles = kAttentionChunk / kTile;
-static_assert(kTeamTiles == kWarps, "the warps of a block share a chunk, a tile each");
+constexpr int kChunkTiles = kAttentionChunk / kTile;
 
 struct Parameters {
   AttentionStep step;
   const Bf16* q;
   Bf16* out;
-  std::int64_t first_row;  // of the layer's K in the tensor map; V's are `kv_rows` behind
+  const Bf16* cache;
+  std::int64_t first_row;  // of the layer's K in the cache; V's are `kv_rows` behind
   std::int64_t kv_rows;
   float scale;  // log2 e / sqrt(head_dim)
   int kv_heads;
@@ -57,15 +57,10 @@ __device__ __forceinline__ Granule locate(const Parameters& p, int table, int fi
 template <int D>
 __device__ __forceinline__ void copy_tile(const Parameters& p, const CUtensorMap* map, std::uint32_t tile,
                                           std::uint32_t barrier, int which, const Granule& granule, int head, int tokens) {
-  const int lane = lane_of_thread();
-  const int granules = granules_of(tokens);
-  if (lane == 0) barrier_expect(barrier, static_cast<std::uint32_t>(granules) * kGranuleBytes<D>);
-  __syncwarp();
-  if (lane < granules) {
+  copy_granules<D>(map, p.cache, tile, barrier, granules_of(tokens), [&] {
     const std::int64_t row = (static_cast<std::int64_t>(granule.block) * p.kv_heads + head) * p.block_size + granule.slot;
-    const int at = static_cast<int>(p.first_row + which * p.kv_rows + row);
-    copy_box(tile + static_cast<std::uint32_t>(lane) * kGranuleBytes<D>, map, at, barrier);
-  }
+    return p.first_row + which * p.kv_rows + row;
+  });
 }
 
 // Zeroes V behind the last token: slots that were not copied, or were copied and never written. `threads` threads take part;
@@ -93,7 +88,7 @@ struct Stages {
   }
   // One thread.
   __device__ __forceinline__ void init_barriers(int stages) const {
-    for (int i = 0; i < stages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i) * kBarrierBytes, 1);
+    for (int i = 0; i < stages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i) * kBarrierBytes, kTileArrivals);
   }
 };
 
@@ -107,24 +102,34 @@ __device__ __forceinline__ int draw(std::int32_t* ticket, int takers, int total)
 
 // ---- Decode
 
-// A unit is an item of one K/V head. With much work a warp takes a unit; with little, the four warps of a block are a team and
-// share one, a tile each.
+// A unit is an item of one K/V head. With much work a warp takes a unit; with little, the warps of a block are a team and share
+// one, whose tiles they take by turns.
 
-// The warps' parts of a team's unit.
+// The tiles' parts of a team's unit.
 template <int D>
 struct TeamParts {
-  float o[kWarps][kMaxGroup][D];
-  float m[kWarps][kMaxGroup];
-  float l[kWarps][kMaxGroup];
+  float o[kChunkTiles][kMaxGroup][D];
+  float m[kChunkTiles][kMaxGroup];
+  float l[kChunkTiles][kMaxGroup];
 };
 
+constexpr int kDecodeWarps = 4;  // of a block, where its shared memory has room for their tiles; else 2
+
+// A block's shared memory: a ring of tiles for each of its warps, then this.
 template <int D>
 struct DecodeShared {
-  static constexpr int kStages = D == 64 ? 2 : 1;  // 32 KiB a warp
-  alignas(kTileAlignment) unsigned char tile[kWarps][kStages][2][kTileBytes<D>];
-  std::uint64_t barrier[kWarps][kStages][2];
+  static constexpr int kStages = D == 64 ? 2 : 1;
+  struct alignas(kTileAlignment) Ring {  // 32 KiB
+    unsigned char tile[kStages][2][kTileBytes<D>];
+  };
+  std::uint64_t barrier[kDecodeWarps][kStages][2];
   TeamParts<D> team[2];  // by turns, so that one barrier a unit is enough
+
+  static constexpr int bytes(int warps) {
+    return warps * static_cast<int>(sizeof(Ring)) + static_cast<int>(sizeof(DecodeShared));
+  }
 };
+static_assert(DecodeShared<128>::bytes(2) <= kLeastShared && DecodeShared<64>::bytes(2) <= kLeastShared);
 
 // A tile that a warp computes.
 struct DecodeTile {
@@ -134,7 +139,7 @@ struct DecodeTile {
   Granule granule;
   DecodeItem item;
 
-  // Of the item in the tile. None: a team's unit has fewer than four tiles.
+  // Of the item in the tile. None: a team's unit is not a whole chunk.
   __device__ __forceinline__ int tokens() const { return max(0, min(kTile, item.end - t)); }
 };
 
@@ -142,6 +147,7 @@ struct DecodeTile {
 struct DecodeQueue {
   const Parameters& p;
   int warp;
+  int warps;  // of the block
   int lane;
   int blocks;
   int total;  // units
@@ -151,12 +157,13 @@ struct DecodeQueue {
     // Warps of one block begin with heads of the same block of K/V, which lie side by side; when there are fewer units than
     // warps, all multiprocessors take part instead.
     const auto block = static_cast<int>(blockIdx.x);
-    return fetch(team ? block : total < blocks * kWarps ? warp * blocks + block : block * kWarps + warp);
+    return fetch(team ? block : total < blocks * warps ? warp * blocks + block : block * warps + warp);
   }
   __device__ __forceinline__ DecodeTile after(DecodeTile tile) const {
     if (tile.unit < 0) return tile;
-    tile.t += team ? kAttentionChunk : kTile;
-    return tile.t < tile.item.end ? located(tile) : fetch(next_unit(tile.unit));
+    tile.t += team ? warps * kTile : kTile;
+    const int end = team ? tile.item.begin + kAttentionChunk : tile.item.end;
+    return tile.t < end ? located(tile) : fetch(next_unit(tile.unit));
   }
 
  private:
@@ -177,7 +184,7 @@ struct DecodeQueue {
   __device__ __forceinline__ int next_unit(int unit) const {
     if (team) return unit + blocks;
     int taken = 0;
-    if (lane == 0) taken = draw(p.step.tickets, blocks * kWarps, total);
+    if (lane == 0) taken = draw(p.step.tickets, blocks * warps, total);
     return __shfl_sync(~0u, taken, 0);
   }
 };
@@ -221,31 +228,34 @@ __device__ __forceinline__ void store_rows(float* o, const Softmax<D, 1>& state,
   if (lane % 4 == 0) store_shares(row, state.m[0], state.l[0]);
 }
 
-// The whole block: all warps' parts, in ascending order of positions, to `result`.
+// The whole block: all tiles' parts, in ascending order of positions, to `result`.
 template <int D>
 __device__ __forceinline__ void merge_team(const PartialResult& result, const TeamParts<D>& parts, int group) {
   __syncthreads();
-  for (int i = static_cast<int>(threadIdx.x); i < group * D; i += kThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < group * D; i += static_cast<int>(blockDim.x)) {
     const int g = i / D;
     Partial<1> all;
 #pragma unroll
-    for (int w = 0; w < kWarps; ++w) all.append({parts.m[w][g], parts.l[w][g], {parts.o[w][g][i % D]}});
+    for (int t = 0; t < kChunkTiles; ++t) all.append({parts.m[t][g], parts.l[t][g], {parts.o[t][g][i % D]}});
     result.values[i] = all.o[0];
     if (i % D == 0) *reinterpret_cast<float2*>(result.shares + g * 2) = {all.m, all.l};
   }
 }
 
 template <int D>
-__global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_constant__ Parameters p,
-                                                             const __grid_constant__ CUtensorMap map) {
-  constexpr int kStages = DecodeShared<D>::kStages;
+__global__ __launch_bounds__(kDecodeWarps * 32, 1) void decode_kernel(const __grid_constant__ Parameters p,
+                                                                      const __grid_constant__ CUtensorMap map) {
+  using Shared = DecodeShared<D>;
+  constexpr int kStages = Shared::kStages;
   extern __shared__ __align__(kTileAlignment) unsigned char memory[];
-  DecodeShared<D>& shared = *reinterpret_cast<DecodeShared<D>*>(memory);
   const int warp = static_cast<int>(threadIdx.x / 32);
+  const int warps = static_cast<int>(blockDim.x / 32);
   const int lane = lane_of_thread();
-  const Stages<D> stages{shared_address(shared.tile[warp]), shared_address(shared.barrier[warp])};
+  auto* const rings = reinterpret_cast<typename Shared::Ring*>(memory);
+  Shared& shared = *reinterpret_cast<Shared*>(rings + warps);
+  const Stages<D> stages{shared_address(rings + warp), shared_address(shared.barrier[warp])};
 
-  cudaTriggerProgrammaticLaunchCompletion();
+  let_successor_start();
   if (lane == 0) {
     stages.init_barriers(kStages);
     barrier_init_fence();
@@ -255,7 +265,7 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
   const auto blocks = static_cast<int>(gridDim.x);
   // Few units: there is more to gain from sharing each than to lose on tiles that do not exist.
   const bool team = p.split == DecodeSplit::teams || (p.split == DecodeSplit::automatic && total <= blocks);
-  const DecodeQueue queue{p, warp, lane, blocks, total, team};
+  const DecodeQueue queue{p, warp, warps, lane, blocks, total, team};
   const auto copy = [&](const DecodeTile& tile, int stage, int which) {
     if (tile.unit < 0) return;
     copy_tile<D>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, tile.granule, tile.head,
@@ -264,7 +274,7 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
 
   DecodeTile ring[kStages];  // the tile being computed, then those being copied
   ring[0] = queue.first();
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
 #pragma unroll
   for (int i = 0; i < kStages; ++i) {
     if (i > 0) ring[i] = queue.after(ring[i - 1]);
@@ -311,23 +321,26 @@ __global__ __launch_bounds__(kThreads, 1) void decode_kernel(const __grid_consta
     copy(fresh, stage, kValues);
 
     const DecodeTile& next = kStages > 1 ? ring[kStages - 1] : fresh;
-    if (next.unit != tile.unit) {  // the unit is done
-      const PartialResult result = result_of<D>(p, tile);
-      if (team) {
-        TeamParts<D>& parts = shared.team[turn];
+    const bool unit_done = next.unit != tile.unit;
+    if (team) {
+      TeamParts<D>& parts = shared.team[turn];
+      const int part = (tile.t - tile.item.begin) / kTile;
+      store_rows<D>(parts.o[part][0], state, p.group, [&](int row, float m, float l) {
+        parts.m[part][row] = m;
+        parts.l[part][row] = l;
+      });
+      state.clear();
+      if (unit_done) {
         turn ^= 1;
-        store_rows<D>(parts.o[warp][0], state, p.group, [&](int row, float m, float l) {
-          parts.m[warp][row] = m;
-          parts.l[warp][row] = l;
-        });
-        merge_team<D>(result, parts, p.group);
-      } else {
-        store_rows<D>(result.values, state, p.group, [&](int row, float m, float l) {
-          *reinterpret_cast<float2*>(result.shares + row * 2) = {m, l};
-        });
+        merge_team<D>(result_of<D>(p, tile), parts, p.group);
       }
-      if (next.unit >= 0) begin(next);
+    } else if (unit_done) {
+      const PartialResult result = result_of<D>(p, tile);
+      store_rows<D>(result.values, state, p.group, [&](int row, float m, float l) {
+        *reinterpret_cast<float2*>(result.shares + row * 2) = {m, l};
+      });
     }
+    if (unit_done && next.unit >= 0) begin(next);
 #pragma unroll
     for (int i = 0; i + 1 < kStages; ++i) ring[i] = ring[i + 1];
     ring[kStages - 1] = fresh;
@@ -384,14 +397,14 @@ __global__ __launch_bounds__(kThreads) void merge_kernel(const __grid_constant__
   const int heads = p.kv_heads * p.group;
   const int lane = lane_of_thread();
   const auto head = static_cast<int>(blockIdx.x) * kWarps + static_cast<int>(threadIdx.x / 32);
-  cudaTriggerProgrammaticLaunchCompletion();
+  let_successor_start();
   const bool exists = static_cast<int>(blockIdx.y) < p.step.work.counts->merge && head < heads;
   const MergeItem item = exists ? p.step.work.merge[blockIdx.y] : MergeItem{};
   const std::int64_t first = static_cast<std::int64_t>(item.first_slot) * heads + head;
   const float* const values = p.step.partial_values + first * D + lane * kWidth;
   const float* const shares = p.step.partial_shares + first * 2;
 
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
   if (!exists) return;
   Partial<kWidth> all;
   if (item.count <= kFew) {
@@ -425,6 +438,8 @@ struct PrefillShared {
   // The merged chunks of each thread's rows, which it alone uses.
   float o[D / 8][4][kThreads];
 };
+
+static_assert(sizeof(PrefillShared<128>) <= kLeastShared);
 
 // A thread's two rows of its warp's 16, row lane / 4 and the one 8 behind. Rows that do not exist have no query and see what
 // the last one sees.
@@ -509,7 +524,7 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
   const std::uint32_t empties = shared_address(shared.empty);
   const auto empty_at = [&](int stage) { return empties + static_cast<std::uint32_t>(stage) * kBarrierBytes; };
 
-  cudaTriggerProgrammaticLaunchCompletion();
+  let_successor_start();
   if (thread == 0) {
     stages.init_barriers(kPrefillStages);
     for (int i = 0; i < kPrefillStages; ++i) barrier_init(empty_at(i), kWarps);
@@ -517,7 +532,7 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
   }
   __syncthreads();
   const int total = p.step.work.counts->prefill * p.kv_heads;
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
 
   // Tiles are numbered through all units; number n uses stage n % 2 for the (n / 2)th time.
   const auto parity_of = [](int n) { return static_cast<std::uint32_t>(n / kPrefillStages % 2); };
@@ -587,15 +602,6 @@ __global__ __launch_bounds__(kThreads, 2) void prefill_kernel(const __grid_const
 
 // ---- Launchers
 
-// Allows more shared memory than a kernel may use by default, on the current device.
-template <int D>
-void prepare() {
-  check(cudaFuncSetAttribute(decode_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(DecodeShared<D>)),
-        "decode attention");
-  check(cudaFuncSetAttribute(prefill_kernel<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(PrefillShared<D>)),
-        "prefill attention");
-}
-
 CUtensorMap map_of(const AttentionCache& cache) {
   CUtensorMap map;
   static_assert(sizeof map == 128);
@@ -610,6 +616,7 @@ Parameters parameters(const AttentionCache& cache, std::int32_t layer, std::int3
   p.step = step;
   p.q = q;
   p.out = out;
+  p.cache = cache.data();
   p.kv_rows = std::int64_t{shape.blocks} * shape.kv_heads * shape.block_size;
   p.first_row = 2 * layer * p.kv_rows;
   p.scale = static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(shape.head_dim)));
@@ -622,8 +629,11 @@ Parameters parameters(const AttentionCache& cache, std::int32_t layer, std::int3
 
 template <int D>
 void launch_decode(const Parameters& p, const AttentionCache& cache, std::int32_t rows, Stream stream) {
-  launch("decode attention", decode_kernel<D>, dim3(cache.multiprocessors()), dim3(kThreads), sizeof(DecodeShared<D>), stream,
-         p, map_of(cache));
+  allow_all_shared_memory<decode_kernel<D>>();
+  const int warps = DecodeShared<D>::bytes(kDecodeWarps) <= card().shared_bytes ? kDecodeWarps : kDecodeWarps / 2;
+  launch("decode attention", decode_kernel<D>, dim3(static_cast<unsigned>(card().multiprocessors)),
+         dim3(static_cast<unsigned>(warps) * 32), static_cast<std::size_t>(DecodeShared<D>::bytes(warps)), stream, p,
+         map_of(cache));
   const int blocks = (p.kv_heads * p.group + kWarps - 1) / kWarps;
   launch("merge of attention", merge_kernel<D>, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(rows)),
          dim3(kThreads), 0, stream, p);
@@ -631,17 +641,21 @@ void launch_decode(const Parameters& p, const AttentionCache& cache, std::int32_
 
 template <int D>
 void launch_prefill(const Parameters& p, const AttentionCache& cache, Stream stream) {
-  launch("prefill attention", prefill_kernel<D>, dim3(2 * cache.multiprocessors()), dim3(kThreads), sizeof(PrefillShared<D>),
-         stream, p, map_of(cache));
+  allow_all_shared_memory<prefill_kernel<D>>();
+  launch("prefill attention", prefill_kernel<D>, dim3(2 * static_cast<unsigned>(card().multiprocessors)), dim3(kThreads),
+         sizeof(PrefillShared<D>), stream, p, map_of(cache));
 }
 
-}  // namespace
-
-AttentionCache::AttentionCache(Bf16* data, const KvShape& shape) : shape_(shape) {
+// The description of a cache that the copy engine reads.
+CUtensorMap describe(const Bf16* data, const KvShape& shape) {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult found{};
+#if CUDART_VERSION >= 12050  // the older name is gone from CUDA 13
   check(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found),
         "cuTensorMapEncodeTiled");
+#else
+  check(cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &function, cudaEnableDefault, &found), "cuTensorMapEncodeTiled");
+#endif
   if (found != cudaDriverEntryPointSuccess) throw DeviceError("the driver has no cuTensorMapEncodeTiled: older than CUDA 12");
   const auto encode = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
 
@@ -653,22 +667,20 @@ AttentionCache::AttentionCache(Bf16* data, const KvShape& shape) : shape_(shape)
   const std::array<cuuint32_t, 3> box = {kPanelDims, kGranule, static_cast<cuuint32_t>(d / kPanelDims)};
   const std::array<cuuint32_t, 3> steps = {1, 1, 1};
   CUtensorMap map;
-  const CUresult result = encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, data, sizes.data(), strides.data(), box.data(),
-                                 steps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-                                 CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult result =
+      encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, const_cast<Bf16*>(data), sizes.data(), strides.data(), box.data(),
+             steps.data(), CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result != CUDA_SUCCESS) throw DeviceError("cuTensorMapEncodeTiled: error " + std::to_string(static_cast<int>(result)));
-  std::memcpy(tensor_map_, &map, sizeof map);
+  return map;
+}
 
-  int device = 0;
-  int multiprocessors = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
-  multiprocessors_ = static_cast<unsigned>(multiprocessors);
-  if (shape.head_dim == 64) {
-    prepare<64>();
-  } else {
-    prepare<128>();
-  }
+}  // namespace
+
+AttentionCache::AttentionCache(Bf16* data, const KvShape& shape) : shape_(shape), data_(data), tensor_map_{} {
+  if (card().compiled_for < kHopper) return;  // nothing reads it
+  const CUtensorMap map = describe(data, shape);
+  std::memcpy(tensor_map_, &map, sizeof map);
 }
 
 void decode_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,

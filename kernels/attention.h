@@ -25,19 +25,19 @@ struct KvShape {
   std::int32_t head_dim;    // 64 or 128
 };
 
-// A K/V cache on the current device, with the description of it that the card's copy engine (TMA) reads.
+// A K/V cache on the current device, with the description of it that the card's copy engine (TMA) reads, if it has one.
 class AttentionCache {
  public:
   // REQUIRES: `data` is aligned to 16 bytes and outlives this; less than 2^31 rows of head_dim numbers. Throws DeviceError.
   AttentionCache(Bf16* data, const KvShape& shape);
 
   const KvShape& shape() const { return shape_; }
+  const Bf16* data() const { return data_; }
   const void* tensor_map() const { return tensor_map_; }
-  unsigned multiprocessors() const { return multiprocessors_; }
 
  private:
   KvShape shape_;
-  unsigned multiprocessors_;
+  const Bf16* data_;
   alignas(64) unsigned char tensor_map_[128];  // a CUtensorMap
 };
 

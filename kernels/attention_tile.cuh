@@ -52,6 +52,14 @@ __device__ __forceinline__ std::uint32_t moved(std::uint32_t address, int granul
          v / kRowVectors * kPanelBytes;
 }
 
+// The same for `rows` rows further down, of 16, and `granules` granules. REQUIRES: no bit of `rows` % 8 is set in the first
+// row.
+template <int D>
+__device__ __forceinline__ std::uint32_t rows_down(std::uint32_t address, int granules, int rows) {
+  const auto r = static_cast<std::uint32_t>(rows);
+  return (address ^ r % kRowVectors * kVectorBytes) + static_cast<std::uint32_t>(granules) * kGranuleBytes<D> + r * kRowBytes;
+}
+
 // ---- Partial results and their merge
 
 // A row's softmax over some of its positions is m, the greatest exponent (of 2); l, the sum of 2^(exponent - m); and o, the sum

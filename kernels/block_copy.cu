@@ -11,7 +11,7 @@ constexpr int kThreads = 256;
 // A thread moves the same 16 bytes of every pair, so the order of pairs needs no other care.
 __global__ void copy_blocks_kernel(Bf16* cache, std::int64_t blocks, std::int32_t block_elements, const BlockPair* pairs,
                                    std::int32_t count) {
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
   const int element = static_cast<int>(blockIdx.y * kThreads + threadIdx.x) * kVector;
   if (element >= block_elements) return;
   Bf16* const plane = cache + blockIdx.x * blocks * block_elements;

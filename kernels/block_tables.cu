@@ -5,7 +5,7 @@ namespace tokenyard::kernels {
 namespace {
 
 __global__ void update_tables_kernel(std::int32_t* tables, const TableUpdate* updates, std::int32_t count) {
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
   const auto i = static_cast<std::int32_t>(blockIdx.x * blockDim.x + threadIdx.x);
   if (i < count) tables[updates[i].index] = updates[i].block;
 }

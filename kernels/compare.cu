@@ -6,7 +6,7 @@ namespace {
 
 __global__ void count_differing_kernel(const std::uint16_t* a, const std::uint16_t* b, std::int64_t count,
                                        unsigned long long* differing) {
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
   const std::int64_t stride = std::int64_t{gridDim.x} * blockDim.x;
   unsigned long long own = 0;
   for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += stride) own += a[i] != b[i];

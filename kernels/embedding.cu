@@ -7,8 +7,8 @@ namespace tokenyard::kernels {
 namespace {
 
 __global__ void embed_kernel(Embedding args) {
-  cudaGridDependencySynchronize();
-  cudaTriggerProgrammaticLaunchCompletion();
+  wait_for_predecessor();
+  let_successor_start();
   const std::int64_t token = blockIdx.x;
   std::int32_t id = args.ids[token];
   if (id < 0) id = args.sampled[-1 - id];

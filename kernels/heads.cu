@@ -49,8 +49,8 @@ __global__ void prepare_heads_kernel(Heads args) {
   const int heads = args.num_heads + 2 * args.num_kv_heads;
   const bool is_query = head < args.num_heads;
   const bool is_value = head >= args.num_heads + args.num_kv_heads;
-  cudaGridDependencySynchronize();
-  cudaTriggerProgrammaticLaunchCompletion();
+  wait_for_predecessor();
+  let_successor_start();
   const std::int32_t slot = args.slots[token];
   if (slot < 0) return;  // the whole block
 

@@ -6,44 +6,74 @@
 
 #include <atomic>
 #include <string>
+#include <utility>
 
+#include "kernels/card.h"
+#include "kernels/dependency.cuh"
 #include "kernels/device.h"
 
 namespace tokenyard::kernels {
 
 inline void check(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) throw DeviceError(std::string(what) + ": " + cudaGetErrorString(error));
+  if (error != cudaSuccess) throw DeviceError(std::string(what) + ": " + cudaGetErrorString(error), error);
 }
 
-// What `ask` answers for the current device, asked at the first call for each: attributes of a kernel are a device's.
-template <class Ask>
-int once_a_device(const Ask& ask) {
+// Lets a kernel have as much shared memory as the current device gives a block. Attributes of a kernel are a device's: the
+// first call for each sets it.
+template <auto Kernel>
+void allow_all_shared_memory() {
   constexpr int kMostDevices = 64;
-  static std::atomic<int> answers[kMostDevices];  // 0: not asked
+  static std::atomic<bool> done[kMostDevices];
   int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
-  if (device >= kMostDevices) return ask();
-  if (answers[device] == 0) answers[device] = ask();
-  return answers[device];
+  if (device < kMostDevices && done[device]) return;
+  int bytes = 0;
+  cudaFuncAttributes attributes{};
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "asking for shared memory");
+  check(cudaFuncGetAttributes(&attributes, Kernel), "asking for shared memory");
+  bytes -= static_cast<int>(attributes.sharedSizeBytes);
+  check(cudaFuncSetAttribute(Kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "asking for shared memory");
+  if (device < kMostDevices) done[device] = true;
 }
 
-// Programmatic dependent launch: the kernel may start while its predecessor in the stream still runs, and must call
-// cudaGridDependencySynchronize() before it touches what that one reads or writes. Every kernel here does so before its first
-// access to memory a step changes, whatever it does earlier; so a grid that has passed that call knows all earlier ones done.
+// Programmatic dependent launch, where the kernels were compiled for it: the kernel may start while its predecessor in the
+// stream still runs, and must call wait_for_predecessor() before it touches what that one reads or writes. Every kernel here
+// does so before its first access to memory a step changes, whatever it does earlier; so a grid that has passed that call knows
+// all earlier ones done. Elsewhere it starts when its predecessor has ended.
+//
+// `cluster`: blocks that form one. REQUIRES: 1 where card() has no clusters; the grid is a multiple of it.
 template <class... Parameters, class... Arguments>
-void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, Stream stream,
-            Arguments&&... arguments) {
-  cudaLaunchAttribute early{};
-  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  early.val.programmaticStreamSerializationAllowed = 1;
+void launch_clusters(const char* what, void (*kernel)(Parameters...), int cluster, dim3 grid, dim3 block,
+                     std::size_t shared_bytes, Stream stream, Arguments&&... arguments) {
+  const Card& the_card = card();
+  if (shared_bytes > static_cast<std::size_t>(the_card.shared_bytes)) {
+    throw DeviceError(std::string(what) + ": a block needs " + std::to_string(shared_bytes) +
+                      " bytes of shared memory, the GPU has " + std::to_string(the_card.shared_bytes));
+  }
+  cudaLaunchAttribute attributes[2]{};
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
-  config.attrs = &early;
-  config.numAttrs = 1;
+  config.attrs = attributes;
+  if (the_card.early_start) {
+    cudaLaunchAttribute& early = attributes[config.numAttrs++];
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (cluster > 1) {
+    cudaLaunchAttribute& blocks = attributes[config.numAttrs++];
+    blocks.id = cudaLaunchAttributeClusterDimension;
+    blocks.val.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
+  }
   check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), what);
+}
+
+template <class... Parameters, class... Arguments>
+void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, Stream stream,
+            Arguments&&... arguments) {
+  launch_clusters(what, kernel, 1, grid, block, shared_bytes, stream, std::forward<Arguments>(arguments)...);
 }
 
 }  // namespace tokenyard::kernels

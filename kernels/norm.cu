@@ -11,8 +11,8 @@ template <bool Gather>
 __global__ void norm_kernel(Norm args, const std::int32_t* tokens_of) {
   const bool inside = first() < args.hidden / 2;
   const Floats weight = inside ? load_row(args.weight, args.hidden) : Floats{};  // no step writes it: it may be read before
-  cudaGridDependencySynchronize();
-  cudaTriggerProgrammaticLaunchCompletion();
+  wait_for_predecessor();
+  let_successor_start();
 
   const std::int64_t row = blockIdx.x;
   const std::int64_t token = Gather ? tokens_of[row] : row;

@@ -24,7 +24,7 @@ __device__ __forceinline__ void store_sums(float* to, float a, float b) { *reint
 
 template <class Out>
 __global__ void __launch_bounds__(kWarps * 32) ordered_gemm_kernel(OrderedGemm args, Out* out) {
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const std::int64_t warp = std::int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
   const std::int64_t row_groups = (args.rows + kTile * kTiles - 1) / (kTile * kTiles);

@@ -12,7 +12,7 @@ __device__ std::uint32_t mix(std::uint32_t x) {
 }
 
 __global__ void fill_random_kernel(Bf16* out, RandomPart part, std::uint32_t seed, float mean, float deviation) {
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
   const std::int64_t stride = std::int64_t{gridDim.x} * blockDim.x;
   const std::int64_t count = part.rows * part.columns;
   for (std::int64_t to = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; to < count; to += stride) {

@@ -86,7 +86,7 @@ __device__ __forceinline__ void await(const RankLinks& links, int site, int phas
 }
 
 __global__ void next_step_kernel(std::uint32_t* step) {
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
   *step += 1;
 }
 
@@ -149,8 +149,8 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
   const RankLinks& links = args.links;
   // next_step() has ended before the kernel ahead of this one let it begin.
   const std::uint32_t step = load_volatile(links.mailboxes[links.rank].step);
-  cudaGridDependencySynchronize();
-  cudaTriggerProgrammaticLaunchCompletion();
+  wait_for_predecessor();
+  let_successor_start();
   if (Route != RankRoute::packets && blockIdx.x == 0) announce(links, args.site, 0, step);
 
   const std::int32_t begin = Route == RankRoute::two_shot ? first_row_of(links.rank, Ranks, tokens) : 0;
@@ -230,8 +230,8 @@ constexpr int kLogitThreads = 256;
 // A thread a vector of one rank's share, or a logit where shares are not aligned to vectors.
 template <int Width>
 __global__ void gather_logits_kernel(RankLogits args) {
-  cudaGridDependencySynchronize();
-  cudaTriggerProgrammaticLaunchCompletion();
+  wait_for_predecessor();
+  let_successor_start();
   const RankLinks& links = args.links;
   const std::uint32_t step = *links.mailboxes[links.rank].step;
   if (blockIdx.x == 0 && blockIdx.y == 0 && blockIdx.z == 0) announce(links, args.site, 0, step);

@@ -1,18 +1,16 @@
 #include "kernels/sample.h"
 
-#include <cooperative_groups.h>
-
+#include <algorithm>
 #include <stdexcept>
 
 #include "core/base/sampling.h"
 #include "kernels/async_copy.cuh"
+#include "kernels/cluster.cuh"
 #include "kernels/launch.cuh"
 #include "kernels/vector.cuh"
 
 namespace tokenyard::kernels {
 namespace {
-
-namespace cg = cooperative_groups;
 
 constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
@@ -25,18 +23,22 @@ constexpr int kLastShift = kFirstShift - 2 * kDigitBits;  // -1: the last digit 
 constexpr int kLastShiftOfBf16 = kFirstShift - kDigitBits;
 constexpr int kPartBits = 14;  // a mass, below 2^41, is summed in three parts: 2^14 x 2^17 tokens of a block stay below 2^32
 constexpr int kParts = 3;
-constexpr std::int32_t kMaxSlice = 100'000;  // logits a block keeps in shared memory
+constexpr std::int32_t kMostIds = 800'000;
 constexpr std::uint16_t kMinusInfinity = 0xff80;
 constexpr std::uint16_t kExponent = 0x7f80;  // of a bf16; all ones: an infinity or no number
 
-// A block's own memory, beside its slice of the row. Blocks of the cluster read each other's histogram, share,
+// A block's own memory, beside what holds its share of the row. Blocks of the cluster read each other's histogram, share,
 // share_total and published.
+template <int Blocks>
 struct Shared {
+  static constexpr int kShares = std::max(Blocks, kBins / kThreads);  // that the bins of a histogram are divided into
+  static constexpr int kOwned = kShares / Blocks;                     // of these a block's
+  static constexpr int kShareBins = kBins / kShares;
   alignas(16) std::uint32_t histogram[kParts][kBins];
   std::uint64_t warp_values[kWarps];
   std::uint64_t published[2];
-  std::uint64_t share[kThreads];  // this block's share of the cluster's histogram
-  std::uint64_t share_total;
+  std::uint64_t share[kOwned][kShareBins];  // this block's shares of the cluster's histogram
+  std::uint64_t share_total[kOwned];
   std::uint64_t above;
   std::uint32_t digit;
   std::uint32_t best_order;  // of the block's best score so far
@@ -44,23 +46,173 @@ struct Shared {
 
 __device__ std::uint64_t larger(std::uint64_t a, std::uint64_t b) { return a > b ? a : b; }
 
-// One cluster works on one row; each of its blocks holds a slice of the logits in shared memory, so that they are read from
-// global memory once. All sums and maxima are of integers: who adds what first does not matter.
+// ---- The logits of a row, or a block's share of them
+
+// What takes no part in sampling: padding, what is not finite, masked tokens. It reads as minus infinity.
+__device__ std::uint16_t clean_bits(const Sample& args, std::int64_t row, std::int32_t id) {
+  const auto bits = reinterpret_cast<const std::uint16_t*>(args.logits)[row * args.stride + id];
+  return id >= args.num_ids || (bits & kExponent) == kExponent ? kMinusInfinity : bits;
+}
+// Whether some of eight logits, of which the first is token `id`, may take no part, masks aside.
+__device__ bool is_special(const Sample& args, const uint4& bits, std::int32_t id) {
+  // Two logits a word: adding the exponent's lowest bit to an exponent of ones carries into the sign's place.
+  const auto carried = [](std::uint32_t word) { return (word & 0x10001u * kExponent) + 0x10001u * 0x80u; };
+  const std::uint32_t ones = carried(bits.x) | carried(bits.y) | carried(bits.z) | carried(bits.w);
+  return (ones & 0x10001u * 0x8000u) != 0 || id + kVector > args.num_ids;
+}
+
+// What both forms are: tokens first_id() .. first_id() + 8 vectors() - 1 of the row. load(at), at a multiple of 8, gives eight
+// logits from token first_id() + at on. All threads of the block call fetch() before, and unmask() to take the masks away.
+struct Share {
+  const Sample& args;
+  std::int64_t row;
+  std::int32_t first_masked;
+  std::int32_t num_masked;
+  std::int32_t first_id;
+  std::int32_t vectors;
+
+  // Of `blocks` equal shares number `rank`.
+  __device__ Share(const Sample& the_args, const SampleRow& params, std::int64_t the_row, int rank, int blocks)
+      : args(the_args), row(the_row), first_masked(params.first_masked), num_masked(params.num_masked) {
+    const std::int32_t all = args.stride / kVector;
+    const std::int32_t share = (all + blocks - 1) / blocks;
+    const std::int32_t first = min(all, rank * share);
+    first_id = first * kVector;
+    vectors = min(all - first, share);
+  }
+  template <class F>
+  __device__ void for_each_vector(const F& f) const {
+    for (std::int32_t v = static_cast<std::int32_t>(threadIdx.x); v < vectors; v += kThreads) f(v * kVector);
+  }
+  template <class F>
+  __device__ void for_each_masked(const F& f) const {
+    for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i < num_masked; i += kThreads) {
+      const std::int32_t id = args.masked_ids[first_masked + i];
+      if (id >= first_id && id < first_id + vectors * kVector) f(id);
+    }
+  }
+};
+
+// Kept in shared memory, so that they are read from global memory once.
+template <int Blocks>
+class SharedLogits : public Share {
+ public:
+  // A block's bytes of shared memory.
+  static std::int32_t bytes(std::int32_t stride) {
+    return (stride / kVector + Blocks - 1) / Blocks * kVector * static_cast<std::int32_t>(sizeof(Bf16));
+  }
+  __device__ SharedLogits(const Share& share, void* memory) : Share(share), slice_(static_cast<Bf16*>(memory)) {}
+
+  __device__ Floats load(std::int32_t at) const { return kernels::load(slice_ + at); }
+
+  __device__ void fetch() {
+    const Bf16* const from = args.logits + row * args.stride + first_id;
+    for_each_vector([&](std::int32_t at) { copy_async(slice_ + at, from + at); });
+    wait_for_copies();
+    // What takes no part becomes minus infinity once, here.
+    for_each_vector([&](std::int32_t at) {
+      if (!is_special(args, *reinterpret_cast<const uint4*>(slice_ + at), first_id + at)) return;
+      for (std::int32_t id = first_id + at; id < first_id + at + kVector; ++id) *bits_at(id) = clean_bits(args, row, id);
+    });
+    if (num_masked > 0) {
+      __syncthreads();
+      for_each_masked([&](std::int32_t id) { *bits_at(id) = kMinusInfinity; });
+      __syncthreads();
+    }
+  }
+  __device__ void unmask() {
+    __syncthreads();  // everybody is done with the masked logits
+    for_each_masked([&](std::int32_t id) { *bits_at(id) = clean_bits(args, row, id); });
+    __syncthreads();
+  }
+
+ private:
+  __device__ std::uint16_t* bits_at(std::int32_t id) { return reinterpret_cast<std::uint16_t*>(slice_) + id - first_id; }
+
+  Bf16* slice_;
+};
+
+// Read from global memory each time; shared memory has a bit for each token, set if it is masked.
+class GlobalLogits : public Share {
+ public:
+  static std::int32_t bytes(std::int32_t stride) { return words(stride / kVector) * 4; }
+  __device__ GlobalLogits(const Share& share, void* memory)
+      : Share(share), masks_(static_cast<std::uint32_t*>(memory)), masked_(share.num_masked > 0) {}
+
+  __device__ Floats load(std::int32_t at) const {
+    const Bf16* const from = args.logits + row * args.stride + first_id + at;
+    const uint4 bits = *reinterpret_cast<const uint4*>(from);
+    const std::uint32_t mask = masked_ ? reinterpret_cast<const std::uint8_t*>(masks_)[at / kVector] : 0;
+    Floats x = kernels::load(from);
+    if (mask != 0 || is_special(args, bits, first_id + at)) {
+      for (int i = 0; i < kVector; ++i) {
+        const std::uint32_t clean = mask >> i & 1 ? kMinusInfinity : clean_bits(args, row, first_id + at + i);
+        x.value[i] = __uint_as_float(clean << 16);
+      }
+    }
+    return x;
+  }
+
+  __device__ void fetch() {
+    if (!masked_) return;
+    for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i < words(vectors); i += kThreads) masks_[i] = 0;
+    __syncthreads();
+    for_each_masked([&](std::int32_t id) { atomicOr(masks_ + (id - first_id) / 32, 1u << (id - first_id) % 32); });
+    __syncthreads();
+  }
+  __device__ void unmask() {
+    __syncthreads();
+    masked_ = false;
+  }
+
+ private:
+  static __host__ __device__ std::int32_t words(std::int32_t vectors) { return (vectors + 3) / 4; }
+
+  std::uint32_t* masks_;
+  bool masked_;
+};
+
+// ---- A row
+
+// One block has a row for itself, where there are no clusters or their shared memory is too small.
+class Alone {
+ public:
+  __device__ int rank() const { return 0; }
+  __device__ void sync() { __syncthreads(); }
+  template <class T>
+  __device__ T* of(T* mine, int) {
+    return mine;
+  }
+};
+template <int Blocks>
+struct Means {
+  using Group = Cluster<Blocks>;
+  using Logits = SharedLogits<Blocks>;
+};
+template <>
+struct Means<1> {
+  using Group = Alone;
+  using Logits = GlobalLogits;
+};
+
+// One group of blocks works on one row, each on a share of it. All sums and maxima are of integers: who adds what first does
+// not matter, so neither do the number of blocks and where the logits are.
 template <int Blocks>
 class Row {
  public:
-  __device__ Row(const Sample& args, Shared& shared, Bf16* slice, std::int64_t row)
-      : args_(args), shared_(shared), slice_(slice), row_(row), params_(args.rows[row]) {
-    const std::int32_t vectors = args.stride / kVector;
-    const std::int32_t share = (vectors + Blocks - 1) / Blocks;
-    const std::int32_t first = min(vectors, static_cast<std::int32_t>(cluster_.block_rank()) * share);
-    first_id_ = first * kVector;
-    vectors_ = min(vectors - first, share);
-    penalised_ = params_.repetition_penalty != 1.0f;
-  }
+  using Logits = typename Means<Blocks>::Logits;
+
+  __device__ Row(const Sample& args, Shared<Blocks>& shared, void* memory, std::int64_t row)
+      : args_(args),
+        shared_(shared),
+        row_(row),
+        params_(args.rows[row]),
+        logits_(Share(args, params_, row, group_.rank(), Blocks), memory),
+        first_id_(logits_.first_id),
+        penalised_(params_.repetition_penalty != 1.0f) {}
 
   __device__ void run() {
-    fetch();
+    logits_.fetch();
     const std::uint64_t top = best_logit();
     std::int32_t token = -1;
     if (static_cast<std::uint32_t>(top >> 32) > sampling::kLeastOrder) {
@@ -71,27 +223,26 @@ class Row {
       if (params_.seen_row >= 0 && token >= 0) atomicOr(seen_words_of_row() + token / 32, 1u << token % 32);
     }
     if (params_.logprobs >= 0 && token >= 0) report_logprobs(token);
-    cluster_.sync();  // nobody leaves while another reads its memory
+    group_.sync();  // nobody leaves while another reads its memory
   }
 
  private:
-  // Every vector of the slice is touched by one thread only, except where masks are set.
   template <class F>
-  __device__ void for_each_vector(const F& f) {
-    for (std::int32_t v = static_cast<std::int32_t>(threadIdx.x); v < vectors_; v += kThreads) f(v * kVector);
+  __device__ void for_each_vector(const F& f) const {
+    logits_.for_each_vector(f);
   }
 
-  // f(logit, id) for each of the slice, penalised or raw.
+  // f(logit, id) for each of the share, penalised or raw.
   template <bool Raw, class F>
   __device__ void for_each_logit(const F& f) {
     for_each_vector([&](std::int32_t at) {
-      const Floats x = Raw ? load(slice_ + at) : logits_at(at);
+      const Floats x = Raw ? logits_.load(at) : logits_at(at);
       for (int i = 0; i < kVector; ++i) f(x.value[i], first_id_ + at + i);
     });
   }
 
   __device__ Floats logits_at(std::int32_t at) const {
-    Floats x = load(slice_ + at);
+    Floats x = logits_.load(at);
     if (penalised_) {
       const auto* const bytes = reinterpret_cast<const std::uint8_t*>(seen_words_of_row());
       const std::uint32_t seen = bytes[(first_id_ + at) / 8];
@@ -108,44 +259,7 @@ class Row {
   __device__ std::uint32_t* seen_words_of_row() const {
     return args_.seen + std::int64_t{params_.seen_row} * seen_words(args_.stride);
   }
-  __device__ bool leads() const { return cluster_.block_rank() == 0 && threadIdx.x == 0; }
-
-  __device__ std::uint16_t* bits_at(std::int32_t id) { return reinterpret_cast<std::uint16_t*>(slice_) + id - first_id_; }
-  __device__ std::uint16_t raw_bits(std::int32_t id) const {
-    const auto bits = reinterpret_cast<const std::uint16_t*>(args_.logits)[row_ * args_.stride + id];
-    return id >= args_.num_ids || (bits & kExponent) == kExponent ? kMinusInfinity : bits;
-  }
-
-  __device__ void fetch() {
-    const Bf16* const from = args_.logits + row_ * args_.stride + first_id_;
-    for_each_vector([&](std::int32_t at) { copy_async(slice_ + at, from + at); });
-    wait_for_copies();
-    // What takes no part becomes minus infinity once, here.
-    for_each_vector([&](std::int32_t at) {
-      const uint4 bits = *reinterpret_cast<const uint4*>(slice_ + at);
-      const std::uint32_t words[] = {bits.x, bits.y, bits.z, bits.w};
-      // Two logits a word: adding the exponent's lowest bit to an exponent of ones carries into the sign's place.
-      std::uint32_t ones = 0;
-      for (const std::uint32_t word : words) ones |= (word & 0x10001u * kExponent) + 0x10001u * 0x80u;
-      const bool special = (ones & 0x10001u * 0x8000u) != 0 || first_id_ + at + kVector > args_.num_ids;
-      if (special) {
-        for (std::int32_t id = first_id_ + at; id < first_id_ + at + kVector; ++id) *bits_at(id) = raw_bits(id);
-      }
-    });
-    if (params_.num_masked > 0) {
-      __syncthreads();
-      for_each_masked([&](std::int32_t id) { *bits_at(id) = kMinusInfinity; });
-      __syncthreads();
-    }
-  }
-
-  template <class F>
-  __device__ void for_each_masked(const F& f) {
-    for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i < params_.num_masked; i += kThreads) {
-      const std::int32_t id = args_.masked_ids[params_.first_masked + i];
-      if (id >= first_id_ && id < first_id_ + vectors_ * kVector) f(id);
-    }
-  }
+  __device__ bool leads() const { return group_.rank() == 0 && threadIdx.x == 0; }
 
   // Also leaves each thread's own greatest in thread_order_.
   __device__ std::uint64_t best_logit() {
@@ -168,12 +282,12 @@ class Row {
       }
     }
     thread_order_ = sampling::order_of(best);
-    return over_cluster(sampling::key_of(best, best_id), larger);
+    return over_group(sampling::key_of(best, best_id), larger);
   }
 
   // The value that `join` makes of every thread's, the same everywhere.
   template <class Join>
-  __device__ std::uint64_t over_cluster(std::uint64_t value, const Join& join) {
+  __device__ std::uint64_t over_group(std::uint64_t value, const Join& join) {
     for (int distance = 16; distance > 0; distance /= 2) value = join(value, __shfl_xor_sync(~0u, value, distance));
     if (threadIdx.x % 32 == 0) shared_.warp_values[threadIdx.x / 32] = value;
     __syncthreads();
@@ -185,9 +299,9 @@ class Row {
       for (int distance = kWarps / 2; distance > 0; distance /= 2) value = join(value, __shfl_xor_sync(~0u, value, distance));
       if (threadIdx.x == 0) *place = value;
     }
-    cluster_.sync();
-    value = *cluster_.map_shared_rank(place, 0);
-    for (int block = 1; block < Blocks; ++block) value = join(value, *cluster_.map_shared_rank(place, block));
+    group_.sync();
+    value = *group_.of(place, 0);
+    for (int block = 1; block < Blocks; ++block) value = join(value, *group_.of(place, block));
     return value;
   }
 
@@ -248,48 +362,59 @@ class Row {
         if (piece != 0) atomicAdd(&shared_.histogram[part][bin], piece);
       }
     });
-    cluster_.sync();
+    group_.sync();
   }
 
-  // Each block sums its share of the bins over the cluster.
-  static constexpr int kShare = kBins / Blocks;
-  static_assert(kShare <= kThreads);
+  // Each block sums its shares of the bins over the group.
+  static constexpr int kShareBins = Shared<Blocks>::kShareBins;
+  static constexpr int kOwned = Shared<Blocks>::kOwned;
+  static_assert(kShareBins <= kThreads);
   template <int Parts>
   __device__ void sum_shares() {
     const int thread = static_cast<int>(threadIdx.x);
-    std::uint64_t mine = 0;
-    if (thread < kShare) {
-      const int bin = static_cast<int>(cluster_.block_rank()) * kShare + thread;
-      for (int block = 0; block < Blocks; ++block) {
-        for (int part = 0; part < Parts; ++part) {
-          mine += std::uint64_t{*cluster_.map_shared_rank(&shared_.histogram[part][bin], block)} << part * kPartBits;
+    for (int owned = 0; owned < kOwned; ++owned) {
+      std::uint64_t mine = 0;
+      if (thread < kShareBins) {
+        const int bin = (group_.rank() * kOwned + owned) * kShareBins + thread;
+        for (int block = 0; block < Blocks; ++block) {
+          for (int part = 0; part < Parts; ++part) {
+            mine += std::uint64_t{*group_.of(&shared_.histogram[part][bin], block)} << part * kPartBits;
+          }
         }
+        shared_.share[owned][thread] = mine;
       }
-      shared_.share[thread] = mine;
+      const std::uint64_t share_total = sum_until(mine).total;
+      if (thread == 0) shared_.share_total[owned] = share_total;
     }
-    const std::uint64_t share_total = sum_until(mine).total;
-    if (thread == 0) shared_.share_total = share_total;
-    cluster_.sync();
+    group_.sync();
   }
 
   // Adds the digit of the bin in which the target lies, counted from the greatest. False, for every thread, if all elements
   // measure less; only the first digit can find that.
   template <class TargetOf>
   __device__ bool find_digit(Digits& digits, int low, const TargetOf& target_of) {
-    std::uint64_t totals[Blocks];
+    constexpr int kShares = Shared<Blocks>::kShares;
+    std::uint64_t totals[kShares];
     std::uint64_t total = 0;
-    for (int block = 0; block < Blocks; ++block)
-      total += totals[block] = *cluster_.map_shared_rank(&shared_.share_total, block);
+#pragma unroll
+    for (int share = 0; share < kShares; ++share) {
+      total += totals[share] = *group_.of(&shared_.share_total[share % kOwned], share / kOwned);
+    }
     if (digits.known == 0) digits.target = target_of(total);
     if (digits.above + total < digits.target) return false;
-    int owner = Blocks - 1;
-    for (; digits.above + totals[owner] < digits.target; --owner) digits.above += totals[owner];
+    int share = kShares - 1;
+#pragma unroll
+    for (int i = kShares - 1; i > 0; --i) {  // with constant indices, or `totals` would be in local memory
+      if (share != i || digits.above + totals[i] >= digits.target) continue;
+      digits.above += totals[i];
+      --share;
+    }
     // The first thread has the greatest bin.
-    const int bin = kShare - 1 - static_cast<int>(threadIdx.x);
-    const std::uint64_t mine = bin >= 0 ? *cluster_.map_shared_rank(&shared_.share[max(bin, 0)], owner) : 0;
+    const int bin = kShareBins - 1 - static_cast<int>(threadIdx.x);
+    const std::uint64_t mine = bin >= 0 ? *group_.of(&shared_.share[share % kOwned][max(bin, 0)], share / kOwned) : 0;
     const std::uint64_t until = digits.above + sum_until(mine).until;
     if (until - mine < digits.target && until >= digits.target) {
-      shared_.digit = static_cast<std::uint32_t>(owner * kShare + bin);
+      shared_.digit = static_cast<std::uint32_t>(share * kShareBins + bin);
       shared_.above = until - mine;
     }
     __syncthreads();
@@ -403,13 +528,11 @@ class Row {
         score(logit, its_word, first + __ffs(static_cast<int>(hopeful)) - 1);
       }
     });
-    return sampling::id_of(over_cluster(best, larger));
+    return sampling::id_of(over_group(best, larger));
   }
 
   __device__ void report_logprobs(std::int32_t token) {
-    __syncthreads();  // everybody is done with the masked logits
-    for_each_masked([&](std::int32_t id) { *bits_at(id) = raw_bits(id); });
-    __syncthreads();
+    logits_.unmask();
     std::uint64_t best = 0;  // this thread's greatest of those not yet reported
     const auto rescan = [&](std::uint64_t below) {
       best = 0;
@@ -419,9 +542,9 @@ class Row {
       });
     };
     rescan(~std::uint64_t{0});
-    std::uint64_t next = over_cluster(best, larger);
+    std::uint64_t next = over_group(best, larger);
     const float greatest = sampling::value_of(next);
-    const auto bits = static_cast<std::uint32_t>(raw_bits(token));
+    const auto bits = static_cast<std::uint32_t>(clean_bits(args_, row_, token));
     const std::uint64_t chosen = sampling::key_of(__uint_as_float(bits << 16), token);
     std::uint64_t mass = 0;
     std::uint64_t ahead = 0;
@@ -430,8 +553,8 @@ class Row {
       ahead += sampling::key_of(logit, id) > chosen;
     });
     const auto sum = [](std::uint64_t a, std::uint64_t b) { return a + b; };
-    mass = over_cluster(mass, sum);
-    ahead = over_cluster(ahead, sum);
+    mass = over_group(mass, sum);
+    ahead = over_group(ahead, sum);
     const auto logprob_of = [&](std::uint64_t key) {
       return sampling::logprob(sampling::scaled(sampling::value_of(key), greatest, 1.0f), mass);
     };
@@ -442,7 +565,7 @@ class Row {
     for (std::int32_t i = 0; i < min(params_.logprobs, args_.num_ids); ++i) {
       if (i > 0) {
         if (best == next) rescan(next);  // only the thread that had it
-        next = over_cluster(best, larger);
+        next = over_group(best, larger);
       }
       if (leads()) {
         args_.top_tokens[row_ * args_.top_capacity + i] = sampling::id_of(next);
@@ -452,44 +575,46 @@ class Row {
   }
 
   const Sample& args_;
-  Shared& shared_;
-  Bf16* const slice_;
+  Shared<Blocks>& shared_;
   const std::int64_t row_;
   const SampleRow params_;
-  cg::cluster_group cluster_ = cg::this_cluster();
-  std::int32_t first_id_;
-  std::int32_t vectors_;
-  bool penalised_;
+  typename Means<Blocks>::Group group_;
+  Logits logits_;
+  const std::int32_t first_id_;
+  const bool penalised_;
   int turn_ = 0;
   std::uint32_t thread_order_ = 0;
 };
 
 template <int Blocks>
-__global__ void __cluster_dims__(Blocks, 1, 1) __launch_bounds__(kThreads, 2) sample_kernel(const Sample args) {
-  extern __shared__ __align__(16) unsigned char slice[];
-  __shared__ Shared shared;
-  cudaGridDependencySynchronize();
-  cudaTriggerProgrammaticLaunchCompletion();
-  const std::int64_t row = blockIdx.x / Blocks;
-  if (args.rows[row].position < 0) return;  // the whole cluster
-  Row<Blocks>(args, shared, reinterpret_cast<Bf16*>(slice), row).run();
+__global__ void __launch_bounds__(kThreads, 2) sample_kernel(const Sample args) {
+  extern __shared__ __align__(16) unsigned char memory[];
+  __shared__ Shared<Blocks> shared;
+  wait_for_predecessor();
+  let_successor_start();
+  if constexpr (Blocks == 1 || kHasClusters) {
+    const std::int64_t row = blockIdx.x / Blocks;
+    if (args.rows[row].position < 0) return;  // the whole group
+    Row<Blocks>(args, shared, memory, row).run();
+  }
+}
+
+template <int Blocks>
+bool fits(std::int32_t stride) {
+  const std::size_t bytes = sizeof(Shared<Blocks>) + static_cast<std::size_t>(Means<Blocks>::Logits::bytes(stride));
+  return (Blocks == 1 || card().clusters) && bytes <= static_cast<std::size_t>(card().shared_bytes);
 }
 
 template <int Blocks>
 void launch_sample(const Sample& args, std::int32_t rows, Stream stream) {
-  const std::int32_t vectors = (args.stride / kVector + Blocks - 1) / Blocks;
-  const auto bytes = static_cast<std::size_t>(vectors) * kVector * sizeof(Bf16);
-  once_a_device([] {
-    check(cudaFuncSetAttribute(sample_kernel<Blocks>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               kMaxSlice * static_cast<int>(sizeof(Bf16))),
-          "sample: shared memory");
-    return 1;
-  });
-  launch("sample", sample_kernel<Blocks>, dim3(static_cast<unsigned>(rows * Blocks)), dim3(kThreads), bytes, stream, args);
+  allow_all_shared_memory<sample_kernel<Blocks>>();
+  const auto bytes = static_cast<std::size_t>(Means<Blocks>::Logits::bytes(args.stride));
+  launch_clusters("sample", sample_kernel<Blocks>, Blocks, dim3(static_cast<unsigned>(rows * Blocks)), dim3(kThreads), bytes,
+                  stream, args);
 }
 
 __global__ void mark_seen_kernel(std::uint32_t* seen, std::int32_t words, const Occurrence* occurrences, std::int32_t count) {
-  cudaGridDependencySynchronize();
+  wait_for_predecessor();
   const std::int32_t i = static_cast<std::int32_t>(blockIdx.x * blockDim.x + threadIdx.x);
   if (i >= count) return;
   const auto [row, token] = occurrences[i];
@@ -499,14 +624,18 @@ __global__ void mark_seen_kernel(std::uint32_t* seen, std::int32_t words, const 
 }  // namespace
 
 void sample(const Sample& args, std::int32_t rows, Stream stream) {
-  if (args.stride % kVector != 0 || args.stride > 8 * kMaxSlice) {
+  if (args.stride % kVector != 0 || args.stride > kMostIds) {
     throw std::invalid_argument("the vocabulary must be a multiple of 8 and at most 800000");
   }
   // Few rows: more blocks a row. The tokens do not depend on it.
-  if (rows <= 16 || args.stride > 4 * kMaxSlice) {
-    launch_sample<8>(args, rows, stream);
-  } else {
+  if (fits<4>(args.stride) && rows > 16) {
     launch_sample<4>(args, rows, stream);
+  } else if (fits<8>(args.stride)) {
+    launch_sample<8>(args, rows, stream);
+  } else if (fits<1>(args.stride)) {
+    launch_sample<1>(args, rows, stream);
+  } else {
+    throw std::invalid_argument("the shared memory of the GPU is too small for so large a vocabulary");
   }
 }
 

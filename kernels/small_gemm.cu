@@ -14,8 +14,12 @@ namespace {
 constexpr int kRows = 8;      // of the weight, a warp: the columns of a product, whose rows are tokens
 constexpr int kColumns = 64;  // whose operands are loaded while the 64 before are multiplied
 constexpr int kWarps = 8;
-constexpr int kPad = kVector;           // after each row in shared memory, so that eight rows' columns lie in different banks
-constexpr int kMaxShared = 227 * 1024;  // bytes, what a block may have
+constexpr int kPad = kVector;  // after each row in shared memory, so that eight rows' columns lie in different banks
+constexpr int kMostColumns = 6144;
+
+constexpr std::int64_t bytes_of(std::int64_t rows, std::int64_t columns) {
+  return rows * (columns + kPad) * static_cast<std::int64_t>(sizeof(Bf16));
+}
 
 // What four products take, 64 columns: eight tokens and eight rows of the weight. load_matrices() gives 32 columns as four
 // matrices, the operands of two products.
@@ -65,8 +69,8 @@ __global__ void __launch_bounds__(kWarps * 32)
     }
   };
   fetch(my_weight, weight + first_row * width, last_row - first_row);
-  cudaGridDependencySynchronize();
-  cudaTriggerProgrammaticLaunchCompletion();
+  wait_for_predecessor();
+  let_successor_start();
   fetch(my_x, x, tokens);
   wait_for_copies();
   __syncthreads();
@@ -102,23 +106,15 @@ __global__ void __launch_bounds__(kWarps * 32)
 template <class Out>
 void launch_small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns,
                        std::int32_t parts, Out* out, std::int64_t part_stride, Stream stream) {
-  static_assert(fits_small_gemm(1, kRows, kColumns));
   if (!fits_small_gemm(tokens, rows, columns)) throw std::invalid_argument("small_gemm does not do this shape");
-  const int multiprocessors = once_a_device([] {
-    int device = 0;
-    int count = 0;
-    check(cudaGetDevice(&device), "small_gemm");
-    check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "small_gemm");
-    check(cudaFuncSetAttribute(small_gemm_kernel<Out>, cudaFuncAttributeMaxDynamicSharedMemorySize, kMaxShared), "small_gemm");
-    return count;
-  });
+  allow_all_shared_memory<small_gemm_kernel<Out>>();
   // As many tiles a block as give every multiprocessor one block, if they find room. Where they do not, one tile a block, so
   // that a multiprocessor has several blocks, of which some load while others multiply.
   const int all_tiles = rows / kRows;
-  const int tile_bytes = kRows * (columns + kPad) * static_cast<int>(sizeof(Bf16));
-  const int x_bytes = tokens * (columns + kPad) * static_cast<int>(sizeof(Bf16));
-  const int wanted = (all_tiles * parts + multiprocessors - 1) / multiprocessors;
-  const int tiles = wanted <= std::min(kWarps, (kMaxShared - x_bytes) / tile_bytes) ? wanted : 1;
+  const auto tile_bytes = static_cast<int>(bytes_of(kRows, columns));
+  const auto x_bytes = static_cast<int>(bytes_of(tokens, columns));
+  const int wanted = (all_tiles * parts + card().multiprocessors - 1) / card().multiprocessors;
+  const int tiles = wanted <= std::min(kWarps, (card().shared_bytes - x_bytes) / tile_bytes) ? wanted : 1;
   launch("small_gemm", small_gemm_kernel<Out>,
          dim3(static_cast<unsigned>((all_tiles + tiles - 1) / tiles), static_cast<unsigned>(parts)), dim3(kWarps * 32),
          static_cast<std::size_t>(tiles * tile_bytes + x_bytes), stream, weight, x, tokens, rows, columns, tiles, out,
@@ -126,6 +122,11 @@ void launch_small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, s
 }
 
 }  // namespace
+
+bool fits_small_gemm(std::int64_t tokens, std::int64_t rows, std::int64_t columns) {
+  return tokens >= 1 && tokens <= kSmallGemmTokens && rows % kRows == 0 && columns % kColumns == 0 && columns <= kMostColumns &&
+         bytes_of(kRows + tokens, columns) <= card().shared_bytes;
+}
 
 void small_gemm(const Bf16* weight, const Bf16* x, std::int32_t tokens, std::int32_t rows, std::int32_t columns, Bf16* out,
                 Stream stream) {

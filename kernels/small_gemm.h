@@ -9,10 +9,9 @@ namespace tokenyard::kernels {
 
 inline constexpr std::int32_t kSmallGemmTokens = 8;
 
-// Which shapes it computes. One tile of the weight, 8 rows, must fit a block's shared memory beside x.
-constexpr bool fits_small_gemm(std::int64_t tokens, std::int64_t rows, std::int64_t columns) {
-  return tokens >= 1 && tokens <= kSmallGemmTokens && rows % 8 == 0 && columns % 64 == 0 && columns <= 6144;
-}
+// Which shapes it computes on this card. One tile of the weight, 8 rows, must fit a block's shared memory beside x: 227 KiB
+// have room for up to 6,144 columns beside eight tokens, 99 KiB beside one token for 5,568.
+bool fits_small_gemm(std::int64_t tokens, std::int64_t rows, std::int64_t columns);
 
 // out[t][n] = sum over k of x[t][k] weight[n][k]: weight [rows, columns], x [tokens, columns], out [tokens, rows], written.
 // Weights are read before the kernel's predecessors have finished: no step may write them. Throws

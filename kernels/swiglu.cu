@@ -9,8 +9,8 @@ namespace {
 constexpr int kThreads = 128;
 
 __global__ void swiglu_kernel(const Bf16* gate_up, std::int32_t intermediate, Bf16* out) {
-  cudaGridDependencySynchronize();
-  cudaTriggerProgrammaticLaunchCompletion();
+  wait_for_predecessor();
+  let_successor_start();
   const int column = static_cast<int>(blockIdx.y * kThreads + threadIdx.x) * kVector;
   const std::int64_t token = blockIdx.x;
   if (column >= intermediate) return;

@@ -10,7 +10,7 @@ server_packages=libboost-dev
 if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then server_packages=libboost1.81-dev; fi
 # The Python package and the server's clients from PyPI, plots as .png, OpenGL without a graphics card, a screen without a display
 check_packages="python3-dev python3-venv librsvg2-dev libegl-dev libegl1 libgl1-mesa-dri xvfb xdotool"
-full_packages="clang libclang-rt-dev clang-format clang-tidy"
+full_packages="clang libclang-rt-dev clang-format clang-tidy python3-markdown"
 
 # Seconds of one core, measured on an AMD EPYC with cold caches (docs/measurements.md).
 program_seconds=136

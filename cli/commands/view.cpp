@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,12 @@
 #include "cli/output/text_table.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
+#include "core/base/output_file.h"
 #include "core/base/text_file.h"
-#include "sim/lesson.h"
 #include "viz/app/app.h"
+#include "viz/app/svg.h"
 #include "viz/app/when.h"
+#include "viz/app/view_state.h"
 #ifdef TOKENYARD_HAVE_PICTURES
 #include "viz/host/picture_host.h"
 #endif
@@ -27,10 +30,9 @@ namespace {
 
 using namespace viz;
 
-struct ViewOptions {
-  std::vector<std::string> inputs, set, goodput, range, mark;
-  std::string lesson, shot, size, at, select, panels, theme, align, sort, lanes, latency, csv;
-  double scale = 0;
+struct ViewOptions : ViewState {
+  std::vector<std::string> inputs, set, goodput;
+  std::string lesson, shot, size, csv;
   int page = 1;
   bool lessons = false, describe = false, partial = false, follow = false;
 };
@@ -56,28 +58,6 @@ template <typename Enum>
 std::vector<std::string> choices_of(int count) {
   std::vector<std::string> out;
   for (int i = 0; i < count; ++i) out.emplace_back(name_of(static_cast<Enum>(i)));
-  return out;
-}
-
-// REQUIRES: `name` is one of those.
-template <typename Enum>
-Enum named(const std::string& name) {
-  int i = 0;
-  while (name != name_of(static_cast<Enum>(i))) ++i;
-  return static_cast<Enum>(i);
-}
-
-std::vector<const Panel*> parse_panels(const std::string& text) {
-  std::vector<const Panel*> out;
-  std::size_t begin = 0;
-  while (begin <= text.size()) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    const std::string name = text.substr(begin, end - begin);
-    const Panel* const panel = find_panel(name);
-    if (panel == nullptr) throw InputError("--panels: expected some of " + panel_names() + ", found \"" + name + "\"");
-    out.push_back(panel);
-    begin = end + 1;
-  }
   return out;
 }
 
@@ -111,15 +91,9 @@ std::unique_ptr<Side> open(const std::string& input, const std::vector<std::stri
   // NAME:VARIANT, unless there is a file of that name.
   const std::size_t colon = input == "-" || std::filesystem::exists(input, ignored) ? std::string::npos : input.rfind(':');
   const std::string path = find_scenario(input.substr(0, colon));
-  std::vector<std::string> overrides;
-  std::string name = std::filesystem::path(path).stem().string();
-  if (colon != std::string::npos) {
-    const Variant variant = find_variant(load_lesson(path), input.substr(colon + 1));
-    overrides = variant.overrides;
-    name = variant.name;
-  }
-  overrides.insert(overrides.end(), set.begin(), set.end());
-  return open_scenario(path, overrides, name);
+  std::optional<std::string> variant;
+  if (colon != std::string::npos) variant = input.substr(colon + 1);
+  return open_variant(path, variant, set);
 }
 
 int list_lessons() {
@@ -160,42 +134,8 @@ void set_up(App& app, const ViewOptions& options) {
     for (const std::string& input : options.inputs) add_side(app, open(input, options.set));
     show_all_requests(app);
   }
-  const Side& first = *app.sides.front();
-  if (!options.theme.empty()) {
-    app.theme = named<Theme>(options.theme);
-    app.theme_chosen = true;
-  }
-  if (options.scale != 0) {
-    if (options.scale < 1 || options.scale > 3)
-      throw InputError(fmt::format("--scale: expected 1 to 3, found {}", options.scale));
-    app.scale = static_cast<float>(options.scale);
-    app.scale_chosen = true;
-  }
-  if (!options.panels.empty()) set_panels(app, parse_panels(options.panels));
-  if (!options.lanes.empty()) app.lanes = named<LaneView>(options.lanes);
-  if (!options.latency.empty()) app.statistic = named<LatencyKind>(options.latency);
-  if (!options.sort.empty()) set_order(app, named<LaneOrder>(options.sort));
-  if (!options.select.empty()) {
-    if (first.model->find(options.select) < 0)
-      throw InputError("--select: no request \"" + options.select + "\" in " + first.name);
-    select(app, options.select);
-  }
-  if (!options.align.empty()) set_align(app, named<Align>(options.align));
-  const auto place = [&](const std::string& option, const std::string& text) {
-    return first.clock->place(parse_when(text, *first.model, option));
-  };
-  if (!options.range.empty()) show_range(app, place("--range", options.range[0]), place("--range", options.range[1]));
-  if (!options.mark.empty()) {
-    app.range_from = place("--mark", options.mark[0]);
-    app.range_to = place("--mark", options.mark[1]);
-    if (!has_range(app)) throw InputError("--mark: expected two moments, the earlier one first");
-  }
-  if (!options.at.empty()) {
-    move_cursor(app, place("--at", options.at));
-    app.reveal = true;
-  } else if (!app.lesson) {
-    go_to_something(app);
-  }
+  apply_view(app, options, "--");
+  if (options.at.empty() && !app.lesson) go_to_something(app);
 }
 
 int view(const ViewOptions& options) {
@@ -233,12 +173,15 @@ int view(const ViewOptions& options) {
     }
     for (std::size_t i = 0; i < app.sides.size(); ++i) say("{}{}", i == 0 ? "" : "\n", describe(scene_of(app, i)));
   }
-  if (!options.shot.empty()) {
+  if (options.shot.ends_with(".svg")) {
+    write_file(options.shot, svg_picture(app, size.width, size.height));
+    say("{}: {} x {}\n", options.shot, size.width, size.height);
+  } else if (!options.shot.empty()) {
 #ifdef TOKENYARD_HAVE_PICTURES
     write_png(options.shot, take_picture(app, size.width, size.height));
     say("{}: {} x {}\n", options.shot, size.width, size.height);
 #else
-    throw InputError("this tokenyard was built without Dear ImGui and draws no pictures; --describe gives text");
+    throw InputError("this tokenyard was built without Dear ImGui and draws no pictures but .svg; --describe gives text");
 #endif
   }
   if (silent) return 0;
@@ -257,7 +200,7 @@ int view(const ViewOptions& options) {
 #ifdef TOKENYARD_HAVE_PICTURES
   throw InputError("this tokenyard was built without GLFW and opens no window; use --shot picture.png or --describe");
 #else
-  throw InputError("this tokenyard was built without Dear ImGui and opens no window; --describe gives text");
+  throw InputError("this tokenyard was built without Dear ImGui and opens no window; use --shot picture.svg or --describe");
 #endif
 #endif
 }
@@ -274,7 +217,7 @@ Command view_command() {
   command.flag("--lessons", options->lessons, "List the lessons");
 
   command.group("Without a window");
-  command.option("--shot", &options->shot, "FILE.png", "Write a picture; needs no display").writes();
+  command.option("--shot", &options->shot, "FILE.png", "Write a picture (.png or .svg); needs no display").writes();
   command.flag("--describe", options->describe, "Print the moment as text");
   command.option("--csv", &options->csv, "WHAT", "Print a table of the visible time as CSV").one_of({"requests", "steps"});
 

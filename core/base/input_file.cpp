@@ -17,6 +17,14 @@
 
 #include "core/base/input_error.h"
 
+#ifdef __EMSCRIPTEN__
+// Declared there, but missing.
+extern "C" int memfd_create(const char*, unsigned) {
+  errno = ENOSYS;
+  return -1;
+}
+#endif
+
 namespace tokenyard {
 namespace {
 

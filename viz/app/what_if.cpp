@@ -13,6 +13,13 @@ namespace {
 
 struct Cancelled {};
 
+// A page has none unless its server sends certain headers, and one that is opened as a file has no server.
+#ifdef __EMSCRIPTEN__
+constexpr bool kThreads = false;
+#else
+constexpr bool kThreads = true;
+#endif
+
 }  // namespace
 
 SimulatedRun simulate_into_model(const std::string& scenario, const std::vector<std::string>& overrides,
@@ -49,7 +56,9 @@ SimulatedRun simulate_into_model(const std::string& scenario, const std::vector<
   return run;
 }
 
-WhatIf::WhatIf() : thread_([this] { work(); }) {}
+WhatIf::WhatIf() {
+  if constexpr (kThreads) thread_ = std::thread([this] { work(); });
+}
 
 WhatIf::~WhatIf() {
   {
@@ -58,7 +67,7 @@ WhatIf::~WhatIf() {
     ++wishes_;
   }
   changed_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void WhatIf::ask(std::string scenario, std::vector<std::string> overrides, std::string name) {
@@ -71,6 +80,12 @@ void WhatIf::ask(std::string scenario, std::vector<std::string> overrides, std::
 }
 
 std::optional<SimulatedRun> WhatIf::poll() {
+  if constexpr (!kThreads) {
+    if (wish_) {
+      const Wish wish = *std::exchange(wish_, std::nullopt);
+      done_ = simulate_into_model(wish.scenario, wish.overrides, wish.name);
+    }
+  }
   const std::lock_guard lock(mutex_);
   return std::exchange(done_, std::nullopt);
 }

@@ -30,7 +30,8 @@ struct SimulatedRun {
 SimulatedRun simulate_into_model(const std::string& scenario, const std::vector<std::string>& overrides,
                                  const std::string& name, const std::function<bool()>& cancelled = {});
 
-// One worker thread; the latest wish wins, and a run for an older one is given up after the step it is in.
+// One worker thread; the latest wish wins, and a run for an older one is given up after the step it is in. Where there are no
+// threads, poll() runs the latest wish itself.
 class WhatIf {
  public:
   WhatIf();
@@ -39,7 +40,7 @@ class WhatIf {
   WhatIf& operator=(const WhatIf&) = delete;
 
   void ask(std::string scenario, std::vector<std::string> overrides, std::string name);
-  // A finished run that nobody has taken yet. Never blocks for a run.
+  // A finished run that nobody has taken yet. With threads it never blocks for a run.
   std::optional<SimulatedRun> poll();
   bool busy() const;
 

@@ -28,32 +28,16 @@ def squeeze(blocks: Iterable[int]) -> list[int]:
     return out
 
 
-class Live:
-    """What a recorder keeps of a request: enough to say which rows sample and which are plain decodes."""
-
-    __slots__ = ("computed", "known", "limit", "number", "of", "pending", "running")
-
-    def __init__(self, number: int, known: int, limit: int, of: Any) -> None:
-        self.number = number
-        self.known = known  # tokens, with those that the step in flight samples
-        self.computed = 0
-        self.limit = limit  # known tokens at which it ends by length
-        self.pending = False  # the last known one is being sampled
-        self.running = False
-        self.of = of  # the engine's own object
-
-
 class Step:
     """One step's changes, by the trace's keys."""
 
-    __slots__ = ("ahead", "fields", "number", "refusals", "rows", "start")
+    __slots__ = ("ahead", "fields", "number", "refusals", "start")
 
     def __init__(self, number: int, start: int, ahead: bool) -> None:
         self.number = number
         self.start = start
         self.ahead = ahead
         self.fields: dict[str, Any] = {}
-        self.rows: list[tuple[Live, bool]] = []  # and whether it samples
         self.refusals: list[tuple[int, str, int, int]] = []
 
 

@@ -16,7 +16,7 @@ import logging
 import os
 from typing import Any
 
-from tokenyard.record._writer import Live, Step, TraceFile, squeeze
+from tokenyard.record._writer import Step, TraceFile, squeeze
 
 logger = logging.getLogger("tokenyard.record")
 
@@ -24,6 +24,19 @@ logger = logging.getLogger("tokenyard.record")
 def record(llm: Any, path: str | os.PathLike[str]) -> Recording:
     """Starts recording; REQUIRES: nothing is waiting or running. The trace is whole after close(), or when Python ends."""
     return Recording(llm.scheduler, os.fspath(path))
+
+
+class _Live:
+    """What is kept of a request: enough to say which rows sample."""
+
+    __slots__ = ("computed", "known", "number", "of", "running")
+
+    def __init__(self, number: int, known: int, of: Any) -> None:
+        self.number = number
+        self.known = known  # tokens, with those that the step in flight samples
+        self.computed = 0
+        self.running = False
+        self.of = of  # the engine's own object
 
 
 class Recording:
@@ -35,9 +48,10 @@ class Recording:
             raise ValueError("expected an engine with nothing to do, found one that has requests")
         self._scheduler = scheduler
         self._blocks = blocks
-        self._live: dict[int, Live] = {}
+        self._live: dict[int, _Live] = {}
         self._held: dict[int, int] = {}  # blocks of a request's table that were told
         self._step: Step | None = None
+        self._rows: list[tuple[_Live, bool]] = []  # of that step, and whether each samples
         self._needy: Any = None
         self._asked: tuple[Any, int, int, int] | None = None  # the head, cached blocks or -1, blocks needed, free ones
         self._began = 0
@@ -132,7 +146,7 @@ class Recording:
         number = self._file.join(
             str(seq.seq_id), prompt, self._file.now(), False, max_tokens=seq.max_tokens, ignore_eos=bool(seq.ignore_eos)
         )
-        self._live[seq.seq_id] = Live(number, len(prompt), len(prompt) + seq.max_tokens, seq)
+        self._live[seq.seq_id] = _Live(number, len(prompt), seq)
 
     def _begin(self) -> None:
         self._began = self._file.now()
@@ -153,6 +167,7 @@ class Recording:
 
     def _plan(self, seqs: Any, is_prefill: bool) -> None:
         step = self._file.plan(self._began)
+        self._rows = rows = []
         admit, chunk, grow = [], [], []
         for seq in seqs:
             request = self._live[seq.seq_id]
@@ -170,7 +185,7 @@ class Recording:
             request.computed += tokens
             samples = request.computed == request.known
             request.known += samples
-            step.rows.append((request, samples))
+            rows.append((request, samples))
         step.fields.update(prefill=is_prefill, admit=admit, chunk=chunk, grow=grow, preempt=list(self._preempted))
         self._refusals(step, seqs, is_prefill)
         self._step = step
@@ -218,9 +233,9 @@ class Recording:
         step, self._step = self._step, None
         if step is None:
             return
-        tokens = [int(token) for token, (_, samples) in zip(token_ids, step.rows) if samples]
+        tokens = [int(token) for token, (_, samples) in zip(token_ids, self._rows) if samples]
         finish = []
-        for request, _ in step.rows:
+        for request, _ in self._rows:
             if request.of.is_finished:
                 reason = "length" if request.of.num_completion_tokens >= request.of.max_tokens else "stop"
                 if not request.of.ignore_eos and int(request.of.last_token) == self._scheduler.eos:

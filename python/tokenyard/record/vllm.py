@@ -19,7 +19,7 @@ import vllm
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 
-from tokenyard.record._writer import Live, Step, TraceFile, squeeze
+from tokenyard.record._writer import Step, TraceFile, squeeze
 
 TESTED = ("0.24", "0.26", "0.32")  # releases whose recordings were replayed decision for decision
 
@@ -33,6 +33,34 @@ def _release(version: str) -> tuple[int, int]:
 
 class _Unable(Exception):
     """This configuration or request has what a trace cannot tell."""
+
+
+class _Live:
+    """What is kept of a request besides vLLM's own object."""
+
+    __slots__ = ("computed", "limit", "number", "of", "running")
+
+    def __init__(self, number: int, limit: int, of: Any) -> None:
+        self.number = number
+        self.limit = limit  # known tokens at which it ends by length
+        self.computed = 0  # while it is in _Recorder._prefilling
+        self.running = False
+        self.of = of
+
+
+class _Flying:
+    """A step that runs: vLLM's plan, its rows' ids and those of them that sample nothing."""
+
+    __slots__ = ("ids", "output", "silent", "step")
+
+    def __init__(self, output: Any, step: Step, ids: list[str], silent: set[str]) -> None:
+        self.output = output
+        self.step = step
+        self.ids = ids
+        self.silent = silent
+
+    def samples(self, id: str) -> bool:
+        return id in self.output.num_scheduled_tokens and id not in self.silent
 
 
 class RecordingScheduler(Scheduler):  # type: ignore[misc]
@@ -110,8 +138,9 @@ class _Recorder:
         self._pool = self._manager.block_pool
         self._block_size: int = scheduler.block_size
         self._async = bool(scheduler.scheduler_config.async_scheduling)
-        self._live: dict[str, Live] = {}
-        self._steps: list[tuple[Any, Step]] = []  # in flight, with vLLM's own plan
+        self._live: dict[str, _Live] = {}
+        self._prefilling: set[str] = set()  # running, and not all known tokens are computed
+        self._steps: list[_Flying] = []
         self._preempted: list[list[Any]] = []
         self._allocating: tuple[Any, int] | None = None
         self._prefix: tuple[str, list[Any], int] = ("", [], 0)
@@ -195,12 +224,21 @@ class _Recorder:
             stop=sorted(stop),
         )
         limit = min(len(prompt) + request.max_tokens, self._scheduler.max_model_len)
-        self._live[id] = Live(number, len(prompt), limit, request)
+        self._live[id] = _Live(number, limit, request)
+
+    def _pending(self, id: str) -> bool:
+        """Whether a step in flight samples this request's last token."""
+        return any(step.samples(id) for step in self._steps)
+
+    def _known(self, id: str) -> int:
+        """Its tokens, with the one that a step in flight samples."""
+        return int(self._live[id].of.num_tokens) + self._pending(id)
 
     def cancel(self) -> None:
         """Whoever is finished now, without a step having said so."""
         for id in [id for id, live in self._live.items() if live.of.is_finished()]:
             live = self._live.pop(id)
+            self._prefilling.discard(id)
             stopped = live.of.status.name == "FINISHED_STOPPED"
             ahead = self._async and self._file.in_flight > 0
             self._file.cancel(live.number, "stop" if stopped else "cancelled", ahead)
@@ -270,73 +308,69 @@ class _Recorder:
         beneficiary = self._live[asking.request_id]
         free = self._pool.get_num_free_blocks()
         self._preempted.append([victim.number, beneficiary.number, "blocks", needed, free, freed])
-        victim.computed = 0
         victim.running = False
+        self._prefilling.discard(request.request_id)
 
     def plan(self, output: Any) -> None:
         self._allocating = None
         rows = output.num_scheduled_tokens
         if not rows and not self._preempted:
             return
+        # Most rows are decodes, in batches of hundreds: these cost a few list comprehensions, and only the rest is looked at.
         step = self._file.plan(self._began)
         fields = step.fields
-        live = self._live
+        live, prefilling = self._live, self._prefilling
         tables: dict[str, tuple[list[int], int]] = {}
         for new in output.scheduled_new_reqs:
             tables[new.req_id] = (new.block_ids[0], new.num_computed_tokens)
         cached = output.scheduled_cached_reqs
         grow = []
-        for id, blocks, computed in zip(cached.req_ids, cached.new_block_ids, cached.num_computed_tokens):
+        for i, blocks in [(i, b) for i, b in enumerate(cached.new_block_ids) if b]:
+            id = cached.req_ids[i]
             if not live[id].running:
-                tables[id] = (blocks[0], computed)
-            elif blocks is not None and blocks[0]:
+                tables[id] = (blocks[0], cached.num_computed_tokens[i])
+            elif blocks[0]:
                 grow.append([live[id].number, squeeze(blocks[0])])
+        ids = list(rows)
+        silent: set[str] = set()
         admit, chunk = [], []
-        for id, tokens in rows.items():
-            request = live[id]
+        for id in [id for id in ids if id in tables or id in prefilling] if tables or prefilling else []:
+            request, tokens, known = live[id], rows[id], self._known(id)
             if not request.running:
-                table, hit = tables[id]
-                admit.append([request.number, hit, tokens, squeeze(table)])
-                request.computed = hit
-            elif tokens != 1 or request.known - request.computed != 1:
+                table, request.computed = tables[id]
+                admit.append([request.number, request.computed, tokens, squeeze(table)])
+                request.running = True
+                prefilling.add(id)
+            elif tokens != 1 or known - request.computed != 1:
                 chunk.append([request.number, tokens])
+            request.computed += tokens
+            if request.computed < known:
+                silent.add(id)
+            else:
+                prefilling.discard(id)
         running = self._scheduler.running
         if len(rows) < len(running):
-            self._left_out(step, rows, running[: len(running) - len(admit)])
+            left = self._scheduler.max_num_scheduled_tokens - output.total_num_scheduled_tokens
+            self._left_out(step, rows, running[: len(running) - len(admit)], left)
         if self._scheduler.waiting or getattr(self._scheduler, "skipped_waiting", None):
-            self._waiting_head(step, sum(rows.values()))
-        for id, tokens in rows.items():
-            request = live[id]
-            request.running = True
-            request.computed += tokens
-            samples = request.computed == request.known
-            if samples:
-                request.known += 1
-                request.pending = True
-            step.rows.append((request, samples))
+            self._waiting_head(step, output.total_num_scheduled_tokens)
         fields["admit"] = admit
         fields["chunk"] = chunk
         fields["grow"] = grow
         fields["preempt"] = list(self._preempted)
-        self._steps.append((output, step))
+        self._steps.append(_Flying(output, step, ids, silent))
 
-    def _left_out(self, step: Step, rows: dict[str, int], running: list[Any]) -> None:
-        live = self._live
-        skip = []
-        last = max((i for i, request in enumerate(running) if request.request_id in rows), default=-1)
-        budget = self._scheduler.max_num_scheduled_tokens - sum(rows.values())
-        refused = False
-        for i, request in enumerate(running):
-            if request.request_id in rows:
-                continue
-            of = live[request.request_id]
-            if of.known - of.computed == 1:
-                skip.append(of.number)
-            ends = of.pending and of.known >= of.limit
-            if budget == 0 and i > last and not refused and not ends:
-                refused = True
+    def _left_out(self, step: Step, rows: dict[str, int], running: list[Any], budget: int) -> None:
+        without = [(i, request.request_id) for i, request in enumerate(running) if request.request_id not in rows]
+        step.fields["skip"] = [self._live[id].number for _, id in without if id not in self._prefilling]
+        if budget > 0:
+            return
+        last = next((i for i in range(len(running) - 1, -1, -1) if running[i].request_id in rows), -1)
+        for i, id in without:
+            of = self._live[id]
+            if i > last and not (self._pending(id) and self._known(id) >= of.limit):
                 step.refusals.append((of.number, "token_budget", 1, 0))
-        step.fields["skip"] = skip
+                break
 
     def _waiting_head(self, step: Step, tokens: int) -> None:
         """Why the head of the queue was not admitted: the conditions in the order in which vLLM asks them."""
@@ -358,7 +392,8 @@ class _Recorder:
         id, blocks, hit = self._prefix
         if id != request.request_id:
             blocks, hit = [], 0
-        wanted = of.known - hit
+        known = self._known(request.request_id)
+        wanted = known - hit
         threshold = scheduler.scheduler_config.long_prefill_token_threshold
         if 0 < threshold < wanted:
             wanted = threshold
@@ -372,7 +407,7 @@ class _Recorder:
 
         headroom = getattr(self._manager, "watermark_blocks", 0) if scheduler.running else 0
         if getattr(scheduler, "scheduler_reserve_full_isl", False):
-            whole = fresh(of.known)
+            whole = fresh(known)
             if whole > free:
                 return refuse("admission_gate", whole, free)
             if whole + headroom > free:
@@ -384,29 +419,27 @@ class _Recorder:
             return refuse("watermark", needed + headroom, free)
         raise _Unable(f"request {request.request_id} waits for a reason that a trace cannot tell")
 
-    def ran(self, output: Any) -> Step | None:
+    def ran(self, output: Any) -> _Flying | None:
         """The device has run a step; its tokens are not taken yet."""
-        if not self._steps or self._steps[0][0] is not output:
+        if not self._steps or self._steps[0].output is not output:
             return None
         self._seen_finished = set(self._scheduler.finished_req_ids)
-        return self._steps.pop(0)[1]
+        return self._steps.pop(0)
 
-    def commit(self, step: Step, output: Any) -> None:
-        tokens = []
-        index, sampled = output.req_id_to_index, output.sampled_token_ids
-        for request, samples in step.rows:
-            if samples:
-                row = sampled[index[request.of.request_id]] if sampled else []
-                tokens.append(int(row[0]) if len(row) else -1)
-                request.pending = False
+    def commit(self, flying: _Flying, output: Any) -> None:
+        index, sampled, silent = output.req_id_to_index, output.sampled_token_ids, flying.silent
+        ids = [id for id in flying.ids if id not in silent] if silent else flying.ids
+        rows = [sampled[index[id]] for id in ids] if sampled else [[]] * len(ids)
+        tokens = [row[0] if row else -1 for row in rows]
         finish = []
         if len(self._scheduler.finished_req_ids) > len(self._seen_finished):
-            for request, _ in step.rows:
-                id = request.of.request_id
-                if id in self._live and request.of.is_finished():
+            for id in flying.ids:
+                request = self._live.get(id)
+                if request is not None and request.of.is_finished():
                     del self._live[id]
+                    self._prefilling.discard(id)
                     finish.append((request.number, "length" if request.of.status.name == "FINISHED_LENGTH_CAPPED" else "stop"))
-        self._file.ran(step, finish, tokens)
+        self._file.ran(flying.step, finish, tokens)
 
 
 def _device_name(device: str) -> str:

@@ -9,6 +9,7 @@
 #include "backends/model/sampler.h"
 #include "catch.h"
 #include "kernels/simple/simple.h"
+#include "tests/kernels/gpu/support/cards.h"
 #include "tests/kernels/gpu/support/device.h"
 
 namespace tokenyard {
@@ -183,6 +184,23 @@ TEST_CASE("sampling on the GPU equals sampling on the CPU over the vocabularies 
   for (const auto& [stride, num_ids] : {std::pair{151936, 151669}, {49152, 49152}, {128256, 128256}, {256000, 255999}}) {
     for (const std::int32_t rows : {3, 20}) {
       const Problem problem = random_problem(random, rows, stride, num_ids);
+      check_against_cpu(problem, on_gpu(problem));
+    }
+  }
+}
+
+TEST_CASE("sampling on a smaller GPU equals sampling on the CPU") {
+  for (const kernels::Card& lesser : gpu::lesser_cards()) {
+    const kernels::PretendedCard pretended(lesser);
+    std::mt19937_64 random(6);
+    for (int round = 0; round < 40; ++round) {
+      const std::int32_t stride = 8 * uniform(random, 1, round % 4 == 0 ? 2500 : 300);
+      const Problem problem =
+          random_problem(random, uniform(random, 1, 40), stride, std::max(4, stride - uniform(random, 0, 4)));
+      check_against_cpu(problem, on_gpu(problem, round % 3));
+    }
+    for (const std::int32_t stride : {151936, 256000, 450000}) {
+      const Problem problem = random_problem(random, 3, stride, stride - 1);
       check_against_cpu(problem, on_gpu(problem));
     }
   }
