@@ -34,11 +34,13 @@ class AttentionCache {
   const KvShape& shape() const { return shape_; }
   const Bf16* data() const { return data_; }
   const void* tensor_map() const { return tensor_map_; }
+  const void* panel_map() const { return panel_map_; }
 
  private:
   KvShape shape_;
   const Bf16* data_;
-  alignas(64) unsigned char tensor_map_[128];  // a CUtensorMap
+  alignas(64) unsigned char tensor_map_[128];  // a CUtensorMap: a copy takes a granule
+  alignas(64) unsigned char panel_map_[128];   // the same, 64 dimensions of one
 };
 
 // Arrays in device memory. Work and tables are inputs of the step: written before its first kernel.

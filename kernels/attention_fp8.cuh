@@ -9,8 +9,9 @@
 
 namespace tokenyard::kernels {
 
-// A tile of K and one of V, of D / 2 16-bit units a token, and their scales: lane i has those of tokens 2 i and 2 i + 1, as they
-// are stored, in two bytes. The scale of a token that nobody sees must be 0, or its codes must be finite and V's scale too.
+// A tile of K and one of V, of D / 2 16-bit units a token, and their scales: lane i has those of tokens 2 i and 2 i + 1, as
+// they are stored, in two bytes. The scale of a token that nobody sees must be 0, or its codes must be finite and V's scale
+// too.
 template <int D>
 struct Fp8Tiles {
   std::uint32_t k;

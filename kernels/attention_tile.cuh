@@ -44,7 +44,8 @@ __device__ __forceinline__ std::uint32_t tile_offset(int row, int vec) {
          (v % kRowVectors ^ r % kRowVectors) * kVectorBytes;
 }
 // For a thread that has computed `address`, one in the first granule and the first two vectors: the address `granules` granules
-// and `vec` vectors further on. REQUIRES: vec is even, or the address is in the first vector. With constant arguments that takes one exclusive or and one addition.
+// and `vec` vectors further on. REQUIRES: vec is even, or the address is in the first vector. With constant arguments that
+// takes one exclusive or and one addition.
 template <int D>
 __device__ __forceinline__ std::uint32_t moved(std::uint32_t address, int granules, int vec) {
   const auto v = static_cast<std::uint32_t>(vec);
@@ -244,9 +245,9 @@ __device__ __forceinline__ void add_values(float (&o)[D / 8][2 * kHalves], const
 // limit[i / 8] tokens; V must be finite behind them (0 x NaN is NaN), K may be anything. `masked`, the same for the warp: some
 // limit is less than kTile. k_done() is called when K is no longer needed, v_ready() before V is read.
 template <int D, int kHalves, class Tiles, class KDone, class VReady>
-__device__ __forceinline__ void attend_tile(Softmax<D, kHalves>& state, const std::uint32_t (&q)[D / 16][4],
-                                            const Tiles& tiles, const int (&limit)[kHalves], bool masked, float scale,
-                                            KDone&& k_done, VReady&& v_ready) {
+__device__ __forceinline__ void attend_tile(Softmax<D, kHalves>& state, const std::uint32_t (&q)[D / 16][4], const Tiles& tiles,
+                                            const int (&limit)[kHalves], bool masked, float scale, KDone&& k_done,
+                                            VReady&& v_ready) {
   TileScores s;
   score<D>(s, q, tiles);
   k_done();

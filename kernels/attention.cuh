@@ -1,0 +1,111 @@
+// What the kernels of attention share: their parameters, and how tiles of K and V reach them.
+#pragma once
+
+#include <cuda.h>
+
+#include <cstdint>
+
+#include "kernels/attention.h"
+#include "kernels/attention_tile.cuh"
+#include "kernels/launch.cuh"
+#include "kernels/tile_copy.cuh"
+
+namespace tokenyard::kernels {
+
+inline constexpr int kAttentionWarps = 4;
+inline constexpr int kAttentionThreads = 32 * kAttentionWarps;
+inline constexpr int kChunkTiles = kAttentionChunk / kTile;
+
+struct AttentionParameters {
+  AttentionStep step;
+  const Bf16* q;
+  Bf16* out;
+  const Bf16* cache;
+  std::int64_t first_row;  // of the layer's K in the cache; V's are `kv_rows` behind
+  std::int64_t kv_rows;
+  float scale;  // log2 e / sqrt(head_dim)
+  int kv_heads;
+  int group;
+  int block_size;
+  DecodeSplit split;
+};
+
+enum Which { kKeys, kValues };
+
+__device__ __forceinline__ int lane_of_thread() { return static_cast<int>(threadIdx.x % 32); }
+
+// ---- Bringing tiles
+
+__device__ __forceinline__ int granules_of(int tokens) { return (tokens + kGranule - 1) / kGranule; }
+
+// Where a lane's granule of a tile begins; the first lanes have one each.
+struct Granule {
+  int block;
+  int slot;
+};
+// Called long before the copy, which would otherwise wait for the block table.
+__device__ __forceinline__ Granule locate(const AttentionParameters& p, int table, int first, int tokens) {
+  const int lane = lane_of_thread();
+  if (lane >= granules_of(tokens)) return {0, 0};
+  const int position = first + lane * kGranule;
+  return {p.step.tables[static_cast<std::int64_t>(table) * p.step.table_stride + position / p.block_size],
+          position % p.block_size};
+}
+
+// Warp-wide: copies what there is of a tile and lets `barrier` await it.
+template <int D>
+__device__ __forceinline__ void copy_tile(const AttentionParameters& p, const CUtensorMap* map, std::uint32_t tile,
+                                          std::uint32_t barrier, int which, const Granule& granule, int head, int tokens) {
+  copy_granules<D>(map, p.cache, tile, barrier, granules_of(tokens), [&] {
+    const std::int64_t row = (static_cast<std::int64_t>(granule.block) * p.kv_heads + head) * p.block_size + granule.slot;
+    return p.first_row + which * p.kv_rows + row;
+  });
+}
+
+// Zeroes V behind the last token: slots that were not copied, or were copied and never written. `threads` threads take part;
+// this one is number `thread`.
+template <int D>
+__device__ __forceinline__ void clear_rest(std::uint32_t v_tile, int tokens, int thread, int threads) {
+  for (int i = tokens * (D / 8) + thread; i < kTile * (D / 8); i += threads) {
+    asm volatile("st.shared.v4.b32 [%0], {%1, %1, %1, %1};" ::"r"(v_tile + tile_offset<D>(i / (D / 8), i % (D / 8))), "r"(0)
+                 : "memory");
+  }
+  copy_fence();  // before a later copy overwrites what these threads have written
+}
+
+// Shared memory for the tiles under way: stage by stage one of K and one of V, and a barrier for each. Addresses only.
+template <int D>
+struct Stages {
+  std::uint32_t tiles;
+  std::uint32_t barriers;
+
+  __device__ __forceinline__ std::uint32_t tile(int stage, int which) const {
+    return tiles + static_cast<std::uint32_t>(stage * 2 + which) * kTileBytes<D>;
+  }
+  __device__ __forceinline__ std::uint32_t barrier(int stage, int which) const {
+    return barriers + static_cast<std::uint32_t>(stage * 2 + which) * kBarrierBytes;
+  }
+  // One thread.
+  __device__ __forceinline__ void init_barriers(int stages) const {
+    for (int i = 0; i < stages * 2; ++i) barrier_init(barriers + static_cast<std::uint32_t>(i) * kBarrierBytes, kTileArrivals);
+  }
+};
+
+// Takers begin with units 0, 1, 2, ...; one ticket is drawn for each unit done, so the last draw, number total - 1, knows that
+// it is the last and leaves zero behind.
+__device__ __forceinline__ int draw(std::int32_t* ticket, int takers, int total) {
+  const int n = atomicAdd(ticket, 1);
+  if (n == total - 1) *ticket = 0;
+  return takers + n;
+}
+
+// One file each. D: head_dim, 64 or 128.
+template <int D>
+void launch_decode(const AttentionParameters& p, const CUtensorMap& map, std::int32_t rows, Stream stream);
+template <int D>
+void launch_prefill(const AttentionParameters& p, const CUtensorMap& map, Stream stream);
+// For cards with warp-group products; `panels` is AttentionCache::panel_map().
+template <int D>
+void launch_group_prefill(const AttentionParameters& p, const CUtensorMap& panels, Stream stream);
+
+}  // namespace tokenyard::kernels
