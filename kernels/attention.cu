@@ -25,6 +25,7 @@ AttentionParameters parameters(const AttentionCache& cache, std::int32_t layer, 
   p.q = q;
   p.out = out;
   p.cache = cache.data();
+  p.scales = cache.scales();
   p.kv_rows = std::int64_t{shape.blocks} * shape.kv_heads * shape.block_size;
   p.first_row = 2 * layer * p.kv_rows;
   p.scale = static_cast<float>(1.4426950408889634 / std::sqrt(static_cast<double>(shape.head_dim)));
@@ -35,8 +36,8 @@ AttentionParameters parameters(const AttentionCache& cache, std::int32_t layer, 
   return p;
 }
 
-// The description of a cache that the copy engine reads; a copy takes `panels` of a granule's.
-CUtensorMap describe(const Bf16* data, const KvShape& shape, std::int32_t panels) {
+// The description of a cache that the copy engine reads; a copy takes a granule, or one panel of it.
+CUtensorMap describe(const Bf16* data, const KvShape& shape, bool one_panel) {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult found{};
 #if CUDART_VERSION >= 12050  // the older name is gone from CUDA 13
@@ -48,12 +49,16 @@ CUtensorMap describe(const Bf16* data, const KvShape& shape, std::int32_t panels
   if (found != cudaDriverEntryPointSuccess) throw DeviceError("the driver has no cuTensorMapEncodeTiled: older than CUDA 12");
   const auto encode = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(function);
 
-  // Rows of one token and head, in panels of 128 bytes, the widest swizzle.
-  const auto d = static_cast<cuuint64_t>(shape.head_dim);
-  const auto rows = static_cast<cuuint64_t>(std::int64_t{shape.layers} * 2 * shape.blocks * shape.kv_heads * shape.block_size);
+  // Rows of one token and head, in panels of 128 bytes, the widest swizzle; of 64 bytes, two tokens are one row.
+  const std::int32_t units = shape.fp8 ? shape.head_dim / 2 : shape.head_dim;
+  const std::int32_t tokens_a_row = units < kPanelDims ? kPanelDims / units : 1;
+  const auto d = static_cast<cuuint64_t>(units * tokens_a_row);
+  const auto rows =
+      static_cast<cuuint64_t>(std::int64_t{shape.layers} * 2 * shape.blocks * shape.kv_heads * shape.block_size / tokens_a_row);
   const std::array<cuuint64_t, 3> sizes = {kPanelDims, rows, d / kPanelDims};
   const std::array<cuuint64_t, 2> strides = {d * sizeof(Bf16), kRowBytes};
-  const std::array<cuuint32_t, 3> box = {kPanelDims, kGranule, static_cast<cuuint32_t>(panels)};
+  const std::array<cuuint32_t, 3> box = {kPanelDims, static_cast<cuuint32_t>(kGranule / tokens_a_row),
+                                         static_cast<cuuint32_t>(one_panel ? 1 : d / kPanelDims)};
   const std::array<cuuint32_t, 3> steps = {1, 1, 1};
   CUtensorMap map;
   const CUresult result =
@@ -66,10 +71,11 @@ CUtensorMap describe(const Bf16* data, const KvShape& shape, std::int32_t panels
 
 }  // namespace
 
-AttentionCache::AttentionCache(Bf16* data, const KvShape& shape) : shape_(shape), data_(data), tensor_map_{}, panel_map_{} {
+AttentionCache::AttentionCache(Bf16* data, const KvShape& shape, const std::uint8_t* scales)
+    : shape_(shape), data_(data), scales_(scales), tensor_map_{}, panel_map_{} {
   if (card().compiled_for < kHopper) return;  // nothing reads them
-  const CUtensorMap map = describe(data, shape, shape.head_dim / kPanelDims);
-  const CUtensorMap panels = describe(data, shape, 1);
+  const CUtensorMap map = describe(data, shape, false);
+  const CUtensorMap panels = describe(data, shape, true);
   std::memcpy(tensor_map_, &map, sizeof map);
   std::memcpy(panel_map_, &panels, sizeof panels);
 }
@@ -77,23 +83,24 @@ AttentionCache::AttentionCache(Bf16* data, const KvShape& shape) : shape_(shape)
 void decode_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
                       std::int32_t rows, const Bf16* q, Bf16* out, Stream stream, DecodeSplit split) {
   const AttentionParameters p = parameters(cache, layer, group, step, q, out, split);
-  if (cache.shape().head_dim == 64) {
-    launch_decode<64>(p, map_of(cache.tensor_map()), rows, stream);
-  } else {
-    launch_decode<128>(p, map_of(cache.tensor_map()), rows, stream);
-  }
+  const bool fp8 = cache.shape().fp8;
+  const auto launch = cache.shape().head_dim == 64 ? (fp8 ? launch_decode<64, true> : launch_decode<64, false>)
+                                                   : (fp8 ? launch_decode<128, true> : launch_decode<128, false>);
+  launch(p, map_of(cache.tensor_map()), rows, stream);
 }
 
 void prefill_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
                        const Bf16* q, Bf16* out, Stream stream) {
   const AttentionParameters p = parameters(cache, layer, group, step, q, out, DecodeSplit::automatic);
   const bool narrow = cache.shape().head_dim == 64;
-  if (has_group_products()) {
-    const CUtensorMap panels = map_of(cache.panel_map());
-    narrow ? launch_group_prefill<64>(p, panels, stream) : launch_group_prefill<128>(p, panels, stream);
+  const bool fp8 = cache.shape().fp8;
+  if (has_group_products() && !fp8) {
+    const auto launch = narrow ? launch_group_prefill<64> : launch_group_prefill<128>;
+    launch(p, map_of(cache.panel_map()), stream);
   } else {
-    const CUtensorMap map = map_of(cache.tensor_map());
-    narrow ? launch_prefill<64>(p, map, stream) : launch_prefill<128>(p, map, stream);
+    const auto launch = narrow ? (fp8 ? launch_prefill<64, true> : launch_prefill<64, false>)
+                               : (fp8 ? launch_prefill<128, true> : launch_prefill<128, false>);
+    launch(p, map_of(cache.tensor_map()), stream);
   }
 }
 

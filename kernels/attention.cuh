@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/attention.h"
+#include "kernels/attention_fp8.cuh"
 #include "kernels/attention_tile.cuh"
 #include "kernels/launch.cuh"
 #include "kernels/tile_copy.cuh"
@@ -21,7 +22,8 @@ struct AttentionParameters {
   const Bf16* q;
   Bf16* out;
   const Bf16* cache;
-  std::int64_t first_row;  // of the layer's K in the cache; V's are `kv_rows` behind
+  const std::uint8_t* scales;  // of fp8
+  std::int64_t first_row;      // of the layer's K in the cache; V's are `kv_rows` behind
   std::int64_t kv_rows;
   float scale;  // log2 e / sqrt(head_dim)
   int kv_heads;
@@ -62,6 +64,33 @@ __device__ __forceinline__ void copy_tile(const AttentionParameters& p, const CU
   });
 }
 
+// A tile's scales, as Fp8Tiles takes them: K's in the lower half of the word, V's in the upper. `granule`: as located for it.
+__device__ __forceinline__ std::uint32_t load_scales(const AttentionParameters& p, const Granule& granule, int head,
+                                                     int tokens) {
+  constexpr int kLanes = kGranule / 2;  // of a granule: two tokens each
+  const int lane = lane_of_thread();
+  const std::int64_t block = __shfl_sync(~0u, granule.block, lane / kLanes);
+  const int slot = __shfl_sync(~0u, granule.slot, lane / kLanes) + lane % kLanes * 2;
+  if (2 * lane >= tokens) return 0;
+  const std::uint8_t* const k = p.scales + p.first_row + (block * p.kv_heads + head) * p.block_size + slot;
+  const std::uint32_t keys = *reinterpret_cast<const std::uint16_t*>(k);
+  const std::uint32_t values = *reinterpret_cast<const std::uint16_t*>(k + p.kv_rows);
+  return keys | (2 * lane + 1 < tokens ? values : values & 0xff) << 16;
+}
+
+// The tiles at two addresses, for attend_tile.
+template <int D, bool kFp8>
+__device__ __forceinline__ auto tiles_at(std::uint32_t k, std::uint32_t v, std::uint32_t scales) {
+  if constexpr (kFp8) {
+    return Fp8Tiles<D>{k, v, scales & 0xffff, scales >> 16};
+  } else {
+    return Bf16Tiles<D>{k, v};
+  }
+}
+// Of a token's K or V, in 16-bit numbers.
+template <int D, bool kFp8>
+inline constexpr int kStored = kFp8 ? D / 2 : D;
+
 // Zeroes V behind the last token: slots that were not copied, or were copied and never written. `threads` threads take part;
 // this one is number `thread`.
 template <int D>
@@ -100,9 +129,9 @@ __device__ __forceinline__ int draw(std::int32_t* ticket, int takers, int total)
 }
 
 // One file each. D: head_dim, 64 or 128.
-template <int D>
+template <int D, bool kFp8>
 void launch_decode(const AttentionParameters& p, const CUtensorMap& map, std::int32_t rows, Stream stream);
-template <int D>
+template <int D, bool kFp8>
 void launch_prefill(const AttentionParameters& p, const CUtensorMap& map, Stream stream);
 // For cards with warp-group products; `panels` is AttentionCache::panel_map().
 template <int D>

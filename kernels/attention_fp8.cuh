@@ -10,8 +10,7 @@
 namespace tokenyard::kernels {
 
 // A tile of K and one of V, of D / 2 16-bit units a token, and their scales: lane i has those of tokens 2 i and 2 i + 1, as
-// they are stored, in two bytes. The scale of a token that nobody sees must be 0, or its codes must be finite and V's scale
-// too.
+// they are stored, in two bytes. V's of a token that nobody sees is 0: then its values are, whatever its codes.
 template <int D>
 struct Fp8Tiles {
   std::uint32_t k;

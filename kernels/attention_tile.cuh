@@ -57,7 +57,7 @@ __device__ __forceinline__ std::uint32_t moved(std::uint32_t address, int granul
 // row.
 template <int D>
 __device__ __forceinline__ std::uint32_t rows_down(std::uint32_t address, int granules, int rows) {
-  const auto r = static_cast<std::uint32_t>(rows);
+  const auto r = static_cast<std::uint32_t>(D < kPanelDims ? rows * D / kPanelDims : rows);
   return (address ^ r % kRowVectors * kVectorBytes) + static_cast<std::uint32_t>(granules) * kGranuleBytes<D> + r * kRowBytes;
 }
 

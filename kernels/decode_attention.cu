@@ -18,11 +18,11 @@ struct TeamParts {
 constexpr int kDecodeWarps = 4;  // of a block, where its shared memory has room for their tiles; else 2
 
 // A block's shared memory: a ring of tiles for each of its warps, then this.
-template <int D>
+template <int D, bool kFp8>
 struct DecodeShared {
-  static constexpr int kStages = D == 64 ? 2 : 1;
+  static constexpr int kStages = 128 / kStored<D, kFp8>;
   struct alignas(kTileAlignment) Ring {  // 32 KiB
-    unsigned char tile[kStages][2][kTileBytes<D>];
+    unsigned char tile[kStages][2][kTileBytes<kStored<D, kFp8>>];
   };
   std::uint64_t barrier[kDecodeWarps][kStages][2];
   TeamParts<D> team[2];  // by turns, so that one barrier a unit is enough
@@ -31,7 +31,7 @@ struct DecodeShared {
     return warps * static_cast<int>(sizeof(Ring)) + static_cast<int>(sizeof(DecodeShared));
   }
 };
-static_assert(DecodeShared<128>::bytes(2) <= kLeastShared && DecodeShared<64>::bytes(2) <= kLeastShared);
+static_assert(DecodeShared<128, true>::bytes(2) <= kLeastShared && DecodeShared<64, true>::bytes(2) <= kLeastShared);
 
 // A tile that a warp computes.
 struct DecodeTile {
@@ -39,6 +39,7 @@ struct DecodeTile {
   int head;  // of K and V
   int t;     // its first position
   Granule granule;
+  std::uint32_t scales;  // of fp8, once it is copied
   DecodeItem item;
 
   // Of the item in the tile. None: a team's unit is not a whole chunk.
@@ -74,7 +75,7 @@ struct DecodeQueue {
     return tile;
   }
   __device__ __forceinline__ DecodeTile fetch(int unit) const {
-    DecodeTile tile{-1, 0, 0, {}, {}};
+    DecodeTile tile{-1, 0, 0, {}, 0, {}};
     if (unit < total) {
       tile.unit = unit;
       tile.head = unit % p.kv_heads;
@@ -145,10 +146,10 @@ __device__ __forceinline__ void merge_team(const PartialResult& result, const Te
   }
 }
 
-template <int D>
+template <int D, bool kFp8>
 __global__ __launch_bounds__(kDecodeWarps * 32, 1) void decode_kernel(const __grid_constant__ AttentionParameters p,
                                                                       const __grid_constant__ CUtensorMap map) {
-  using Shared = DecodeShared<D>;
+  using Shared = DecodeShared<D, kFp8>;
   constexpr int kStages = Shared::kStages;
   extern __shared__ __align__(kTileAlignment) unsigned char memory[];
   const int warp = static_cast<int>(threadIdx.x / 32);
@@ -156,7 +157,7 @@ __global__ __launch_bounds__(kDecodeWarps * 32, 1) void decode_kernel(const __gr
   const int lane = lane_of_thread();
   auto* const rings = reinterpret_cast<typename Shared::Ring*>(memory);
   Shared& shared = *reinterpret_cast<Shared*>(rings + warps);
-  const Stages<D> stages{shared_address(rings + warp), shared_address(shared.barrier[warp])};
+  const Stages<kStored<D, kFp8>> stages{shared_address(rings + warp), shared_address(shared.barrier[warp])};
 
   let_successor_start();
   if (lane == 0) {
@@ -169,10 +170,11 @@ __global__ __launch_bounds__(kDecodeWarps * 32, 1) void decode_kernel(const __gr
   // Few units: there is more to gain from sharing each than to lose on tiles that do not exist.
   const bool team = p.split == DecodeSplit::teams || (p.split == DecodeSplit::automatic && total <= blocks);
   const DecodeQueue queue{p, warp, warps, lane, blocks, total, team};
-  const auto copy = [&](const DecodeTile& tile, int stage, int which) {
+  const auto copy = [&](DecodeTile& tile, int stage, int which) {
     if (tile.unit < 0) return;
-    copy_tile<D>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, tile.granule, tile.head,
-                 tile.tokens());
+    copy_tile<kStored<D, kFp8>>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, tile.granule,
+                                tile.head, tile.tokens());
+    if (kFp8 && which == kKeys) tile.scales = load_scales(p, tile.granule, tile.head, tile.tokens());
   };
 
   DecodeTile ring[kStages];  // the tile being computed, then those being copied
@@ -198,7 +200,7 @@ __global__ __launch_bounds__(kDecodeWarps * 32, 1) void decode_kernel(const __gr
   int turn = 0;
   while (ring[0].unit >= 0) {
     const DecodeTile tile = ring[0];
-    const DecodeTile fresh = queue.after(ring[kStages - 1]);  // takes over this one's memory
+    DecodeTile fresh = queue.after(ring[kStages - 1]);  // takes over this one's memory
     const int tokens = tile.tokens();
     barrier_wait(stages.barrier(stage, kKeys), parity);
     const auto k_done = [&] {
@@ -207,15 +209,15 @@ __global__ __launch_bounds__(kDecodeWarps * 32, 1) void decode_kernel(const __gr
     };
     const auto v_ready = [&] {
       barrier_wait(stages.barrier(stage, kValues), parity);
-      if (tokens < kTile) {
+      if (!kFp8 && tokens < kTile) {
         clear_rest<D>(stages.tile(stage, kValues), tokens, lane, 32);
         __syncwarp();
       }
     };
     if (tokens > 0) {
       const int limit[1] = {tokens};
-      attend_tile<D, 1>(state, q, Bf16Tiles<D>{stages.tile(stage, kKeys), stages.tile(stage, kValues)}, limit, tokens < kTile,
-                        p.scale, k_done, v_ready);
+      attend_tile<D, 1>(state, q, tiles_at<D, kFp8>(stages.tile(stage, kKeys), stages.tile(stage, kValues), tile.scales), limit,
+                        tokens < kTile, p.scale, k_done, v_ready);
     } else {
       k_done();
       barrier_wait(stages.barrier(stage, kValues), parity);
@@ -326,18 +328,21 @@ __global__ __launch_bounds__(kAttentionThreads) void merge_kernel(const __grid_c
 
 }  // namespace
 
-template <int D>
+template <int D, bool kFp8>
 void launch_decode(const AttentionParameters& p, const CUtensorMap& map, std::int32_t rows, Stream stream) {
-  allow_all_shared_memory<decode_kernel<D>>();
-  const int warps = DecodeShared<D>::bytes(kDecodeWarps) <= card().shared_bytes ? kDecodeWarps : kDecodeWarps / 2;
-  launch("decode attention", decode_kernel<D>, dim3(static_cast<unsigned>(card().multiprocessors)),
-         dim3(static_cast<unsigned>(warps) * 32), static_cast<std::size_t>(DecodeShared<D>::bytes(warps)), stream, p, map);
+  allow_all_shared_memory<decode_kernel<D, kFp8>>();
+  const int warps = DecodeShared<D, kFp8>::bytes(kDecodeWarps) <= card().shared_bytes ? kDecodeWarps : kDecodeWarps / 2;
+  launch("decode attention", decode_kernel<D, kFp8>, dim3(static_cast<unsigned>(card().multiprocessors)),
+         dim3(static_cast<unsigned>(warps) * 32), static_cast<std::size_t>(DecodeShared<D, kFp8>::bytes(warps)), stream, p,
+         map);
   const int blocks = (p.kv_heads * p.group + kAttentionWarps - 1) / kAttentionWarps;
   launch("merge of attention", merge_kernel<D>, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(rows)),
          dim3(kAttentionThreads), 0, stream, p);
 }
 
-template void launch_decode<64>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
-template void launch_decode<128>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
+template void launch_decode<64, false>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
+template void launch_decode<64, true>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
+template void launch_decode<128, false>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
+template void launch_decode<128, true>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
 
 }  // namespace tokenyard::kernels

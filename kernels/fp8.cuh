@@ -11,7 +11,7 @@ namespace tokenyard::kernels {
 
 // Of each 16 dimensions the lower eight and the upper eight lie by turns: 0 8 1 9 2 10 ... So four bytes are two pairs of
 // neighbours' partners, each pair two bytes apart, as multiply_add takes them.
-constexpr int fp8_place(int dimension) { return dimension / 16 * 16 + dimension % 8 * 2 + dimension % 16 / 8; }
+TOKENYARD_HD constexpr int fp8_place(int dimension) { return dimension / 16 * 16 + dimension % 8 * 2 + dimension % 16 / 8; }
 
 // A scale as a factor for two numbers.
 __device__ __forceinline__ std::uint32_t fp8_factor(std::uint32_t stored) { return stored << 7 | stored << 23; }

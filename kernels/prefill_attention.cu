@@ -12,9 +12,9 @@ constexpr int kUnitRows = kPrefillRows / kUnits;
 constexpr int kWarpRows = kUnitRows / kAttentionWarps;
 static_assert(kWarpRows == 16, "the rows of a product");
 
-template <int D>
+template <int D, bool kFp8>
 struct PrefillShared {
-  alignas(kTileAlignment) unsigned char tile[kPrefillStages][2][kTileBytes<D>];
+  alignas(kTileAlignment) unsigned char tile[kPrefillStages][2][kTileBytes<kStored<D, kFp8>>];
   std::uint64_t barrier[kPrefillStages][2];  // a tile of K or V has come
   std::uint64_t empty[kPrefillStages];       // all warps are done with a stage
   int unit;
@@ -22,7 +22,7 @@ struct PrefillShared {
   float o[D / 8][4][kAttentionThreads];
 };
 
-static_assert(sizeof(PrefillShared<128>) <= kLeastShared);
+static_assert(sizeof(PrefillShared<128, false>) <= kLeastShared);
 
 // A thread's two rows of its warp's 16, row lane / 4 and the one 8 behind. Rows that do not exist have no query and see what
 // the last one sees.
@@ -96,15 +96,15 @@ struct PrefillTotal {
   }
 };
 
-template <int D>
+template <int D, bool kFp8>
 __global__ __launch_bounds__(kAttentionThreads, 2) void prefill_kernel(const __grid_constant__ AttentionParameters p,
                                                                        const __grid_constant__ CUtensorMap map) {
   extern __shared__ __align__(kTileAlignment) unsigned char memory[];
-  PrefillShared<D>& shared = *reinterpret_cast<PrefillShared<D>*>(memory);
+  PrefillShared<D, kFp8>& shared = *reinterpret_cast<PrefillShared<D, kFp8>*>(memory);
   const auto thread = static_cast<int>(threadIdx.x);
   const int warp = thread / 32;
   const int lane = thread % 32;
-  const Stages<D> stages{shared_address(shared.tile), shared_address(shared.barrier)};
+  const Stages<kStored<D, kFp8>> stages{shared_address(shared.tile), shared_address(shared.barrier)};
   const std::uint32_t empties = shared_address(shared.empty);
   const auto empty_at = [&](int stage) { return empties + static_cast<std::uint32_t>(stage) * kBarrierBytes; };
 
@@ -132,7 +132,7 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void prefill_kernel(const __g
     const auto tokens_of = [&](int tile) { return max(0, min(kTile, end - tile * kTile)); };
     // Warp 0 copies, a tile ahead of the slowest warp.
     const auto granule_of = [&](int tile) {
-      return warp == 0 ? locate(p, item.table, tile * kTile, tokens_of(tile)) : Granule{};
+      return kFp8 || warp == 0 ? locate(p, item.table, tile * kTile, tokens_of(tile)) : Granule{};
     };
     const auto copy = [&](int tile, const Granule& granule) {
       if (warp != 0 || tile >= num_tiles) return;
@@ -140,10 +140,16 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void prefill_kernel(const __g
       const int stage = n % kPrefillStages;
       if (n >= kPrefillStages) barrier_wait(empty_at(stage), parity_of(n - kPrefillStages));
       for (int which = 0; which < 2; ++which) {
-        copy_tile<D>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, granule, head, tokens_of(tile));
+        copy_tile<kStored<D, kFp8>>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, granule, head,
+                                    tokens_of(tile));
       }
     };
-    copy(0, granule_of(0));
+    const Granule granule = granule_of(0);
+    copy(0, granule);
+    const auto scales_of_tile = [&](int tile, const Granule& located) {
+      return kFp8 ? load_scales(p, located, head, tokens_of(tile)) : 0;
+    };
+    std::uint32_t scales = scales_of_tile(0, granule);
     Granule next = granule_of(1);
 
     const PrefillRows<D> rows(p, item, head, first_row + warp * kWarpRows);
@@ -155,9 +161,10 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void prefill_kernel(const __g
       const std::uint32_t parity = parity_of(begin + i);
       const int t = i * kTile;
       copy(i + 1, next);
+      const std::uint32_t next_scales = scales_of_tile(i + 1, next);
       next = granule_of(i + 2);
       barrier_wait(stages.barrier(stage, kKeys), parity);
-      if (tokens_of(i) < kTile) {
+      if (!kFp8 && tokens_of(i) < kTile) {
         barrier_wait(stages.barrier(stage, kValues), parity);
         __syncthreads();
         clear_rest<D>(stages.tile(stage, kValues), tokens_of(i), thread, kAttentionThreads);
@@ -166,8 +173,8 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void prefill_kernel(const __g
       if (t < rows.most) {
         const int limit[2] = {rows.context[0] - t, rows.context[1] - t};
         attend_tile<D, 2>(
-            state, rows.q, Bf16Tiles<D>{stages.tile(stage, kKeys), stages.tile(stage, kValues)}, limit, rows.least - t < kTile,
-            p.scale, [] {}, [&] { barrier_wait(stages.barrier(stage, kValues), parity); });
+            state, rows.q, tiles_at<D, kFp8>(stages.tile(stage, kKeys), stages.tile(stage, kValues), scales), limit,
+            rows.least - t < kTile, p.scale, [] {}, [&] { barrier_wait(stages.barrier(stage, kValues), parity); });
         if ((t + kTile) % kAttentionChunk == 0 || t + kTile >= rows.most) {  // the chunk is done
           done.append(state);
           state.clear();
@@ -177,6 +184,7 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void prefill_kernel(const __g
       }
       __syncwarp();
       if (lane == 0) barrier_arrive(empty_at(stage));
+      scales = next_scales;
     }
     done.store(rows.out);
     begin += num_tiles;
@@ -189,14 +197,16 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void prefill_kernel(const __g
 
 }  // namespace
 
-template <int D>
+template <int D, bool kFp8>
 void launch_prefill(const AttentionParameters& p, const CUtensorMap& map, Stream stream) {
-  allow_all_shared_memory<prefill_kernel<D>>();
-  launch("prefill attention", prefill_kernel<D>, dim3(2 * static_cast<unsigned>(card().multiprocessors)),
-         dim3(kAttentionThreads), sizeof(PrefillShared<D>), stream, p, map);
+  allow_all_shared_memory<prefill_kernel<D, kFp8>>();
+  launch("prefill attention", prefill_kernel<D, kFp8>, dim3(2 * static_cast<unsigned>(card().multiprocessors)),
+         dim3(kAttentionThreads), sizeof(PrefillShared<D, kFp8>), stream, p, map);
 }
 
-template void launch_prefill<64>(const AttentionParameters&, const CUtensorMap&, Stream);
-template void launch_prefill<128>(const AttentionParameters&, const CUtensorMap&, Stream);
+template void launch_prefill<64, false>(const AttentionParameters&, const CUtensorMap&, Stream);
+template void launch_prefill<64, true>(const AttentionParameters&, const CUtensorMap&, Stream);
+template void launch_prefill<128, false>(const AttentionParameters&, const CUtensorMap&, Stream);
+template void launch_prefill<128, true>(const AttentionParameters&, const CUtensorMap&, Stream);
 
 }  // namespace tokenyard::kernels

@@ -44,7 +44,7 @@ __device__ __forceinline__ void copy_granules(const CUtensorMap* map, const Bf16
     asm volatile(
         "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(
             tile + static_cast<std::uint32_t>(lane) * kGranuleBytes<D>),
-        "l"(map), "r"(0), "r"(static_cast<int>(row())), "r"(0), "r"(barrier)
+        "l"(map), "r"(0), "r"(static_cast<int>(D < kPanelDims ? row() * D / kPanelDims : row())), "r"(0), "r"(barrier)
         : "memory");
   }
 }
