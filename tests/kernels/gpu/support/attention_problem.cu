@@ -3,7 +3,6 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -159,8 +158,7 @@ std::vector<Bf16> fp8_as_bf16(std::int32_t exponent) {
   const std::vector<std::uint32_t> pairs[] = {even.download(), odd.download()};
   std::vector<Bf16> out(256);
   for (std::size_t code = 0; code < 256; ++code) {
-    const auto bits = static_cast<std::uint16_t>(pairs[code % 2][code / 4] >> (code % 4 / 2 * 16));
-    std::memcpy(&out[code], &bits, sizeof bits);
+    out[code] = __ushort_as_bfloat16(static_cast<unsigned short>(pairs[code % 2][code / 4] >> (code % 4 / 2 * 16)));
   }
   return out;
 }
