@@ -17,11 +17,11 @@ Section section(const char* title, Commands... commands) {
 
 std::vector<Section> all_commands() {
   return {section("Run", simulate_command(), generate_command(), chat_command(), serve_command(), bench_command()),
-          section("Learn", scenarios_command(), explain_command(), exercise_command(), view_command()),
+          section("Learn", scenarios_command(), explain_command(), exercise_command(), glossary_command(), view_command()),
           section("Try many", sweep_command(), capacity_command()),
           section("Work with traces", diff_command(), replay_command(), export_command()),
           section("Hold against the real thing", conform_command(), test_command(), calibrate_command(), validate_command()),
-          section("This program", help_command(), completion_command())};
+          section("This program", doctor_command(), help_command(), completion_command())};
 }
 
 Command find_command(const std::string& name) {

@@ -2,12 +2,23 @@
 #   tokenyard_imgui    Dear ImGui's core and stb's PNG headers; without it there is no viewer
 #   tokenyard_glfw     the window and Dear ImGui's backends for it; without it there are pictures only
 option(TOKENYARD_VIEWER "Build the viewer where Dear ImGui is found" ON)
-set(tokenyard_window OFF)
-if(EMSCRIPTEN)
-  return()  # cmake/Web.cmake has it
-endif()
 set(tokenyard_viewer OFF)
-if(TOKENYARD_VIEWER)
+set(tokenyard_window OFF)
+if(TOKENYARD_VIEWER AND EMSCRIPTEN)
+  set(tokenyard_viewer ON)
+  # Dear ImGui is installed as a library for this machine's processor. Its sources are those the installed one was made from.
+  FetchContent_Declare(imgui URL http://deb.debian.org/debian/pool/main/i/imgui/imgui_1.86+ds.orig.tar.xz
+                       URL_HASH SHA256=0dace0e8e57d298eb6e93af12dc19420cb96330832f6495c733b90aeeef11f64)
+  FetchContent_MakeAvailable(imgui)
+  add_library(tokenyard_imgui STATIC ${imgui_SOURCE_DIR}/imgui.cpp ${imgui_SOURCE_DIR}/imgui_draw.cpp
+              ${imgui_SOURCE_DIR}/imgui_tables.cpp ${imgui_SOURCE_DIR}/imgui_widgets.cpp
+              ${imgui_SOURCE_DIR}/backends/imgui_impl_opengl3.cpp)
+  set_target_properties(tokenyard_imgui PROPERTIES UNITY_BUILD OFF)
+  target_include_directories(tokenyard_imgui SYSTEM PUBLIC ${imgui_SOURCE_DIR} ${imgui_SOURCE_DIR}/backends ${STB_INCLUDE_DIR})
+  # WebGL draws no vertices counted from an offset, so their numbers need more than 16 bits. The demo and its windows are left out.
+  target_compile_definitions(tokenyard_imgui PUBLIC "ImDrawIdx=unsigned int" IMGUI_DISABLE_DEMO_WINDOWS IMGUI_DISABLE_METRICS_WINDOW
+                                             PRIVATE IMGUI_IMPL_OPENGL_ES3)
+elseif(TOKENYARD_VIEWER)
   find_package(imgui CONFIG QUIET)  # vcpkg, Conan
   if(imgui_FOUND)
     set(imgui_target imgui::imgui)

@@ -6,38 +6,36 @@
 namespace tokenyard {
 
 BlockPool::BlockPool(std::int32_t num_blocks, const BlockRules& rules)
-    : rules_(rules),
-      num_blocks_(num_blocks),
-      free_(index(num_blocks) + 1),
-      blocks_(index(num_blocks)),
-      buckets_(std::bit_ceil(index(num_blocks)), -1) {
-  free_.back() = {num_blocks_, num_blocks_};
+    : rules_(rules), num_blocks_(num_blocks), blocks_(index(num_blocks) + 1), buckets_(std::bit_ceil(index(num_blocks)), -1) {
+  blocks_.back().next = blocks_.back().previous = num_blocks_;
   for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) link_before(num_blocks_, b);
 }
 
 void BlockPool::link_before(BlockId position, BlockId block) {
-  Link& at = free_[index(position)];
-  free_[index(block)] = {position, at.previous};
-  free_[index(at.previous)].next = block;
+  Block& at = blocks_[index(position)];
+  Block& b = blocks_[index(block)];
+  b.next = position;
+  b.previous = at.previous;
+  blocks_[index(at.previous)].next = block;
   at.previous = block;
   ++num_free_;
   largest_hole_ = -1;
 }
 
 void BlockPool::unlink(BlockId block) {
-  const Link link = free_[index(block)];
-  free_[index(link.previous)].next = link.next;
-  free_[index(link.next)].previous = link.previous;
+  const Block& b = blocks_[index(block)];
+  blocks_[index(b.previous)].next = b.next;
+  blocks_[index(b.next)].previous = b.previous;
   --num_free_;
   largest_hole_ = -1;
 }
 
 BlockId BlockPool::take() {
-  const BlockId block = free_.back().next;
+  const BlockId block = blocks_.back().next;
   unlink(block);
-  Block& b = blocks_[index(block)];
-  if (b.findable) withdraw(block);
-  b.references = 1;
+  __builtin_prefetch(&blocks_[index(blocks_[index(blocks_.back().next)].next)]);  // freed long ago
+  if (findable(block)) withdraw(block);
+  blocks_[index(block)].references = 1;
   return block;
 }
 
@@ -82,12 +80,12 @@ void BlockPool::add_reference(BlockId block) {
 
 void BlockPool::release(std::span<const BlockId> table) {
   // Unhashed blocks go to the front as a group whose first is the table's last; hashed ones to the tail one by one.
-  BlockId front = free_.back().next;
+  BlockId front = blocks_.back().next;
   for (std::size_t i = table.size(); i-- > 0;) {
     const BlockId block = table[i];
     Block& b = blocks_[index(block)];
     if (--b.references > 0) continue;
-    const bool to_front = rules_.free_order == FreeOrder::unhashed_first && !b.findable;
+    const bool to_front = rules_.free_order == FreeOrder::unhashed_first && !findable(block);
     if (!to_front && front == num_blocks_) front = block;  // the queue was empty: the group stays ahead of this block
     link_before(to_front ? front : num_blocks_, block);
   }
@@ -95,7 +93,7 @@ void BlockPool::release(std::span<const BlockId> table) {
 
 BlockId BlockPool::find(const BlockHash& hash) const {
   BlockId oldest = -1;  // a bucket's list begins with the block published last
-  for (BlockId b = buckets_[bucket_of(hash)]; b >= 0; b = blocks_[index(b)].next) {
+  for (BlockId b = buckets_[bucket_of(hash)]; b >= 0; b = blocks_[index(b)].in_bucket) {
     if (blocks_[index(b)].hash == hash) oldest = b;
   }
   return oldest;
@@ -111,22 +109,21 @@ void BlockPool::publish(BlockId block, const BlockHash& hash, std::vector<BlockI
   BlockId& first = buckets_[bucket_of(hash)];
   Block& b = blocks_[index(block)];
   b.hash = hash;
-  b.findable = true;
-  b.next = first;
+  b.in_bucket = first;
   first = block;
 }
 
 void BlockPool::withdraw(BlockId block) {
   Block& b = blocks_[index(block)];
   BlockId* link = &buckets_[bucket_of(b.hash)];
-  while (*link != block) link = &blocks_[index(*link)].next;
-  *link = b.next;
-  b.findable = false;
+  while (*link != block) link = &blocks_[index(*link)].in_bucket;
+  *link = b.in_bucket;
+  b.in_bucket = kNotFindable;
 }
 
 std::vector<BlockId> BlockPool::free_head(std::int32_t count) const {
   std::vector<BlockId> head;
-  for (BlockId b = free_.back().next; b != num_blocks_ && count > 0; b = free_[index(b)].next, --count) head.push_back(b);
+  for (BlockId b = blocks_.back().next; b != num_blocks_ && count > 0; b = blocks_[index(b)].next, --count) head.push_back(b);
   return head;
 }
 

@@ -21,7 +21,7 @@ class BlockPool {
   std::int32_t num_blocks() const { return num_blocks_; }
   std::int32_t num_free() const { return num_free_; }
   std::int32_t references(BlockId block) const { return blocks_[index(block)].references; }
-  bool findable(BlockId block) const { return blocks_[index(block)].findable; }
+  bool findable(BlockId block) const { return blocks_[index(block)].in_bucket != kNotFindable; }
 
   // Hands out the head of the free queue; what it held can no longer be found. O(1). REQUIRES: num_free() > 0.
   BlockId take();
@@ -55,16 +55,14 @@ class BlockPool {
   void check_invariants() const;  // throws std::logic_error
 
  private:
-  // The queue's links lie apart from the rest, close together: walking the queue is a chain of dependent loads.
-  struct Link {
-    BlockId next = 0;
-    BlockId previous = 0;
-  };
+  static constexpr BlockId kNotFindable = -2;
+  // Half a cache line, for whoever takes a block, frees or publishes it needs all of this.
   struct alignas(32) Block {
     BlockHash hash;
     std::int32_t references = 0;
-    BlockId next = -1;  // in its bucket of the prefix index
-    bool findable = false;
+    BlockId in_bucket = kNotFindable;  // the next one there, or -1
+    BlockId next = 0;                  // in the free queue
+    BlockId previous = 0;
   };
   static std::size_t index(BlockId block) { return static_cast<std::size_t>(block); }
   std::size_t bucket_of(const BlockHash& hash) const { return hash.low & (buckets_.size() - 1); }
@@ -74,10 +72,9 @@ class BlockPool {
   BlockRules rules_;
   std::int32_t num_blocks_;
   std::int32_t num_free_ = 0;
-  std::vector<Link> free_;     // [num_blocks + 1], of the blocks in the queue; the last is its sentinel
-  std::vector<Block> blocks_;  // [num_blocks]
-  // The prefix index: findable blocks in buckets by hash, linked through Block::next. With a std::unordered_multimap in its
-  // place a recorded hour takes 1.75 times as long (docs/measurements.md, "Prefix index").
+  std::vector<Block> blocks_;  // [num_blocks + 1]; the last is the free queue's sentinel
+  // The prefix index: findable blocks in buckets by hash, linked through Block::in_bucket. With a std::unordered_multimap in
+  // its place a recorded hour takes 1.75 times as long (docs/measurements.md, "Prefix index").
   std::vector<BlockId> buckets_;            // [power of two >= num_blocks], the first block or -1
   mutable std::int32_t largest_hole_ = -1;  // -1: not known
 };

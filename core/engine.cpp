@@ -80,6 +80,7 @@ void Engine::join(RequestSpec spec, std::shared_ptr<RequestListener> listener, s
   request.spec.sampling.temperature = taken_temperature(request.spec.sampling.temperature);
   request.joined_at = at;
   request.joined_step = step_;
+  request.has_listener = listener != nullptr;
   request.listener = std::move(listener);
   request.ticket = ticket;
   if (refused) request.finish_reason = FinishReason::refused;
@@ -174,11 +175,12 @@ void Engine::deliver(const StepPlan& plan, const StepResult& result, TimeNs end)
     Request& request = *row.request;
     if (request.left) continue;  // the row was planned before that was known
     if (streaming) {
-      if (request.first_token_at < 0) request.first_token_at = end;
+      if (request.last_token_at < 0) request.first_token_at = end;
       request.last_token_at = end;
     }
+    if (!request.has_listener) continue;
     const bool asks = request.spec.sampling.logprobs >= 0;
-    if (request.listener) request.listener->on_token(request, result.tokens[i], asks ? result.logprobs_of(i) : nullptr);
+    request.listener->on_token(request, result.tokens[i], asks ? result.logprobs_of(i) : nullptr);
   }
 }
 

@@ -18,29 +18,29 @@ void require(bool holds, const char* what) {
 void BlockPool::check_invariants() const {
   std::vector<bool> in_queue(index(num_blocks_), false);
   std::int32_t count = 0;
-  for (BlockId b = free_.back().next; b != num_blocks_; b = free_[index(b)].next) {
+  for (BlockId b = blocks_.back().next; b != num_blocks_; b = blocks_[index(b)].next) {
     require(!in_queue[index(b)], "a block is twice in the free queue");
-    require(free_[index(free_[index(b)].next)].previous == b, "the free queue's links disagree");
+    require(blocks_[index(blocks_[index(b)].next)].previous == b, "the free queue's links disagree");
     in_queue[index(b)] = true;
     ++count;
   }
   require(count == num_free_, "num_free disagrees with the free queue");
-  std::int32_t findable = 0;
+  std::int32_t indexed = 0;
   for (BlockId b = rules_.null_block ? 1 : 0; b < num_blocks_; ++b) {
     const Block& block = blocks_[index(b)];
     require(block.references >= 0, "a reference count is negative");
     require(in_queue[index(b)] == (block.references == 0), "a block must be free xor referenced");
-    findable += block.findable ? 1 : 0;
+    indexed += findable(b) ? 1 : 0;
   }
   require(!rules_.null_block || !in_queue[0], "the null block is free");
   for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
-    for (BlockId b = buckets_[bucket]; b >= 0; b = blocks_[index(b)].next) {
-      require(blocks_[index(b)].findable, "the index holds a block that is not findable");
+    for (BlockId b = buckets_[bucket]; b >= 0; b = blocks_[index(b)].in_bucket) {
+      require(findable(b), "the index holds a block that is not findable");
       require(bucket_of(blocks_[index(b)].hash) == bucket, "a block is in another hash's bucket");
-      require(--findable >= 0, "the index has a cycle");
+      require(--indexed >= 0, "the index has a cycle");
     }
   }
-  require(findable == 0, "a findable block is not in the index");
+  require(indexed == 0, "a findable block is not in the index");
 }
 
 void BlockManager::check_invariants(std::span<const Request* const> requests) const {

@@ -32,7 +32,11 @@ void Distribution::add(std::int64_t value, std::int64_t count) {
   sum_of_squares_ += v * v * static_cast<double>(count);
   count_ += count;
   if (buckets_.empty() && count_ <= kExactSamples) {
-    samples_.insert(samples_.end(), static_cast<std::size_t>(count), value);
+    if (count == 1) {
+      samples_.push_back(value);
+    } else {
+      samples_.insert(samples_.end(), static_cast<std::size_t>(count), value);
+    }
     sorted_ = false;
     return;
   }

@@ -44,21 +44,27 @@ class RequestListener;
 
 // A live request. Owned by the engine, which reuses the object after the end; schedulers and backends hold pointers from
 // admission of the request until the step in which it ends has been committed.
-struct Request {
-  // Hot: read or written for every row of every step.
+struct alignas(64) Request {
+  // Read or written for every row of every step: a cache line.
   std::int32_t num_tokens = 0;    // prompt + output so far, == tokens.size(), and one more while `pending`
   std::int32_t num_computed = 0;  // leading tokens whose K/V exist or are computed by a scheduled step
   std::int32_t num_prompt = 0;
   std::int32_t num_registered = 0;  // leading blocks that were made findable
   std::int32_t length_limit = 0;    // num_tokens at which it ends at the latest; set by Scheduler::add
-  std::int32_t expected_kv = 0;     // tokens whose K/V it will hold at its end, as far as the workload tells; likewise
-  std::vector<BlockId> blocks;      // the block table: blocks[i] holds positions i*block_size ...
-  TimeNs last_token_at = -1;
   // Planning ahead, the step in flight samples this request's last token: its token number `pending`. -1: the token is known.
   std::int32_t pending = -1;
-
+  std::vector<BlockId> blocks;  // the block table: blocks[i] holds positions i*block_size ...
+  TimeNs last_token_at = -1;
+  std::int32_t unnamed_output = 0;  // leading output tokens of which a workload says nothing; set by Scheduler::add
   RequestState state = RequestState::waiting;
   FinishReason finish_reason = FinishReason::none;
+  bool has_listener = false;
+  bool left = false;  // and only a step in flight may still have a row of it
+
+  // A second line.
+  TokenSequence tokens;          // prompt, then output
+  std::int32_t expected_kv = 0;  // tokens whose K/V it will hold at its end, as far as the workload tells; set likewise
+
   bool computed_before = false;  // preempted at least once: its next admission is a resumption
   std::int32_t num_preemptions = 0;
   std::int32_t num_cached = 0;  // tokens found in the prefix cache at the latest admission
@@ -69,13 +75,11 @@ struct Request {
   std::int64_t joined_step = -1;
   std::int64_t queue_position = 0;  // in the waiting queue, FCFS order
 
-  TokenSequence tokens;                 // prompt, then output
   std::vector<BlockHash> block_hashes;  // of the leading full blocks, as far as anyone asked
   RequestSpec spec;                     // spec.prompt is empty: it moved into `tokens`
   std::uint64_t ticket = 0;             // what Engine::submit returned; 0: it came from a source
 
   std::shared_ptr<RequestListener> listener;
-  bool left = false;  // and only a step in flight may still have a row of it
 
   std::int32_t num_output() const { return num_tokens - num_prompt; }
   std::int32_t num_known() const { return num_tokens - (pending >= 0 ? 1 : 0); }
@@ -100,6 +104,11 @@ inline std::int32_t expected_output(const RequestSpec& spec) {
 // Output token number `n`, from 0 on, of a model that only follows its workload: the script, then tokens without a name until
 // output_tokens are there. As real samplers do, it keeps the end of the text back until min_tokens are there.
 Token workload_token(const RequestSpec& spec, std::int32_t n);
+// How many of its leading tokens are kUnnamedToken for certain.
+std::int32_t unnamed_output(const RequestSpec& spec);
+inline Token workload_token(const Request& request, std::int32_t n) {
+  return n < request.unnamed_output ? kUnnamedToken : workload_token(request.spec, n);
+}
 
 // Hears of one request, on the engine's thread. May call Engine::submit and cancel, nothing else of the engine.
 class RequestListener {

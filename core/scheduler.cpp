@@ -44,6 +44,7 @@ void Scheduler::add(Request& request) {
   const RequestLengths lengths = request_lengths(config_, request.spec, request.num_prompt);
   request.length_limit = lengths.limit;
   request.expected_kv = lengths.expected_kv;
+  request.unnamed_output = unnamed_output(request.spec);
   request.state = RequestState::waiting;
   waiting_.push_back(&request);
 }
@@ -71,19 +72,21 @@ void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vect
   std::size_t next_token = 0;
   for (const Row& row : plan.rows) {
     Request& request = *row.request;
-    const bool live = request.finish_reason == FinishReason::none;
+    if (request.finish_reason != FinishReason::none) {
+      ended = true;
+      next_token += row.sample ? 1 : 0;
+      continue;
+    }
     // Under after_step all of it; planning ahead, the block of a row whose last token had been pending.
-    if (live && on_return) blocks_.publish(request, std::min(row.first + row.count, request.num_computed));
-    ended = ended || !live;
+    if (on_return) blocks_.publish(request, std::min(row.first + row.count, request.num_computed));
     if (!row.sample) continue;
     const Token token = result.tokens[next_token++];
-    if (!live) continue;
     request.num_tokens = request.num_known();
     request.pending = -1;
-    if (token == kUnnamedToken || token == kUnnamedEnd) {
-      request.tokens.append(request.spec.output_content, request.num_output(), 1);
-    } else {
+    if (token != kUnnamedToken && token != kUnnamedEnd) {
       request.tokens.append(token);
+    } else if (request.num_output() == 0 || !request.tokens.extend_named()) {
+      request.tokens.append(request.spec.output_content, request.num_output(), 1);
     }
     ++request.num_tokens;
     if (token == kUnnamedToken && request.num_tokens < request.length_limit) continue;  // nothing to end it

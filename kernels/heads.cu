@@ -49,12 +49,30 @@ __global__ void prepare_heads_kernel(Heads args) {
   const int heads = args.num_heads + 2 * args.num_kv_heads;
   const bool is_query = head < args.num_heads;
   const bool is_value = head >= args.num_heads + args.num_kv_heads;
+  const bool inside = head < heads;
+  // What no kernel of a step writes is read while the product before still runs.
+  const std::int32_t slot = args.slots[token];
+  const Bf16* const norm = is_value ? nullptr : is_query ? args.q_norm : args.k_norm;
+  float2 bias_a{}, bias_b{}, weight_a{}, weight_b{}, cosine{}, sine{};
+  if (inside && slot >= 0) {
+    if (args.bias != nullptr) {
+      bias_a = load_pair(args.bias + head * HeadDim + low);
+      bias_b = load_pair(args.bias + head * HeadDim + high);
+    }
+    if (norm != nullptr) {
+      weight_a = load_pair(norm + low);
+      weight_b = load_pair(norm + high);
+    }
+    if (!is_value) {
+      const std::int64_t angle = std::int64_t{args.positions[token]} * kHalf + low;
+      cosine = *reinterpret_cast<const float2*>(args.cosine + angle);
+      sine = *reinterpret_cast<const float2*>(args.sine + angle);
+    }
+  }
   wait_for_predecessor();
   let_successor_start();
-  const std::int32_t slot = args.slots[token];
   if (slot < 0) return;  // the whole block
 
-  const bool inside = head < heads;
   float2 a{};
   float2 b{};
   if (inside) {
@@ -62,8 +80,6 @@ __global__ void prepare_heads_kernel(Heads args) {
     a = load_pair(from + low);
     b = load_pair(from + high);
     if (args.bias != nullptr) {
-      const float2 bias_a = load_pair(args.bias + head * HeadDim + low);
-      const float2 bias_b = load_pair(args.bias + head * HeadDim + high);
       a = {a.x + bias_a.x, a.y + bias_a.y};
       b = {b.x + bias_b.x, b.y + bias_b.y};
     }
@@ -72,18 +88,12 @@ __global__ void prepare_heads_kernel(Heads args) {
   float squares = a.x * a.x + a.y * a.y + b.x * b.x + b.y * b.y;
   for (int distance = kLanes / 2; distance > 0; distance /= 2) squares += __shfl_xor_sync(~0u, squares, distance);
   if (!inside) return;
-  const Bf16* const norm = is_value ? nullptr : is_query ? args.q_norm : args.k_norm;
   if (norm != nullptr) {
     const float factor = 1.0f / sqrtf(squares / HeadDim + args.epsilon);
-    const float2 weight_a = load_pair(norm + low);
-    const float2 weight_b = load_pair(norm + high);
     a = {a.x * factor * weight_a.x, a.y * factor * weight_a.y};
     b = {b.x * factor * weight_b.x, b.y * factor * weight_b.y};
   }
   if (!is_value) {
-    const std::int64_t angle = std::int64_t{args.positions[token]} * kHalf + low;
-    const float2 cosine = *reinterpret_cast<const float2*>(args.cosine + angle);
-    const float2 sine = *reinterpret_cast<const float2*>(args.sine + angle);
     const float2 turned = {a.x * cosine.x - b.x * sine.x, a.y * cosine.y - b.y * sine.y};
     b = {b.x * cosine.x + a.x * sine.x, b.y * cosine.y + a.y * sine.y};
     a = turned;

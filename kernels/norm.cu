@@ -11,11 +11,11 @@ template <bool Gather>
 __global__ void norm_kernel(Norm args, const std::int32_t* tokens_of) {
   const bool inside = first() < args.hidden / 2;
   const Floats weight = inside ? load_row(args.weight, args.hidden) : Floats{};  // no step writes it: it may be read before
+  const std::int64_t row = blockIdx.x;
+  const std::int64_t token = Gather ? tokens_of[row] : row;  // likewise
   wait_for_predecessor();
   let_successor_start();
 
-  const std::int64_t row = blockIdx.x;
-  const std::int64_t token = Gather ? tokens_of[row] : row;
   const std::int64_t from = token * args.hidden;
   Floats x{};
   if (inside && token >= 0) {

@@ -52,6 +52,13 @@ __device__ __forceinline__ Floats load_shared_row(const float* row, int hidden) 
   return {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}};
 }
 
+// What load_row() will load.
+template <class Number>
+__device__ __forceinline__ void prefetch_row(const Number* row, int hidden) {
+  asm volatile("prefetch.global.L1 [%0];" ::"l"(row + first()));
+  asm volatile("prefetch.global.L1 [%0];" ::"l"(row + hidden / 2 + first()));
+}
+
 // Asks again and again until `there` says yes, a rank has failed, or rank `other` counts as failed.
 template <class There>
 __device__ __forceinline__ void wait_for(int other, std::uint32_t* failed, const There& there) {
@@ -112,26 +119,42 @@ __device__ __forceinline__ Floats sum_of_packets(const RankNorm& args, const Flo
                    make_uint4(__float_as_uint(own.value[2 * i]), flag, __float_as_uint(own.value[2 * i + 1]), flag));
     }
   }
-  return sum_as_tree<Ranks>([&](int r) {
-    if (r == links.rank) return own;
-    const uint4* const from = packets_of(links.rank, r);
-    uint4 packets[kPacketsAThread];
-    wait_for(r, links.failed, [&] {
-      bool all = true;
+  // Of eight ranks half of the packets at a time: their sums would not find room in registers.
+  constexpr int kPacketsAtOnce = Ranks < 8 ? kPacketsAThread : kPacketsAThread / 2;
+  struct Half {
+    float value[2 * kPacketsAtOnce];
+  };
+  Floats out;
 #pragma unroll
-      for (int i = 0; i < kPacketsAThread; ++i) packets[i] = load_packet(from + i * apart);
+  for (int first = 0; first < kPacketsAThread; first += kPacketsAtOnce) {
+    const Half sum = sum_as_tree<Ranks>([&](int r) {
+      Half half;
+      if (r == links.rank) {
 #pragma unroll
-      for (int i = 0; i < kPacketsAThread; ++i) all = all && packets[i].y == flag && packets[i].w == flag;
-      return all;
+        for (int i = 0; i < 2 * kPacketsAtOnce; ++i) half.value[i] = own.value[2 * first + i];
+        return half;
+      }
+      const uint4* const from = packets_of(links.rank, r) + first * apart;
+      uint4 packets[kPacketsAtOnce];
+      wait_for(r, links.failed, [&] {
+        bool all = true;
+#pragma unroll
+        for (int i = 0; i < kPacketsAtOnce; ++i) packets[i] = load_packet(from + i * apart);
+#pragma unroll
+        for (int i = 0; i < kPacketsAtOnce; ++i) all = all && packets[i].y == flag && packets[i].w == flag;
+        return all;
+      });
+#pragma unroll
+      for (int i = 0; i < kPacketsAtOnce; ++i) {
+        half.value[2 * i] = __uint_as_float(packets[i].x);
+        half.value[2 * i + 1] = __uint_as_float(packets[i].z);
+      }
+      return half;
     });
-    Floats out;
 #pragma unroll
-    for (int i = 0; i < kPacketsAThread; ++i) {
-      out.value[2 * i] = __uint_as_float(packets[i].x);
-      out.value[2 * i + 1] = __uint_as_float(packets[i].z);
-    }
-    return out;
-  });
+    for (int i = 0; i < 2 * kPacketsAtOnce; ++i) out.value[2 * first + i] = sum.value[i];
+  }
+  return out;
 }
 
 // The first row of a rank's share of `tokens`, and the end of the share of the rank before.
@@ -145,7 +168,11 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
     rank_norm_kernel(RankNorm args, const std::int32_t* tokens_of, std::int32_t tokens) {
   const int hidden = args.norm.hidden;
   const bool inside = first() < hidden / 2;
-  const Floats weight = inside ? load_row(args.norm.weight, hidden) : Floats{};
+  // Early, as no step writes it; beside packets, for which it would be in the way, only into the L1. Likewise the residual.
+  constexpr bool kLate = Route == RankRoute::packets;
+  Floats weight{};
+  if (inside && kLate) prefetch_row(args.norm.weight, hidden);
+  if (inside && !kLate) weight = load_row(args.norm.weight, hidden);
   const RankLinks& links = args.links;
   // next_step() has ended before the kernel ahead of this one let it begin.
   const std::uint32_t step = load_volatile(links.mailboxes[links.rank].step);
@@ -161,7 +188,8 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
   const bool adds = inside && token >= 0 && mine;
   const std::int64_t from = token * hidden;
   Floats x{};
-  if (adds) x = load_row(args.norm.residual + from, hidden);
+  if (adds && kLate) prefetch_row(args.norm.residual + from, hidden);
+  if (adds && !kLate) x = load_row(args.norm.residual + from, hidden);
   if (Route != RankRoute::packets) {
     await(links, args.site, 0, step);
     __syncthreads();
@@ -170,9 +198,11 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
     const Floats sum = Route == RankRoute::packets
                            ? sum_of_packets<Ranks>(args, load_row(args.partial[links.rank] + from, hidden), row, step)
                            : sum_as_tree<Ranks>([&](int r) { return load_shared_row(args.partial[r] + from, hidden); });
+    if (kLate) x = load_row(args.norm.residual + from, hidden);
     for (int i = 0; i < kVector; ++i) x.value[i] += sum.value[i];
     if (!Gather) store_row(args.norm.residual + from, hidden, x);
   }
+  if (inside && kLate) weight = load_row(args.norm.weight, hidden);
   if (mine) {  // alike for all threads of the block
     normalize(x, weight, args.norm);
     if (inside && Route == RankRoute::two_shot && token >= 0) {

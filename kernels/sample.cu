@@ -393,22 +393,20 @@ class Row {
   // measure less; only the first digit can find that.
   template <class TargetOf>
   __device__ bool find_digit(Digits& digits, int low, const TargetOf& target_of) {
+    // A lane has a share: its total, and that of it and all greater ones.
     constexpr int kShares = Shared<Blocks>::kShares;
-    std::uint64_t totals[kShares];
-    std::uint64_t total = 0;
-#pragma unroll
-    for (int share = 0; share < kShares; ++share) {
-      total += totals[share] = *group_.of(&shared_.share_total[share % kOwned], share / kOwned);
-    }
+    static_assert(kShares <= 32);
+    const int lane = static_cast<int>(threadIdx.x % 32);
+    const int of_lane = min(lane, kShares - 1);
+    const std::uint64_t of_share = lane < kShares ? *group_.of(&shared_.share_total[of_lane % kOwned], of_lane / kOwned) : 0;
+    std::uint64_t from_share = of_share;
+    for (int distance = 1; distance < kShares; distance *= 2) from_share += __shfl_down_sync(~0u, from_share, distance);
+    const std::uint64_t total = __shfl_sync(~0u, from_share, 0);
     if (digits.known == 0) digits.target = target_of(total);
     if (digits.above + total < digits.target) return false;
-    int share = kShares - 1;
-#pragma unroll
-    for (int i = kShares - 1; i > 0; --i) {  // with constant indices, or `totals` would be in local memory
-      if (share != i || digits.above + totals[i] >= digits.target) continue;
-      digits.above += totals[i];
-      --share;
-    }
+    const int share =
+        31 - __clz(static_cast<int>(__ballot_sync(~0u, lane < kShares && digits.above + from_share >= digits.target)));
+    digits.above += __shfl_sync(~0u, from_share - of_share, share);
     // The first thread has the greatest bin.
     const int bin = kShareBins - 1 - static_cast<int>(threadIdx.x);
     const std::uint64_t mine = bin >= 0 ? *group_.of(&shared_.share[share % kOwned][max(bin, 0)], share / kOwned) : 0;
@@ -587,7 +585,8 @@ class Row {
 };
 
 template <int Blocks>
-__global__ void __launch_bounds__(kThreads, 2) sample_kernel(const Sample args) {
+// With eight blocks a row there are few rows, and a multiprocessor has one of their blocks at most.
+__global__ void __launch_bounds__(kThreads, Blocks == 8 ? 1 : 2) sample_kernel(const Sample args) {
   extern __shared__ __align__(16) unsigned char memory[];
   __shared__ Shared<Blocks> shared;
   wait_for_predecessor();

@@ -1,7 +1,7 @@
 #include "kernels/swiglu.h"
 
 #include "kernels/launch.cuh"
-#include "kernels/vector.cuh"
+#include "kernels/swiglu.cuh"
 
 namespace tokenyard::kernels {
 namespace {
@@ -15,11 +15,7 @@ __global__ void swiglu_kernel(const Bf16* gate_up, std::int32_t intermediate, Bf
   const std::int64_t token = blockIdx.x;
   if (column >= intermediate) return;
   const Bf16* const gate_at = gate_up + token * 2 * intermediate + column;
-  const Floats gate = load(gate_at);
-  Floats x = load(gate_at + intermediate);
-  // x / (1 + e^-x); an e^-x that overflows makes it 0, as it should.
-  for (int i = 0; i < kVector; ++i) x.value[i] *= gate.value[i] / (1.0f + __expf(-gate.value[i]));
-  store(out + token * intermediate + column, x);
+  store(out + token * intermediate + column, gated(load(gate_at), load(gate_at + intermediate)));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ VIEWER = TOP / "build/web/classroom.html"
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --link: #0b62c4; }
 @media (prefers-color-scheme: dark) { :root { --link: #7ab7ff; } }
-body { font: 17px/1.55 Georgia, 'DejaVu Serif', serif; max-width: 46rem; margin: 0 auto; padding: 1rem 1.2rem 4rem; }
+body { font: 17px/1.55 Georgia, 'DejaVu Serif', serif; max-width: 48rem; margin: 0 auto; padding: 1rem 1.2rem 4rem; }
 h1, h2, h3, nav, table, figcaption, .live { font-family: 'DejaVu Sans', Verdana, sans-serif; }
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; } h3 { font-size: 1.05rem; }
 a { color: var(--link); }
@@ -28,18 +28,20 @@ code { font-family: 'DejaVu Sans Mono', Menlo, Consolas, monospace; font-size: .
 table { border-collapse: collapse; font-size: .82rem; display: block; overflow-x: auto; }
 th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
 blockquote { margin: 1rem 0; padding: .2rem 1rem; border-left: 4px solid var(--line); }
-figure { margin: 1.4rem 0; } figure img { width: 100%; height: auto; background: white; border: 1px solid var(--line); }
-figcaption { font-size: .8rem; opacity: .8; }
+figure, .live { width: min(95vw, 1200px); margin: 1.4rem 0 1.4rem 50%; transform: translateX(-50%); } figure img { display: block; max-width: 100%; height: auto; margin: 0 auto; background: white; border: 1px solid var(--line); }
+figcaption { font-size: .8rem; opacity: .8; text-align: center; }
 iframe { width: 100%; height: 34rem; border: 1px solid var(--line); }
 nav { font-size: .82rem; display: flex; justify-content: space-between; gap: 1rem; border-bottom: 1px solid var(--line); padding-bottom: .5rem; }
 .source { max-width: none; } .source pre { border: 0; background: none; } .source a { color: inherit; text-decoration: none; opacity: .5; }
 .source span:target { background: #fd07; }
 .live summary { cursor: pointer; font-size: .85rem; }
 @media print {
+  figure { width: 100%; margin: 1rem 0; transform: none; }
   nav, .live { display: none; } body { max-width: none; font-size: 11pt; color: black; background: white; }
   pre, table, figure { break-inside: avoid; } h2, h3 { break-after: avoid; } a { color: inherit; }
-  .handout { break-after: page; } .handout img { max-height: 16cm; }
+  .handout { page: wide; break-after: page; } .handout img { max-height: 14cm; object-fit: contain; }
 }
+@page wide { size: A4 landscape; margin: 12mm; }
 """
 
 
@@ -106,6 +108,7 @@ class Site:
     def page(self, path, text):
         text = re.sub(r"<!--live (.*?) -->", lambda match: self.viewer(match.group(1)), text)
         text = re.sub(r"^<!--.*?-->\n|<!--.*?-->", "", text, flags=re.DOTALL | re.MULTILINE)  # marks of book_numbers.py
+        text = re.sub(r"\n\*\*", "\n\n**", text) if path == "docs/glossary.md" else text  # a line a term
         body = markdown.markdown(text, extensions=["tables", "fenced_code", "sane_lists", "md_in_html", TocExtension(slugify=slug)])
         body = re.sub(r'(href|src)="([^"]*)"', lambda match: f'{match.group(1)}="{self.link(path, html.unescape(match.group(2)))}"', body)
         body = re.sub(r' title="[^"]*"', "", body)

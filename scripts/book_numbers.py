@@ -11,7 +11,9 @@ A number is followed by a comment, which readers do not see:
   2,951<!--@ kernels/attention.md: simple: a block -->                          ... or of another page of docs/
                                                                                 that contains these words
 
-A measured number is never rewritten: somebody has to read the sentence around it again. Besides
+  three quarters<!--? 0.7 < run("x:a").duration / run("x:b").duration < 0.8 -->  words: what they claim must hold
+
+A measured number is never rewritten, nor are words: somebody has to read the sentence around it again. Besides
 
   [`Scheduler::commit`](../../core/scheduler.cpp#L81 "void Scheduler::commit")  a link: to the first line with the quoted words
 
@@ -22,7 +24,8 @@ of FILE with WORDS to the end of what begins there. A picture stands below the c
   <!--picture tokenyard view paging --shot OUT -->
   ![What one sees](pictures/paging.svg)
 
-and must be the same bytes.
+and must be the same bytes. Where the book's pages show the viewer live, `<!--live lesson=NAME&page=N -->` or `<!--live
+scenario=NAME:VARIANT,... -->` says at what; the names must exist.
 
 Expressions know: run(SCENARIO[:VARIANT], SETTING...), the result of tokenyard simulate; steps(...), its steps, with dur and parts in
 milliseconds; setting(...), the resolved scenario; model(NAME), hardware(NAME), weights(NAME),
@@ -113,11 +116,13 @@ def lines(*patterns):
 
 
 def minutes(page):
-    """Aloud, 130 words a minute; a minute for each command or table of numbers; rounded up to five."""
+    """Aloud, 130 words a minute; a minute for each command, table of numbers, or ten lines of code; rounded up to five."""
     text = re.sub(r"<!--.*?-->", "", (TOP / "docs/book" / page).read_text(encoding="utf-8"), flags=re.DOTALL)
-    extra = len(re.findall(r"^(?:\$ |    )tokenyard ", text, flags=re.MULTILINE)) + len(re.findall(r"^\|[-|: ]+\|$", text, flags=re.MULTILINE))
+    commands = len(re.findall(r"^(?:\$ |    )tokenyard ", text, flags=re.MULTILINE))
+    tables = len(re.findall(r"^\|[-|: ]+\|$", text, flags=re.MULTILINE))
+    code = sum(each.count("\n") for each in re.findall(r"^```cpp\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE))
     words = len(re.findall(r"[A-Za-z][\w'-]*", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)))
-    return math.ceil((words / 130 + extra) / 5) * 5
+    return math.ceil((words / 130 + commands + tables + code / 10) / 5) * 5
 
 
 KNOWN = {"run": run, "steps": steps, "setting": setting, "model": model, "hardware": hardware, "weights": weights,
@@ -127,11 +132,13 @@ KNOWN = {"run": run, "steps": steps, "setting": setting, "model": model, "hardwa
 
 COMPUTED = re.compile(r"([\d?][\d.,]*)<!--= (.*?) : (\S+) -->")
 MEASURED = re.compile(r"([\d?][\d.,]*)<!--@ (?:([\w/-]+\.md): )?(.*?) -->")
+CLAIM = re.compile(r"<!--\? (.*?) -->", re.DOTALL)
 LINK = re.compile(r'\]\((\.\./[^)#\s]+)#L(\d+) "([^"]+)"\)')
 OUTPUT = re.compile(r"<!--\$ (.*?) -->\n```\n\$ (.*?)\n(.*?)```\n", re.DOTALL)
 CODE = re.compile(r'<!--code (\S+) "(.+?)" -->\n```cpp\n(.*?)```\n', re.DOTALL)
 PICTURE = re.compile(r"<!--picture (.*?) -->\n!\[[^\]]*\]\((pictures/[\w-]+\.svg)\)", re.DOTALL)
-MARK = re.compile(r"<!--(?:[=@$]|code|picture)")
+LIVE = re.compile(r"<!--live (lesson|scenario)=([\w:,-]+)(?:&page=(\d+))? -->")
+MARK = re.compile(r"<!--(?:[=@$?]|code|picture|live)")
 
 
 def shell(command, folder):
@@ -229,14 +236,29 @@ class Page:
             else:
                 self.complain(match.start(), f"{name} is not what its command makes")
 
+    def claim(self, match):
+        expression = match.group(1)
+        try:
+            if not eval(expression, KNOWN):  # the repository's own text
+                self.complain(match.start(), f"the words before it claim what does not hold: {expression}")
+        except Exception as error:  # whatever the expression does wrong
+            self.complain(match.start(), f"{expression}: {error}")
+
+    def live(self, match):
+        kind, names, page = match.groups()
+        for name in names.split(","):
+            name, _, variant = name.partition(":")
+            file = TOP / ("scenarios/lessons" if kind == "lesson" else "scenarios") / f"{name}.json"
+            known = json.loads(file.read_text()) if file.exists() else {}
+            variants = [each["name"] for each in known.get("variants", [])] if kind == "scenario" else []
+            if not known or (variant and variant not in variants) or int(page or 1) > len(known.get("pages", [0])):
+                self.complain(match.start(), f"there is no {kind} {match.group(0)}")
+
     def chapter(self):
         """What each chapter has, whatever it is about."""
         for part in ("**You will know**", "**Time:**", "\n## What this chapter leaves out\n"):
             if part not in self.text:
                 self.complain(0, f"a chapter without {part.strip()}")
-        exercises = re.findall(r"^- `([\w-]+)`: ", self.text.partition("\n## Exercises\n")[2], re.MULTILINE)
-        if len(exercises) < 3:
-            self.complain(0, f"{len(exercises)} exercises; at least 3 belong to a chapter")
 
     def renewed(self):
         text = self.text
@@ -247,8 +269,12 @@ class Page:
             text = pattern.sub(what, text)
         for match in PICTURE.finditer(self.text):
             self.picture(match)
+        for match in CLAIM.finditer(self.text):
+            self.claim(match)
+        for match in LIVE.finditer(self.text):
+            self.live(match)
         for match in MARK.finditer(self.text):
-            if not any(pattern.match(self.text, at) for pattern in (COMPUTED, MEASURED, OUTPUT, CODE, PICTURE)
+            if not any(pattern.match(self.text, at) for pattern in (COMPUTED, MEASURED, OUTPUT, CODE, PICTURE, LIVE, CLAIM)
                        for at in range(max(0, match.start() - 16), match.start() + 1)):
                 self.complain(match.start(), f"a mark without its number: {self.text[match.start():match.start() + 60]}")
         return text

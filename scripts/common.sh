@@ -10,6 +10,8 @@ server_packages=libboost-dev
 if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then server_packages=libboost1.81-dev; fi
 # The Python package and the server's clients from PyPI, plots as .png, OpenGL without a graphics card, a screen without a display
 check_packages="python3-dev python3-venv librsvg2-dev libegl-dev libegl1 libgl1-mesa-dri xvfb xdotool"
+# For the page: its compiler, and headers and a font that go into it
+web_packages="emscripten python3 cmake ninja-build nlohmann-json3-dev libfmt-dev libxxhash-dev libstb-dev fonts-dejavu-core"
 full_packages="clang libclang-rt-dev clang-format clang-tidy python3-markdown"
 
 # Seconds of one core, measured on an AMD EPYC with cold caches (docs/measurements.md).
@@ -21,6 +23,8 @@ asan_test_seconds=200
 tidy_seconds=250
 compilers_seconds=300
 python_seconds=130
+kernels_seconds=140
+web_seconds=180
 
 # stage TITLE [SECONDS]: says what begins and, of work that takes SECONDS of one core, about how long it will take here.
 # `stages` is how many there are.

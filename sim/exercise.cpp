@@ -169,7 +169,10 @@ class ExerciseReader {
       for (const JsonValue& entry : few(*asks, "questions")) read_ask(entry);
       return;
     }
-    if (may_set) out_.may_set = may_set->strings();
+    if (may_set) {
+      few(*may_set, "settings");
+      out_.may_set = may_set->strings();
+    }
     if (code) read_code(*code);
     const bool runs_yours = std::any_of(out_.runs.begin(), out_.runs.end(), [](const ExerciseRun& r) { return r.yours; });
     const bool needs_runs = may_set || out_.code->grader == ExerciseCode::Grader::policy;
@@ -261,21 +264,18 @@ class ExerciseReader {
     known(names, run->kind == ExerciseRun::Kind::shape ? "a model or hardware" : "a run");
   }
 
-  Expectation parse(const JsonValue& json, const std::string& text) const {
+  Expectation checked(const JsonValue& json, Expectation (*parse)(const std::string&)) const {
     Expectation out;
     try {
-      out = Expectation::parse(text);
+      out = parse(json.string());
     } catch (const InputError& error) {
       json.fail(error.what());
     }
     for (const Expectation::Reference& reference : out.references()) require_reference(reference, json);
     return out;
   }
-  Expectation expectation(const JsonValue& json) const { return parse(json, json.string()); }
-  std::string formula(const JsonValue& json) const {
-    parse(json, json.string() + " == 0");
-    return json.string();
-  }
+  Expectation expectation(const JsonValue& json) const { return checked(json, Expectation::parse); }
+  std::string formula(const JsonValue& json) const { return checked(json, Expectation::parse_sum).text(); }
 
   Exercise out_;
   std::set<std::string> names_;
@@ -290,7 +290,7 @@ Exercise parse_exercise(std::string_view text, const std::string& path) {
 }
 
 double formula_value(const std::string& formula, const std::function<double(const Expectation::Reference&)>& value) {
-  return Expectation::parse(formula + " == 0").check(value).left;  // one grammar for both
+  return Expectation::parse_sum(formula).check(value).left;
 }
 
 }  // namespace tokenyard

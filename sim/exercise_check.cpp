@@ -183,10 +183,8 @@ const ExerciseFacts::Run& ExerciseFacts::run(const std::string& name) {
     const ReplayOutcome outcome = replay(reader, &sink, spec.slo);
     if (!outcome.identical) throw InputError(spec.path + ": cannot be replayed: " + outcome.first_difference);
     std::optional<ModelShape> model;
-    std::optional<HardwareSpec> hardware;
     if (!header.model.empty()) model = read_model(JsonValue::parse(header.model, spec.path));
-    if (!header.hardware.empty()) hardware = read_hardware(JsonValue::parse(header.hardware, spec.path));
-    out.run = shape_facts(model ? &*model : nullptr, hardware ? &*hardware : nullptr, &header.engine, 1);
+    out.run = shape_facts(model ? &*model : nullptr, nullptr, &header.engine, 1);
     keep(sink, outcome.metrics);
   } else {
     const std::string folder = std::filesystem::path(exercise_.path).parent_path().string();

@@ -205,6 +205,7 @@ Facts shape_facts(const ModelShape* model, const HardwareSpec* hardware, const E
     out["memory_bytes"] = static_cast<double>(hardware->memory_bytes);
   }
   if (engine != nullptr) {
+    out["tensor_parallel"] = tensor_parallel;
     out["num_blocks"] = engine->num_blocks;
     out["usable_blocks"] = usable_blocks(*engine);
     out["block_size"] = engine->block_size;

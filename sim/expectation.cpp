@@ -22,10 +22,7 @@ class ExpectationParser {
   explicit ExpectationParser(const std::string& text) : text_(text) { out_.text_ = text; }
 
   Expectation parse() {
-    if (text_.size() > kMostCharacters)
-      throw InputError("expected at most 1000 characters, found " + std::to_string(text_.size()));
-    code_ = &out_.left_;
-    sum();
+    begin();
     comparison();
     code_ = &out_.right_;
     sum();
@@ -33,9 +30,23 @@ class ExpectationParser {
     return std::move(out_);
   }
 
+  Expectation parse_sum() {
+    begin();
+    if (peek() != '\0') expected("the end");
+    out_.right_.push_back({Op::number});
+    return std::move(out_);
+  }
+
  private:
   using Op = Expectation::Op;
   using Comparison = Expectation::Comparison;
+
+  void begin() {
+    if (text_.size() > kMostCharacters)
+      throw InputError("expected at most 1000 characters, found " + std::to_string(text_.size()));
+    code_ = &out_.left_;
+    sum();
+  }
 
   char peek() {
     while (at_ < text_.size() && text_[at_] == ' ') ++at_;
@@ -149,6 +160,7 @@ class ExpectationParser {
 };
 
 Expectation Expectation::parse(const std::string& text) { return ExpectationParser(text).parse(); }
+Expectation Expectation::parse_sum(const std::string& text) { return ExpectationParser(text).parse_sum(); }
 
 double Expectation::evaluate(const std::vector<Code>& code, const std::function<double(const Reference&)>& value) const {
   std::vector<double> stack;

@@ -27,6 +27,8 @@ class Expectation {
 
   // Throws InputError "column N: expected ..., found ..."; at most 1000 characters.
   static Expectation parse(const std::string& text);
+  // One sum, which check() compares with 0: Outcome::left is its value.
+  static Expectation parse_sum(const std::string& text);
 
   const std::string& text() const { return text_; }
   const std::vector<Reference>& references() const { return references_; }  // in the text's order

@@ -14,7 +14,7 @@ const StepResult& SimBackend::collect() {
   result_.tokens.clear();
   for (const Row& row : plan.rows) {
     const Request& request = *row.request;  // a plan made meanwhile may know of more tokens
-    if (row.sample) result_.tokens.push_back(workload_token(request.spec, row.first + row.count - request.num_prompt));
+    if (row.sample) result_.tokens.push_back(workload_token(request, row.first + row.count - request.num_prompt));
   }
   return result_;
 }

@@ -174,6 +174,11 @@ class CudaBackend::Impl {
 
   double measure_read_bandwidth() { return rank(0).measure_read_bandwidth(); }
 
+  StepProfile profile(const ProfiledStep& step) {
+    if (options_.tensor_parallel > 1) throw BackendError("kernels are timed on one card; leave tensor_parallel at 1");
+    return rank(0).profile(step);
+  }
+
   LiveClock clock;
 
  private:
@@ -363,6 +368,12 @@ double CudaBackend::measure_read_bandwidth() {
   double bandwidth = 0;
   on_device([&] { bandwidth = impl_->measure_read_bandwidth(); });
   return bandwidth;
+}
+
+StepProfile CudaBackend::profile(const ProfiledStep& step) {
+  StepProfile profile;
+  on_device([&] { profile = impl_->profile(step); });
+  return profile;
 }
 
 }  // namespace tokenyard

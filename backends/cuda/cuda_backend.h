@@ -35,6 +35,7 @@ class CudaBackend final : public GpuBackend {
 
   GpuFacts facts() const override;
   double measure_read_bandwidth() override;
+  StepProfile profile(const ProfiledStep& step) override;
 
  private:
   class Impl;

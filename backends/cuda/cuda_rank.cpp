@@ -4,11 +4,15 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <utility>
 
+#include "backends/cuda/step_profile.h"
 #include "core/backend.h"
 #include "kernels/block_copy.h"
+#include "kernels/card.h"
+#include "kernels/random_weights.h"
 #include "kernels/read_all.h"
 
 namespace tokenyard::cuda {
@@ -42,6 +46,7 @@ CudaRank::CudaRank(Place place, Device device, DeviceWeights weights, const Engi
       forward_(weights_, inputs_, sizes.tokens, sizes.rows, sizes.max_context,
                options.num_ids > 0 ? options.num_ids : model_.vocabulary, kTopCapacity, place.ranks, stream_) {
   for (Slot& slot : slots_) place_sampled(slot);
+  activation_bytes_ = std::max<std::int64_t>(0, device_.free_bytes - free_memory() - weights_.num_bytes());
 }
 
 CudaRank::~CudaRank() { drain(); }
@@ -62,10 +67,14 @@ std::int32_t CudaRank::blocks_that_fit() const {
       (device_.total_bytes - free_memory());
   const std::int64_t fit = std::max<std::int64_t>(0, budget) / block_bytes;
   if (fit < 2) {
-    throw BackendError(
-        fmt::format("out of GPU memory: {} MiB are left for K/V, a block of {} tokens takes {} MiB; "
-                    "lower max_num_batched_tokens or max_model_len",
-                    std::max<std::int64_t>(0, budget) >> 20, config_.block_size, (block_bytes >> 20) + 1));
+    const auto gigabytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e9; };
+    throw BackendError(fmt::format(
+        "out of GPU memory: weights {:.2f} GB + activations {:.2f} GB of {:.2f} GB free, of which {:.0f} % of the card may be "
+        "used, leave {:.3f} GB for K/V; a block of {} tokens takes {:.3f} GB and two are needed: lower max_num_batched_tokens, "
+        "max_num_seqs or max_model_len, or take a smaller model",
+        gigabytes(weights_.num_bytes()), gigabytes(activation_bytes_), gigabytes(device_.free_bytes),
+        100 * options_.gpu_memory_utilization, gigabytes(std::max<std::int64_t>(0, budget)), config_.block_size,
+        gigabytes(block_bytes)));
   }
   // Not more than can be used, or addressed: slots are 32-bit.
   const std::int64_t context_blocks = (sizes_.max_context + config_.block_size - 1) / config_.block_size;
@@ -218,11 +227,57 @@ double CudaRank::measure_read_bandwidth() {
   return static_cast<double>(bytes) * kTimes / (static_cast<double>(elapsed(from, to)) / 1e9);
 }
 
+StepProfile CudaRank::profile(const ProfiledStep& step) {
+  const std::int32_t blocks = (step.context + config_.block_size - 1) / config_.block_size;
+  if (step.rows > sizes_.rows.back() || step.context > sizes_.max_context || std::int64_t{step.rows} * blocks > num_blocks_) {
+    throw BackendError(
+        fmt::format("a step of {} requests with {} tokens each does not fit: max_num_seqs is {}, max_model_len {}, and the K/V "
+                    "cache has {} blocks of {} tokens",
+                    step.rows, step.context, sizes_.rows.back(), sizes_.max_context, num_blocks_, config_.block_size));
+  }
+  kernels::fill_random(reinterpret_cast<Bf16*>(cache_memory_.data()),
+                       {1, cache_memory_.bytes() / 2, 0, cache_memory_.bytes() / 2}, 1, 0, 1, stream_);
+  // Requests that no engine has: their numbers are the last there are.
+  std::vector<Request> requests(static_cast<std::size_t>(step.rows));
+  Pass pass;
+  pass.padding = 0;
+  for (std::int32_t i = 0; i < step.rows; ++i) {
+    Request& request = requests[static_cast<std::size_t>(i)];
+    request.number = std::numeric_limits<std::int32_t>::max() - i;
+    request.num_tokens = step.context;
+    request.num_prompt = step.context;
+    request.tokens.append(i, 0, step.context);
+    request.spec.sampling = step.sampling;
+    request.spec.sampling.seed = static_cast<std::uint64_t>(i);
+    for (std::int32_t b = 0; b < blocks; ++b) request.blocks.push_back(i * blocks + b);
+    pass.plan.rows.push_back({&request, step.context - 1, 1, 0, true});
+  }
+  const StepShape shape = shape_of(pass);
+  inputs_.upload(pass.plan, shape, stream_);
+  stream_.synchronize();
+  const auto enqueue = [&] { forward_.enqueue(shape, slots_[1].sampled.tokens, slots_[0].sampled, nullptr, stream_, true); };
+  return profile_step(forward_, {model_, step, shape.tokens, token_bytes() / model_.num_layers, enqueue}, stream_);
+}
+
 void CudaRank::add_facts(GpuFacts& facts) const {
   facts.device = device_.name;
   facts.tensor_parallel = place_.ranks;
   facts.driver_cuda = device_.driver_cuda;
   facts.total_bytes = device_.total_bytes;
+  facts.free_bytes = device_.free_bytes;
+  facts.activation_bytes = activation_bytes_;
+  const kernels::Card& card = kernels::card();
+  facts.capability = card.capability;
+  facts.compiled_for = card.compiled_for;
+  facts.by_driver = card.by_driver;
+  facts.multiprocessors = card.multiprocessors;
+  facts.shared_bytes = card.shared_bytes;
+  facts.early_start = card.early_start;
+  facts.clusters = card.clusters;
+  for (const Gemm& product : forward_.products()) {
+    facts.products += product.num_products();
+    facts.slow_products += product.num_slow_products();
+  }
   facts.weight_bytes = weights_.num_bytes();
   facts.kv_bytes = cache_memory_.bytes();
   facts.kv_bytes_per_token = token_bytes();

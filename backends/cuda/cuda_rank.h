@@ -79,6 +79,7 @@ class CudaRank {
   void forget_meetings();
 
   double measure_read_bandwidth();
+  StepProfile profile(const ProfiledStep& step);  // GpuBackend::profile()
   void add_facts(GpuFacts& facts) const;
 
  private:
@@ -113,6 +114,7 @@ class CudaRank {
   StepInputs inputs_;
   Forward forward_;
   std::int32_t num_blocks_ = 0;
+  std::int64_t activation_bytes_ = 0;  // GpuFacts::activation_bytes
   DeviceMemory cache_memory_;
   DeviceMemory pairs_memory_;
 };

@@ -2,13 +2,12 @@
 
 #include <fmt/core.h>
 
+#include "backends/cuda/architectures.h"
 #include "core/backend.h"
+#include "kernels/card.h"
 
 namespace tokenyard::cuda {
 namespace {
-
-// What kernels/CMakeLists.txt compiles for: machine code of one generation does not run on another.
-constexpr int kLeastCapability = 90;
 
 std::string version(int cuda) { return fmt::format("{}.{}", cuda / 1000, cuda % 1000 / 10); }
 
@@ -30,6 +29,21 @@ void fail(cudaError_t error, const std::string& what) {
     }
     case cudaErrorMemoryAllocation:
       throw BackendError(fmt::format("out of GPU memory while {}; {} MiB are free", what, mebibytes(free_memory())));
+    case cudaErrorUnsupportedPtxVersion: {
+      int driver = 0;
+      cudaDriverGetVersion(&driver);
+      throw BackendError(
+          fmt::format("the NVIDIA driver knows CUDA up to {} and cannot compile the kernels, which CUDA {} wrote: install a "
+                      "newer driver, build "
+                      "for this card itself by -DCMAKE_CUDA_ARCHITECTURES=native, or use --backend cpu",
+                      version(driver), version(CUDART_VERSION)));
+    }
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidDeviceFunction:
+      throw BackendError(
+          fmt::format("this build has no code for the GPU, only for {}: build with -DCMAKE_CUDA_ARCHITECTURES=native, or use "
+                      "--backend cpu",
+                      in_words(built_architectures())));
     case cudaErrorDevicesUnavailable:
       throw BackendError("the GPU is in use by a process that does not share it (compute mode exclusive)");
     default:
@@ -49,9 +63,13 @@ Device open_device(int index) {
   Device device;
   device.name = properties.name;
   device.compute_capability = properties.major * 10 + properties.minor;
-  if (device.compute_capability < kLeastCapability) {
-    throw BackendError(fmt::format("{} has compute capability {}.{}; the kernels of this build need {}.{}", device.name,
-                                   properties.major, properties.minor, kLeastCapability / 10, kLeastCapability % 10));
+  if (const std::string why = why_no_code(device.name, device.compute_capability, built_architectures()); !why.empty()) {
+    throw BackendError(why);
+  }
+  try {
+    kernels::card();
+  } catch (const kernels::DeviceError& error) {
+    fail(static_cast<cudaError_t>(error.code), "loading the kernels");
   }
   std::size_t free = 0;
   std::size_t total = 0;
@@ -60,6 +78,11 @@ Device open_device(int index) {
   device.total_bytes = static_cast<std::int64_t>(total);
   check(cudaDriverGetVersion(&device.driver_cuda), "asking for the driver's version");
   return device;
+}
+
+std::string device_note() {
+  const Device device = open_device();
+  return what_the_driver_does(device.name, device.compute_capability, built_architectures());
 }
 
 const std::string& why_no_device() {
@@ -97,7 +120,7 @@ std::string why_not_together(std::int32_t ranks) {
       int from = 0;
       check(cudaDeviceCanAccessPeer(&to, i, j), "asking for access between GPUs");
       check(cudaDeviceCanAccessPeer(&from, j, i), "asking for access between GPUs");
-      if (to == 0 || from == 0) {
+      if (to == 0 || from == 0 || !kernels::card().peer_access) {
         return fmt::format(
             "GPU {} and GPU {} cannot reach each other's memory, which tensor_parallel needs: choose cards joined by "
             "NVLink or on one PCIe switch by CUDA_VISIBLE_DEVICES",

@@ -35,6 +35,8 @@ Device open_device(int index = 0);
 std::string why_not_together(std::int32_t ranks);
 // Lets the current device, of `ranks`, reach the memory of the others. Throws BackendError.
 void open_peers(std::int32_t rank, std::int32_t ranks);
+// What the user of the first device should know before waiting (architectures.h). Throws BackendError.
+std::string device_note();
 // Why there is no such device, or nothing. Asks at most once.
 const std::string& why_no_device();
 

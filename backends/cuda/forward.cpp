@@ -7,12 +7,16 @@
 #include "kernels/heads.h"
 #include "kernels/norm.h"
 #include "kernels/random_weights.h"
+#include "kernels/small_gemm.h"
 #include "kernels/swiglu.h"
 
 namespace tokenyard::cuda {
 namespace {
 
 enum Product { kQkv, kO, kGateUp, kDown, kHead };
+
+// For more, every block computing all norms by itself takes longer than a kernel of its own: docs/kernels/step.md.
+constexpr std::int32_t kFusedTokens = 4;
 
 }  // namespace
 
@@ -100,6 +104,7 @@ void Forward::place(Layout& layout, std::int64_t tokens, std::int64_t rows) {
   cosine_ = layout.take<float>(positions_ * d / 2);
   sine_ = layout.take<float>(positions_ * d / 2);
   residual_ = layout.take<float>(tokens * config_.hidden);
+  other_residual_ = layout.take<float>(kernels::kSmallGemmTokens * config_.hidden);
   normed_ = halves(tokens * config_.hidden);
   qkv_ = halves(tokens * (q + 2 * config_.num_kv_heads * d));
   q_ = halves(tokens * q);
@@ -172,8 +177,10 @@ void Forward::enqueue(const StepShape& shape, const std::int32_t* before, const 
   };
   mark(StepTimer::begin);
   begin_step(stream);
-  kernels::embed({weights_.embedding(), arrays.ids, before, residual_, config_.vocabulary, config_.hidden}, shape.tokens,
-                 stream);
+  run(StepKernel::embedding, 0, [&] {
+    kernels::embed({weights_.embedding(), arrays.ids, before, residual_, config_.vocabulary, config_.hidden}, shape.tokens,
+                   stream);
+  });
   layers(shape, arrays, timer, stream, capturing);
   mark(StepTimer::head);
   logits_of(arrays.head_tokens, shape.head_rows, shape.tokens, stream);
@@ -190,7 +197,7 @@ void Forward::enqueue(const StepShape& shape, const std::int32_t* before, const 
   sample.ranks = sampled.ranks;
   sample.top_tokens = sampled.top_tokens;
   sample.top_logprobs = sampled.top_logprobs;
-  kernels::sample(sample, shape.head_rows, stream);
+  run(StepKernel::sampling, 0, [&] { kernels::sample(sample, shape.head_rows, stream); });
   mark(StepTimer::end);
 }
 
@@ -199,6 +206,7 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
   const std::size_t timed = weights_.layers().size() / 2;
   const std::int32_t tokens = shape.tokens;
   const std::int32_t rows = inputs_.attention_capacity(shape).rows;
+  const bool fused = fuses(tokens);
   kernels::AttentionStep attention{};
   attention.work = arrays.attention;
   attention.tables = inputs_.tables();
@@ -215,33 +223,86 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
     const auto mark = [&](StepTimer::Mark at) {
       if (timer != nullptr && i == timed) timer->record(at, stream, capturing);
     };
+    const auto kernel = [&](StepKernel which, const auto& launch) { run(which, index, launch); };
     mark(StepTimer::layer);
-    add_and_norm(2 * index - 1, w.attention_norm, tokens, stream);
-    mark(StepTimer::norm);
-    gemms_[kQkv].run(w.qkv, normed_, qkv_, tokens, stream);
+    if (fused) {
+      mark(StepTimer::norm);
+      fused_qkv(index, tokens, stream);
+    } else {
+      kernel(StepKernel::norm, [&] { add_and_norm(2 * index - 1, w.attention_norm, tokens, stream); });
+      mark(StepTimer::norm);
+      kernel(StepKernel::qkv, [&] { gemms_[kQkv].run(w.qkv, normed_, qkv_, tokens, stream); });
+    }
     mark(StepTimer::qkv);
     auto* const keys = reinterpret_cast<std::byte*>(cache_data_) + 2 * index * plane;
     std::uint8_t* const key_scales = kv.fp8 ? cache_scales_ + 2 * index * kv_rows : nullptr;
-    kernels::prepare_heads(
-        {qkv_, w.qkv_bias, w.q_norm, w.k_norm, cosine_, sine_, arrays.positions, arrays.slots, q_,
-         reinterpret_cast<Bf16*>(keys), reinterpret_cast<Bf16*>(keys + plane), config_.norm_epsilon, config_.num_heads,
-         config_.num_kv_heads, config_.head_dim, kv.block_size, key_scales, kv.fp8 ? key_scales + kv_rows : nullptr},
-        tokens, stream);
+    kernel(StepKernel::heads, [&] {
+      kernels::prepare_heads(
+          {qkv_, w.qkv_bias, w.q_norm, w.k_norm, cosine_, sine_, arrays.positions, arrays.slots, q_,
+           reinterpret_cast<Bf16*>(keys), reinterpret_cast<Bf16*>(keys + plane), config_.norm_epsilon, config_.num_heads,
+           config_.num_kv_heads, config_.head_dim, kv.block_size, key_scales, kv.fp8 ? key_scales + kv_rows : nullptr},
+          tokens, stream);
+    });
     mark(StepTimer::heads);
-    kernels::decode_attention(*cache_, index, config_.group(), attention, rows, q_, attended_, stream);
-    if (shape.prefill) kernels::prefill_attention(*cache_, index, config_.group(), attention, q_, attended_, stream);
+    kernel(StepKernel::attention, [&] {
+      kernels::decode_attention(*cache_, index, config_.group(), attention, rows, q_, attended_, stream);
+      if (shape.prefill) kernels::prefill_attention(*cache_, index, config_.group(), attention, q_, attended_, stream);
+    });
     mark(StepTimer::attention);
-    gemms_[kO].run(w.o, attended_, partial_[0], tokens, stream);
+    kernel(StepKernel::o, [&] {
+      if (fused) {
+        gemms_[kO].run_small(w.o, attended_, partial_[0], tokens, stream);
+      } else {
+        gemms_[kO].run(w.o, attended_, partial_[0], tokens, stream);
+      }
+    });
     mark(StepTimer::o);
-    add_and_norm(2 * index, w.mlp_norm, tokens, stream);
-    mark(StepTimer::mlp_norm);
-    gemms_[kGateUp].run(w.gate_up, normed_, gate_up_, tokens, stream);
-    mark(StepTimer::gate_up);
-    kernels::swiglu(gate_up_, tokens, config_.intermediate, gated_, stream);
-    mark(StepTimer::swiglu);
-    gemms_[kDown].run(w.down, gated_, partial_[1], tokens, stream);
+    if (fused) {
+      mark(StepTimer::mlp_norm);
+      fused_gate_up(index, tokens, stream);
+      mark(StepTimer::gate_up);
+      mark(StepTimer::swiglu);
+      fused_down(index, tokens, stream);
+    } else {
+      kernel(StepKernel::mlp_norm, [&] { add_and_norm(2 * index, w.mlp_norm, tokens, stream); });
+      mark(StepTimer::mlp_norm);
+      kernel(StepKernel::gate_up, [&] { gemms_[kGateUp].run(w.gate_up, normed_, gate_up_, tokens, stream); });
+      mark(StepTimer::gate_up);
+      kernel(StepKernel::swiglu, [&] { kernels::swiglu(gate_up_, tokens, config_.intermediate, gated_, stream); });
+      mark(StepTimer::swiglu);
+      kernel(StepKernel::down, [&] { gemms_[kDown].run(w.down, gated_, partial_[1], tokens, stream); });
+    }
     mark(StepTimer::down);
   }
+}
+
+bool Forward::fuses(std::int32_t tokens) const {
+  if (ranks_ > 1 || tokens > kFusedTokens || !kernels::fits_small_gemm_of_norm(tokens, config_.hidden)) return false;
+  return std::all_of(gemms_.begin(), gemms_.begin() + kHead, [&](const Gemm& gemm) { return gemm.small_is_near(tokens); });
+}
+
+void Forward::fused_qkv(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const {
+  const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
+  const std::int32_t width = (config_.num_heads + 2 * config_.num_kv_heads) * config_.head_dim;
+  run(StepKernel::qkv, layer, [&] {
+    kernels::small_gemm_of_norm(w.qkv, norm(2 * layer - 1, w.attention_norm), other_residual_, tokens, width, qkv_, stream);
+  });
+}
+
+void Forward::fused_gate_up(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const {
+  const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
+  kernels::Norm between = norm(2 * layer, w.mlp_norm);
+  between.residual = other_residual_;
+  run(StepKernel::gate_up, layer,
+      [&] { kernels::small_gemm_of_norm(w.gate_up, between, residual_, tokens, 2 * config_.intermediate, gate_up_, stream); });
+}
+
+void Forward::fused_down(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const {
+  const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
+  run(StepKernel::down, layer, [&] {
+    kernels::small_gemm_of_swiglu(w.down, gate_up_, tokens, config_.hidden, config_.intermediate, sum_parts_, partial_[1],
+                                  most_tokens_ * config_.hidden, stream);
+  });
 }
 
 const Bf16* Forward::logits_of(const std::int32_t* head_tokens, std::int32_t rows, std::int32_t tokens,
@@ -250,8 +311,8 @@ const Bf16* Forward::logits_of(const std::int32_t* head_tokens, std::int32_t row
   if (ranks_ == 1) {
     kernels::Norm last = norm(site, weights_.final_norm());
     last.out = head_in_;
-    kernels::gather_and_norm(last, head_tokens, rows, stream);
-    gemms_[kHead].run(weights_.head(), head_in_, logits_, rows, stream);
+    run(StepKernel::last_norm, 0, [&] { kernels::gather_and_norm(last, head_tokens, rows, stream); });
+    run(StepKernel::head, 0, [&] { gemms_[kHead].run(weights_.head(), head_in_, logits_, rows, stream); });
     return logits_;
   }
   kernels::RankNorm last = rank_norm(site, weights_.final_norm());

@@ -10,6 +10,7 @@
 #include "backends/cuda/device_weights.h"
 #include "backends/cuda/gemm.h"
 #include "backends/cuda/step_inputs.h"
+#include "backends/cuda/step_watch.h"
 #include "core/step_plan.h"
 #include "kernels/attention.h"
 #include "kernels/rank_norm.h"
@@ -86,7 +87,13 @@ class Forward {
   // the padded sizes. [rows, logit_stride()]. All ranks call it at once; between steps, begin_step() comes first.
   const Bf16* logits_of(const std::int32_t* head_tokens, std::int32_t rows, std::int32_t tokens, cudaStream_t stream) const;
   void begin_step(cudaStream_t stream) const;
+  const std::vector<Gemm>& products() const { return gemms_; }
   const Bf16* logits() const { return logits_; }  // of the last step's head rows
+
+  // Whether a step of so many tokens computes norms and activations within the products that follow them.
+  bool fuses(std::int32_t tokens) const;
+  // Shows what is launched from now on to `watch`; null: to nobody.
+  void show(StepWatch* watch) { watch_ = watch; }
 
  private:
   void place(Layout& layout, std::int64_t tokens, std::int64_t rows);
@@ -94,6 +101,14 @@ class Forward {
   void add_and_norm(std::int32_t site, const Bf16* weight, std::int32_t tokens, cudaStream_t stream) const;
   kernels::RankNorm rank_norm(std::int32_t site, const Bf16* weight) const;
   kernels::Norm norm(std::int32_t site, const Bf16* weight) const;
+  template <class Launch>
+  void run(StepKernel kernel, std::int32_t layer, const Launch& launch) const {
+    if (watch_ == nullptr || watch_->before(kernel, layer)) launch();
+  }
+  // A layer's products with the norms and the activation, in fewer kernels. The same bits.
+  void fused_qkv(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const;
+  void fused_gate_up(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const;
+  void fused_down(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const;
   void layers(const StepShape& shape, const StepArrays& arrays, const StepTimer* timer, cudaStream_t stream,
               bool capturing) const;
 
@@ -115,10 +130,12 @@ class Forward {
   float* cosine_ = nullptr;    // [positions, head_dim / 2]
   float* sine_ = nullptr;      // [positions, head_dim / 2]
   float* residual_ = nullptr;  // [tokens, hidden]
-  Bf16* normed_ = nullptr;     // [tokens, hidden]
-  Bf16* qkv_ = nullptr;        // [tokens, (heads + 2 kv_heads) head_dim]
-  Bf16* q_ = nullptr;          // [tokens, heads, head_dim]
-  Bf16* attended_ = nullptr;   // [tokens, heads, head_dim]
+  // [kSmallGemmTokens, hidden]: in fused layers, between the two norms. Such a norm reads one and writes the other.
+  float* other_residual_ = nullptr;
+  Bf16* normed_ = nullptr;    // [tokens, hidden]
+  Bf16* qkv_ = nullptr;       // [tokens, (heads + 2 kv_heads) head_dim]
+  Bf16* q_ = nullptr;         // [tokens, heads, head_dim]
+  Bf16* attended_ = nullptr;  // [tokens, heads, head_dim]
   // What the next norm adds to the residual: fp32 [sum_parts][tokens, hidden]. With several ranks there are two, of o and of
   // down, since another rank may still read one.
   float* partial_[2] = {};
@@ -135,6 +152,7 @@ class Forward {
   std::int64_t most_tokens_;
   std::vector<Shared> linked_;  // by rank
   kernels::RankLinks links_{};
+  StepWatch* watch_ = nullptr;
 };
 
 }  // namespace tokenyard::cuda

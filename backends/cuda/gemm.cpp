@@ -16,7 +16,7 @@ namespace {
 constexpr int kCandidates = 16;
 constexpr int kTimedCandidates = 5;       // of those that pass the gate
 constexpr std::int32_t kTimedRows = 256;  // beyond, cuBLASLt's first choice is as good
-constexpr std::int32_t kSmallRows = 1;    // for more, cuBLASLt is as fast: docs/measurements.md
+constexpr TimeNs kNear = 1'000;           // what a norm or an activation by itself takes
 
 }  // namespace
 
@@ -65,7 +65,8 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
                     layout(CUDA_R_16BF, m, part_k, shape.k, parts, part_k),
                     layout(result, m, shape.n, shape.n, parts, most_rows_ * shape.n),
                     {},
-                    By::ordered_gemm};
+                    By::ordered_gemm,
+                    false};
     // The last rows of the largest product, so that they stand at another place in it than here.
     const std::int64_t skipped = most_rows_ - m;
     const Bf16* const x = reinterpret_cast<const Bf16*>(reinterpret_cast<const std::uint16_t*>(scratch.x) + skipped * shape.k);
@@ -91,13 +92,13 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
     };
     const Event from, to;
     TimeNs best = std::numeric_limits<TimeNs>::max();
-    // Takes `by` if it is the fastest so far; with many rows the first.
-    const auto consider = [&](By by, const cublasLtMatmulAlgo_t& algorithm) {
+    // Takes `by` if it is the fastest so far; with many rows the first. The time of one, 0 if it was not timed.
+    const auto consider = [&](By by, const cublasLtMatmulAlgo_t& algorithm) -> TimeNs {
       if (m > kTimedRows) {
-        if (product.by != By::ordered_gemm) return;
+        if (product.by != By::ordered_gemm) return 0;
         product.by = by;
         product.algorithm = algorithm;
-        return;
+        return 0;
       }
       const By before = product.by;
       const cublasLtMatmulAlgo_t algorithm_before = product.algorithm;
@@ -111,13 +112,14 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
       }
       to.record(stream, false);
       to.synchronize();
-      const TimeNs time = elapsed(from, to);
+      const TimeNs time = elapsed(from, to) / (rounds * static_cast<TimeNs>(weights.size()));
       if (time < best) {
         best = time;
       } else {
         product.by = before;
         product.algorithm = algorithm_before;
       }
+      return time;
     };
     int passed = 0;
     for (const cublasLtMatmulAlgo_t& algorithm : candidates(product)) {
@@ -130,10 +132,15 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
           run_small(w, x, scratch.y, m, stream);
           return true;
         })) {
-      consider(By::small_gemm, {});
+      product.small_is_near = consider(By::small_gemm, {}) <= best + kNear;
     }
     products_.push_back(std::move(product));
   }
+}
+
+std::int32_t Gemm::num_slow_products() const {
+  return static_cast<std::int32_t>(
+      std::count_if(products_.begin(), products_.end(), [](const Product& each) { return each.by == By::ordered_gemm; }));
 }
 
 std::vector<cublasLtMatmulAlgo_t> Gemm::candidates(const Product& product) const {
@@ -168,7 +175,7 @@ bool Gemm::try_cublas(const Product& product, const cublasLtMatmulAlgo_t& algori
 }
 
 bool Gemm::fits_small(std::int32_t rows) const {
-  return rows <= kSmallRows && kernels::fits_small_gemm(rows, shape_.n, shape_.k / std::max(1, shape_.parts));
+  return kernels::fits_small_gemm(rows, shape_.n, shape_.k / std::max(1, shape_.parts));
 }
 
 void Gemm::run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const {
@@ -193,6 +200,12 @@ void Gemm::run_ordered(const Bf16* w, const Bf16* x, void* y, std::int32_t rows,
     kernels::ordered_gemm({part_of(w), part_of(x), rows, shape_.n, part_k, shape_.k},
                           static_cast<float*>(y) + p * most_rows_ * shape_.n, stream);
   }
+}
+
+bool Gemm::small_is_near(std::int32_t rows) const {
+  const auto at = std::lower_bound(products_.begin(), products_.end(), rows,
+                                   [](const Product& product, std::int32_t wanted) { return product.rows < wanted; });
+  return at != products_.end() && at->rows == rows && at->small_is_near;
 }
 
 void Gemm::run(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const {

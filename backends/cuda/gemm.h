@@ -59,8 +59,16 @@ class Gemm {
   Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int32_t> rows, std::span<const Bf16* const> weights,
        const Scratch& scratch, cudaStream_t stream);
 
+  // Numbers of rows, and those of them for which no other algorithm than ordered_gemm() passed the gate.
+  std::int32_t num_products() const { return static_cast<std::int32_t>(products_.size()); }
+  std::int32_t num_slow_products() const;
+
   // `rows` is one of the constructor's. y: bf16 or float, as the shape says.
   void run(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
+  // Whether small_gemm() has passed the gate for so many rows and takes at most a microsecond longer than the fastest, so that
+  // it is the faster one if it spares a kernel. Then run_small() is that product, whichever run() takes.
+  bool small_is_near(std::int32_t rows) const;
+  void run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
 
  private:
   struct Destroy {
@@ -77,6 +85,7 @@ class Gemm {
     Layout x, y;
     cublasLtMatmulAlgo_t algorithm;
     By by;
+    bool small_is_near;  // small_gemm has passed the gate and is hardly slower than the fastest
   };
 
   static Layout layout(cudaDataType_t type, std::int64_t rows, std::int64_t columns, std::int64_t stride, std::int32_t parts,
@@ -86,7 +95,6 @@ class Gemm {
                   cudaStream_t stream) const;
   void run(const Product& product, const Bf16* w, const Bf16* x, void* y, cudaStream_t stream) const;
   bool fits_small(std::int32_t rows) const;
-  void run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
   void run_ordered(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
 
   cublasLtHandle_t cublas_;

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "backends/cuda/architectures.h"
 #include "backends/cuda/cuda_backend.h"
 #include "backends/cuda/device.h"
 
@@ -12,6 +13,8 @@ namespace {
 class CudaModule final : public GpuModule {
  public:
   const std::string& why_no_device() const override { return cuda::why_no_device(); }
+  std::string note() const override { return cuda::why_no_device().empty() ? cuda::device_note() : std::string(); }
+  std::string code() const override { return cuda::in_words(cuda::built_architectures()); }
   std::string why_not(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel) const override {
     return cuda::why_not(model, config, tensor_parallel);
   }

@@ -50,6 +50,10 @@ LoadedModule load_gpu_module(const std::string& library, const std::string& driv
 
 const std::string& why_no_gpu() { return loaded().module == nullptr ? loaded().why : loaded().module->why_no_device(); }
 
+std::string gpu_note() { return loaded().module == nullptr ? std::string() : loaded().module->note(); }
+
+std::string gpu_code() { return loaded().module == nullptr ? std::string() : loaded().module->code(); }
+
 std::string why_not_on_gpu(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel) {
   if (const std::string& why = why_no_gpu(); !why.empty()) return why;
   return loaded().module->why_not(model, config, tensor_parallel);

@@ -8,10 +8,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "backends/model/weights.h"
 #include "core/backend.h"
 #include "core/base/model_shape.h"
+#include "core/base/sampling_params.h"
 #include "core/config.h"
 
 namespace tokenyard {
@@ -36,10 +38,51 @@ struct GpuFacts {
   std::int32_t tensor_parallel = 1;  // cards; the bytes below are of one of them
   int driver_cuda = 0;               // the newest CUDA the driver knows: 13000 for 13.0
   std::int64_t total_bytes = 0;
+  std::int64_t free_bytes = 0;  // before anything was taken
   std::int64_t weight_bytes = 0;
+  std::int64_t activation_bytes = 0;  // of the largest step, with what the libraries took
   std::int64_t kv_bytes = 0;
   std::int64_t kv_bytes_per_token = 0;
   std::int32_t num_graphs = 0;
+
+  // What the kernels make of the card: kernels::Card.
+  int capability = 0;  // 90 is 9.0
+  int compiled_for = 0;
+  bool by_driver = false;
+  std::int32_t multiprocessors = 0;
+  std::int64_t shared_bytes = 0;
+  bool early_start = false;
+  bool clusters = false;
+  // Products are prepared for so many shapes and numbers of rows; for so many of them no algorithm of cuBLASLt passed the gate,
+  // and a slow kernel is used.
+  std::int32_t products = 0;
+  std::int32_t slow_products = 0;
+};
+
+// A step to be profiled: `rows` requests decode a token each, which attends with `context` tokens, itself among them.
+struct ProfiledStep {
+  std::int32_t rows = 1;
+  std::int32_t context = 1024;
+  SamplingParams sampling;
+};
+
+struct StepProfile {
+  struct Kernel {
+    std::string name;
+    std::int32_t count;  // in the step
+    double us;           // each: the mean over those of all layers, launched one after another as in a step
+    double bytes;        // each: weights, K/V and activations that it reads and writes, counted once
+  };
+  struct Span {
+    std::string kernel;
+    std::int32_t layer;
+    TimeNs begin, end;  // from the step's begin
+  };
+  double step_us;  // the step as the backend runs it, one captured graph
+  std::vector<Kernel> kernels;
+  // A step with an event between neighbouring kernels, which keeps each from starting while the one before still runs: it
+  // takes longer than step_us.
+  std::vector<Span> timeline;
 };
 
 class GpuBackend : public Backend {
@@ -48,11 +91,19 @@ class GpuBackend : public Backend {
   // Bytes a second of a kernel that only reads the K/V cache: the most that a step, which reads weights and K/V, can reach.
   // REQUIRES: no step is in flight.
   virtual double measure_read_bandwidth() = 0;
+  // Fills the K/V cache with random numbers. REQUIRES: no step is in flight and no request is live. Throws BackendError, one
+  // sentence, when the step does not fit, or with several cards.
+  virtual StepProfile profile(const ProfiledStep& step) = 0;
 };
 
 // Why this machine has no GPU to compute on, one sentence: no driver, no module, a library it needs, no card, an old one.
 // Empty: there is one. Looks once; thread-safe.
 const std::string& why_no_gpu();
+
+// What a user should know before a wait: that the driver has to compile the kernels for this card. Empty: nothing, or no GPU.
+std::string gpu_note();
+// The compute capabilities that the kernels were compiled for, in words; empty: there is no module.
+std::string gpu_code();
 
 // Why so many GPUs cannot serve this model under this configuration, one sentence; empty: they can.
 std::string why_not_on_gpu(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel = 1);

@@ -19,6 +19,8 @@ namespace tokenyard {
 class GpuModule {
  public:
   virtual const std::string& why_no_device() const = 0;
+  virtual std::string note() const = 0;
+  virtual std::string code() const = 0;
   virtual std::string why_not(const ModelShape& model, const EngineConfig& config, std::int32_t tensor_parallel) const = 0;
   virtual std::unique_ptr<GpuBackend> make(const Weights& weights, const EngineConfig& config, GpuOptions options) const = 0;
   virtual std::unique_ptr<GpuBackend> make_random(const ModelShape& shape, std::uint32_t seed, const EngineConfig& config,
@@ -30,7 +32,7 @@ class GpuModule {
 
 // A hash of the sizes of what crosses the seam.
 inline constexpr std::uint64_t kGpuModuleLayout = [] {
-  constexpr std::uint64_t kVersion = 1;  // count it up when a member changes its meaning and no type its size
+  constexpr std::uint64_t kVersion = 2;  // count it up when a member changes its meaning and no type its size
   std::uint64_t hash = kVersion;
   for (const std::size_t size :
        {sizeof(Request), sizeof(Row), sizeof(StepPlan), sizeof(StepResult), sizeof(BackendLimits), sizeof(EngineConfig),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <optional>
 
 namespace tokenyard::jinja {
@@ -611,10 +612,12 @@ Value Renderer::binary(const std::string& sign, Value a, Value b) {
   if (op == '*' && (a.is(Type::string) || is_sequence(a) || b.is(Type::string) || is_sequence(b))) {
     if (!a.is_integral()) std::swap(a, b);
     if (!a.is_integral()) return refuse();
-    const auto count = static_cast<std::size_t>(std::max<std::int64_t>(a.whole(), 0));
+    const auto wanted = static_cast<std::uint64_t>(std::max<std::int64_t>(a.whole(), 0));
     const std::size_t size = b.is(Type::string) ? b.string().size() : b.list->items.size() * sizeof(Value);
-    if (size == 0 || count == 0) return b.is(Type::string) ? text("") : heap.list({}, b.list->kind);
-    if (count > (std::size_t{1} << 40) / size) throw Trouble("the template takes too much memory");
+    if (size == 0 || wanted == 0) return b.is(Type::string) ? text("") : heap.list({}, b.list->kind);
+    constexpr std::uint64_t most = std::min<std::uint64_t>(std::uint64_t{1} << 40, SIZE_MAX);
+    if (wanted > most / size) throw Trouble("the template takes too much memory");
+    const auto count = static_cast<std::size_t>(wanted);
     heap.charge(count * size);
     if (b.is(Type::string)) {
       std::string out;

@@ -11,6 +11,7 @@
 #include "backends/gpu/gpu.h"
 #include "backends/model/rank_team.h"
 #include "cli/commands.h"
+#include "cli/commands/bench_profile.h"
 #include "cli/commands/generation.h"
 #include "cli/output/report.h"
 #include "cli/output/say.h"
@@ -37,6 +38,7 @@ struct BenchOptions {
   double gpu_memory_utilization = 0.9;
   bool no_graphs = false;
   bool no_async = false;
+  ProfileOptions profile;
 };
 
 // A scenario's requests, to be answered by a model that does not know how long they are meant to be.
@@ -161,8 +163,12 @@ int bench(const BenchOptions& options) {
   const Slo slo = parse_slo(options.goodput);
   const Scenario scenario = load_scenario(find_scenario(options.scenario), overrides);
   if (!scenario.model) throw InputError(options.scenario + ": names no model; add --shape, such as --shape qwen3-0.6b");
+  if (options.profile.wanted && scenario.execution.tensor_parallel > 1) {
+    throw InputError("--profile times the kernels of one GPU; with tensor_parallel 1");
+  }
   if (const std::string& why = why_no_gpu(); !why.empty()) throw BackendError(why);
 
+  note_gpu();
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
   GpuOptions gpu;
@@ -187,6 +193,11 @@ int bench(const BenchOptions& options) {
       facts.tensor_parallel > 1 ? fmt::format("{} x {}", facts.tensor_parallel, facts.device) : facts.device;
   warn("{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", cards,
        static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs, start_s);
+
+  if (options.profile.wanted) {
+    profile_steps(*backend, options.profile, config.max_num_seqs, options.temperature);
+    return 0;
+  }
 
   std::unique_ptr<TraceWriter> trace;
   if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
@@ -257,15 +268,32 @@ Command bench_command() {
   command.flag("--no-graphs", options->no_graphs, "Launch every kernel by itself, to see what CUDA graphs are worth");
   command.flag("--no-async", options->no_async,
                "Plan a step only when the one before has ended, to see what planning ahead is worth");
-  command.option("--trace", &options->trace, "FILE.trace", "Write every decision, time and token (JSON Lines)").writes();
+  command.option("--trace", &options->trace, "FILE.trace", "Write every decision, time and token (JSON Lines)")
+      .writes()
+      .excludes("--profile");
   command.option("--json", &options->json, "FILE.json", "Write the result under the field names of `vllm bench serve`")
-      .writes();
+      .writes()
+      .excludes("--profile");
   command.option("--goodput", &options->goodput, "METRIC:MS", "Count requests within these limits, in ms: ttft:500 tpot:50");
+  command.group("One step, kernel by kernel");
+  command.flag("--profile", options->profile.wanted,
+               "In place of the scenario: times every kernel of a decode step, and what it has to read and write");
+  command.option("--rows", &options->profile.rows, "N", "Requests in that step, a table for each number; as many as seats")
+      .between(1, 1 << 20)
+      .needs("--profile");
+  command.option("--context", &options->profile.context, "TOKENS", "That each of them has")
+      .between(1, 1 << 24)
+      .needs("--profile")
+      .shows_default();
+  command.option("--timeline", &options->profile.timeline, "FILE.json", "Write that step for Perfetto (ui.perfetto.dev)")
+      .writes()
+      .needs("--profile");
   command.notes("Requests get the lengths the scenario gives them, whatever the model says.");
   command.examples({{"tokenyard bench", "nano-vLLM's workload, Qwen3-0.6B's shape"},
                     {"tokenyard bench --policy vllm_v1 --set engine.block_size=16 --trace gpu.trace", ""},
                     {"tokenyard bench --shape qwen3-8b --tensor-parallel 2", "two GPUs share the model"},
                     {"tokenyard bench --kv-dtype fp8", "half the K/V to read"},
+                    {"tokenyard bench --profile --rows 1 8 32 256 --timeline step.json", "each kernel beside its floor"},
                     {"tokenyard replay gpu.trace", "the same decisions again, without a GPU"}});
   command.run([options] { return bench(*options); });
   return command;

@@ -27,6 +27,7 @@ int chat(const ChatOptions& options, const GenerationArguments& arguments) {
   std::unique_ptr<TraceWriter> trace;
   if (!arguments.trace().empty()) trace = std::make_unique<TraceWriter>(arguments.trace());
   text_options.trace = trace.get();
+  note_gpu(text_options.backend);
   TextEngine engine(arguments.model_folder(), text_options);
   print_notes(engine.notes());
   engine.chat_template();  // throws when there is none, before anything is asked

@@ -276,6 +276,7 @@ int generate(const GenerateOptions& options, const GenerationArguments& argument
   text_options.backend = options.backend == "cuda"  ? TextBackend::cuda
                          : options.backend == "cpu" ? TextBackend::cpu
                                                     : TextBackend::automatic;
+  note_gpu(text_options.backend);
   TextEngine engine(arguments.model_folder(), text_options);
   print_notes(engine.notes());
   if (any_chat(questions)) engine.chat_template();  // throws when there is none, before anything is computed

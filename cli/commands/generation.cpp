@@ -115,6 +115,28 @@ Sampling GenerationArguments::sampling(const Sampling& defaults) const {
   return s;
 }
 
+std::string grouped(std::int64_t number) {
+  std::string digits = std::to_string(number);
+  for (std::size_t i = digits.size(); i > 3; i -= 3) digits.insert(i - 3, ",");
+  return digits;
+}
+
+void note_gpu(TextBackend backend) {
+  if (backend == TextBackend::cpu) return;
+  static const bool said = [] {
+    if (const std::string note = gpu_note(); !note.empty()) warn("note: {}\n", note);
+    return true;
+  }();
+  static_cast<void>(said);
+}
+
+std::string memory_in_words(const GpuFacts& facts) {
+  const auto gigabytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e9; };
+  return fmt::format("weights {:.1f} GB + activations {:.1f} GB of {:.1f} GB free leave K/V for {} tokens ({:.1f} GB)",
+                     gigabytes(facts.weight_bytes), gigabytes(facts.activation_bytes), gigabytes(facts.free_bytes),
+                     grouped(facts.kv_bytes / facts.kv_bytes_per_token), gigabytes(facts.kv_bytes));
+}
+
 void print_notes(const std::vector<std::string>& notes) {
   for (const std::string& note : notes) warn("note: {}\n", note);
 }

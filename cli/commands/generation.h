@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/gpu/gpu.h"
 #include "backends/text/text_engine.h"
 #include "cli/options/command.h"
 
@@ -52,6 +53,11 @@ class GenerationArguments : public EngineArguments {
   std::optional<int> top_k_;
 };
 
+// On stderr, once: what is worth knowing before waiting for the GPU, if there is one.
+void note_gpu(TextBackend backend = TextBackend::cuda);
+std::string grouped(std::int64_t number);  // 38,000
+// "weights 1.2 GB + activations 0.3 GB of 5.6 GB free leave K/V for 38,000 tokens".
+std::string memory_in_words(const GpuFacts& facts);
 // A line each on stderr.
 void print_notes(const std::vector<std::string>& notes);
 // That the temperature asked for is not the one taken, if so. True where it says so.

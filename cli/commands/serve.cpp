@@ -67,6 +67,7 @@ void load(Served& to, const ServeOptions& options, const EngineArguments& argume
   text_options.backend = options.backend == "cuda"  ? TextBackend::cuda
                          : options.backend == "cpu" ? TextBackend::cpu
                                                     : TextBackend::automatic;
+  note_gpu(text_options.backend);
   to.loaded = std::make_unique<LoadedModel>(folder, text_options);
   print_notes(to.loaded->notes);
   to.model = serve::read_served_model(folder, to.loaded->weights.config(), to.loaded->tokenizer, arguments.thinking());

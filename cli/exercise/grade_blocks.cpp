@@ -51,9 +51,10 @@ class BlocksTrial {
   // Some begin alike, and some say the same after different beginnings.
   Text make_text() {
     Text text;
-    const int family = below(3), common = below(5 * kBlockSize), own = 1 + below(6);
+    const int family = below(3), common = below(5 * kBlockSize), own = below(7);
     for (int i = 0; i < common; ++i) text.push_back(i < kBlockSize ? 1000 * family + i : i);
     for (int i = 0; i < own; ++i) text.push_back(100000 + 10 * next_ + i);
+    if (text.empty()) text.push_back(0);
     return text;
   }
 

@@ -49,6 +49,14 @@ class TokenSequence {
     size_ += length;
   }
 
+  // One more token of the content that it ends with. False, and nothing changed, when it is empty or ends with a stored id.
+  bool extend_named() {
+    if (spans_.empty() || spans_.back().content == kNoContent) return false;
+    ++spans_.back().length;
+    ++size_;
+    return true;
+  }
+
   // Token at `position`; a named one is made up from (content, offset) below `vocabulary`, always the same way.
   // O(log spans).
   Token at(std::int32_t position, std::int32_t vocabulary) const;

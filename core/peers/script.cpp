@@ -245,7 +245,7 @@ class Script {
       free_head_ = scheduler_->blocks().pool().free_head(64);
       StepResult result;
       for (const Row& row : plan_.rows) {
-        if (row.sample) result.tokens.push_back(workload_token(row.request->spec, row.request->num_output()));
+        if (row.sample) result.tokens.push_back(workload_token(*row.request, row.request->num_output()));
       }
       left_.clear();
       scheduler_->commit(plan_, result, left_);

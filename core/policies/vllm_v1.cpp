@@ -31,8 +31,8 @@ class VllmV1 final : public Scheduler {
       Request& request = *running_[next++];
       if (ends_in_flight(request)) continue;
       if (budget == 0) return refuse(plan, request, {Cause::token_budget, 1, 0});
-      const std::int32_t count = std::min(
-          {cut_to_threshold(request.num_tokens - request.num_computed), budget, context_limit() - request.num_computed - 1});
+      const std::int32_t room = std::min(budget, context_limit() - request.num_computed - 1);
+      const std::int32_t count = std::min(cut_to_threshold(request.num_tokens - request.num_computed), room);
       if (count <= 0) continue;  // strict peers only: up to 0.28, min_tokens beyond max_model_len keeps one alive for ever
       const std::int32_t needed = blocks_.missing(request, request.num_computed + count);
       while (needed > blocks_.num_free() && request.state == RequestState::running) {

@@ -94,15 +94,20 @@ bool same_cancels(const std::vector<CancelRecord>& a, const std::vector<CancelRe
   });
 }
 
-bool same_step(const StepRecord& a, const StepRecord& b, bool ignore_time) {
-  if (!ignore_time) return a == b;
+// Times aside.
+bool same_step(const StepRecord& a, const StepRecord& b, bool ignore_tokens) {
   StepRecord timeless = b;
   timeless.start = a.start;
   timeless.end = a.end;
   timeless.duration = a.duration;
   timeless.parts = a.parts;
   timeless.waited = a.waited;
+  if (ignore_tokens) timeless.tokens = a.tokens;
   return a == timeless;
+}
+
+bool same_times(const StepRecord& a, const StepRecord& b) {
+  return a.start == b.start && a.end == b.end && a.duration == b.duration && a.parts == b.parts && a.waited == b.waited;
 }
 
 // At most so many lines of a side.
@@ -187,12 +192,15 @@ class TraceComparison::Side {
   std::string id(std::int32_t request) const { return state_.request(request).join.spec.id; }
 
   // What happened since the step before: events, decisions, blocks, times.
-  std::vector<Fact> facts(bool ignore_time) const {
+  std::vector<Fact> facts(const TraceDiffOptions& options) const {
     std::vector<Fact> out;
-    event_facts(ignore_time, out);
+    event_facts(options.ignore_time, out);
     decision_facts(out);
+    if (!options.ignore_tokens && !step().tokens.empty()) {
+      out.push_back({Fact::What::step, -1, "sampled tokens:" + list(step().tokens)});
+    }
     block_facts(out);
-    if (!ignore_time) time_facts(out);
+    if (!options.ignore_time) time_facts(out);
     return out;
   }
   // From its arrival to now, when it leaves.
@@ -267,7 +275,6 @@ class TraceComparison::Side {
       out.push_back({Fact::What::ended, f.request, id(f.request) + " leaves: " + name_of(f.reason)});
     if (s.prefill_only) out.push_back({Fact::What::step, -1, "the step computes prompts only"});
     if (s.ahead) out.push_back({Fact::What::step, -1, "the step is planned while the one before it runs"});
-    if (!s.tokens.empty()) out.push_back({Fact::What::step, -1, "sampled tokens:" + list(s.tokens)});
   }
 
   void block_facts(std::vector<Fact>& out) const {
@@ -304,8 +311,8 @@ class TraceComparison::Side {
 };
 
 struct TraceComparison::Work {
-  Work(TraceSource& a, TraceSource& b, bool times_ignored)
-      : left(a), right(b), ignore_time(times_ignored), headers(header_differences(a.header(), b.header())) {}
+  Work(TraceSource& a, TraceSource& b, const TraceDiffOptions& ignored)
+      : left(a), right(b), options(ignored), headers(header_differences(a.header(), b.header())) {}
 
   Parting part(std::vector<Fact> only_left, std::vector<Fact> only_right) const;
   Parting end(Kind kind, Kind other) const;
@@ -314,7 +321,7 @@ struct TraceComparison::Work {
   void compare_times();
 
   Side left, right;
-  bool ignore_time;
+  TraceDiffOptions options;
   std::string headers;
   std::int64_t steps = 0;
   TimeChanges times;
@@ -388,7 +395,7 @@ void TraceComparison::Work::note_times(bool equal) {
 
 void TraceComparison::Work::compare_times() {
   const StepRecord &a = left.step(), &b = right.step();
-  note_times(same_step(a, b, false));
+  note_times(same_times(a, b));
   times.end[0] = a.end;
   times.end[1] = b.end;
   times.durations[0].add(a.duration);
@@ -411,8 +418,8 @@ void TraceComparison::Work::compare_times() {
   }
 }
 
-TraceComparison::TraceComparison(TraceSource& a, TraceSource& b, bool ignore_time)
-    : work_(std::make_unique<Work>(a, b, ignore_time)) {}
+TraceComparison::TraceComparison(TraceSource& a, TraceSource& b, const TraceDiffOptions& options)
+    : work_(std::make_unique<Work>(a, b, options)) {}
 TraceComparison::~TraceComparison() = default;
 
 std::optional<Parting> TraceComparison::next() {
@@ -431,12 +438,12 @@ std::optional<Parting> TraceComparison::next() {
       }
       return w.end(kind, other);
     }
-    if (!w.parted && same_events && same_step(w.left.step(), w.right.step(), true)) {
+    if (!w.parted && same_events && same_step(w.left.step(), w.right.step(), w.options.ignore_tokens)) {
       w.compare_times();
       ++w.steps;
       continue;
     }
-    const std::vector<Fact> left = w.left.facts(w.ignore_time), right = w.right.facts(w.ignore_time);
+    const std::vector<Fact> left = w.left.facts(w.options), right = w.right.facts(w.options);
     std::vector<Fact> only_left = only_in(left, right), only_right = only_in(right, left);
     const bool news = w.is_news(only_left, only_right);
     std::optional<Parting> found;
@@ -475,7 +482,7 @@ std::string in_words(const TimeChanges::Request& request) {
 }
 
 TraceDifference diff_traces(TraceSource& a, TraceSource& b, const TraceDiffOptions& options) {
-  TraceComparison comparison(a, b, options.ignore_time);
+  TraceComparison comparison(a, b, options);
   TraceDifference result;
   result.headers = comparison.headers();
   const std::optional<Parting> parting = comparison.next();
@@ -487,8 +494,8 @@ TraceDifference diff_traces(TraceSource& a, TraceSource& b, const TraceDiffOptio
     if (!options.ignore_time && first >= 0)
       result.text = "times differ after " + std::to_string(first) + " common steps already\n" + result.text;
   } else if (result.same) {
-    result.text =
-        "the traces are the same: " + std::to_string(result.steps) + " steps" + (options.ignore_time ? ", times ignored" : "");
+    result.text = "the traces are the same: " + std::to_string(result.steps) + " steps" +
+                  (options.ignore_time ? ", times ignored" : "") + (options.ignore_tokens ? ", sampled tokens ignored" : "");
   } else {
     result.text = "the decisions are the same in all " + std::to_string(result.steps) +
                   " steps, the times are not: they differ after " + std::to_string(first) + " common steps";

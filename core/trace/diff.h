@@ -51,11 +51,16 @@ std::vector<std::string> in_words(const TimeChanges& changes);
 std::string in_words(const TimeChanges::Step& step);
 std::string in_words(const TimeChanges::Request& request);
 
+struct TraceDiffOptions {
+  bool ignore_time = false;    // compare decisions only, not when they fell nor how long steps took
+  bool ignore_tokens = false;  // nor which tokens were sampled: two runs of a real engine hardly ever sample the same
+};
+
 // Walks through two traces at once. Steps are compared by their index, requests by their id. Memory follows the requests.
 class TraceComparison {
  public:
   // Borrows both. Times are part of the sentences unless they are ignored.
-  TraceComparison(TraceSource& a, TraceSource& b, bool ignore_time);
+  TraceComparison(TraceSource& a, TraceSource& b, const TraceDiffOptions& options);
   ~TraceComparison();
 
   // The next step in which decisions part; none: no more follow. The first is any difference at all in what was decided. From
@@ -70,10 +75,6 @@ class TraceComparison {
   class Side;
   struct Work;
   std::unique_ptr<Work> work_;
-};
-
-struct TraceDiffOptions {
-  bool ignore_time = false;  // compare decisions only, not when they fell nor how long steps took
 };
 
 struct TraceDifference {

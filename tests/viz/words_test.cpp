@@ -273,7 +273,7 @@ TEST_CASE("A step where two traces part is the same index in their models", "[vi
   const std::string b = write("b.trace", config.num_blocks);
   const auto first_in_time = [](const std::string& left, const std::string& right) {
     TraceReader one(left), other(right);
-    TraceComparison comparison(one, other, true);
+    TraceComparison comparison(one, other, {.ignore_time = true});
     CHECK_FALSE(comparison.next());
     return comparison.times().first;
   };

@@ -107,6 +107,7 @@ TEST_CASE("Every page of every lesson shows what it speaks of, whatever the wind
           const auto& all = rig.screen.drawn();
           return std::any_of(all.begin(), all.end(), [&](const Drawn& one) { return one.panel == panel; });
         };
+        CHECK(page.chapter > 0);
         CHECK_FALSE(page.shows.empty());
         for (const Shown& shown : page.shows) {
           const std::string why = unseen(app, rig.screen, shown);

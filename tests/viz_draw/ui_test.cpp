@@ -479,6 +479,28 @@ TEST_CASE("Four runs in a small window can be read, or the viewer says why not")
   CHECK(rig.screen.find(panel("compare")) != nullptr);
 }
 
+TEST_CASE_METHOD(TwoRuns, "A telephone held upright shows the panels of one run below each other") {
+  for (const float scale : {1.0F, 2.0F}) {
+    app.scale = scale;
+    app.active = 0;
+    Rig rig(app, static_cast<int>(390 * scale), static_cast<int>(790 * scale));
+    float bottom = 0;
+    for (const Drawn& drawn : rig.screen.drawn()) {
+      CHECK(drawn.trace == 0);
+      CHECK(drawn.picture.box.width() > 360 * scale);
+      CHECK(drawn.picture.box.y0 >= bottom);
+      bottom = drawn.picture.box.y1;
+    }
+    CHECK(rig.screen.find(panel("requests"), 0) != nullptr);
+    CHECK(rig.screen.find(panel("compare")) != nullptr);
+    // A tap on a run's line at the top takes that run.
+    rig.click(rig.screen.overview_of(1).box);
+    CHECK(app.active == 1);
+    CHECK(rig.screen.find(panel("requests"), 1) != nullptr);
+    CHECK(rig.screen.find(panel("requests"), 0) == nullptr);
+  }
+}
+
 TEST_CASE("Very many lanes give way to the density until they are few enough, and a run opens where something happens") {
   App app;
   add_side(app, open_scenario(scenario_file("chat-hour"), {}, "hour"));

@@ -20,7 +20,7 @@ class Browser:
     """One page. Everything that its console says and everything that it fetches is kept."""
 
     def __init__(self, width=1280, height=800, density=1, touch=False):
-        self.folder = tempfile.TemporaryDirectory(prefix="tokenyard-chromium-")
+        self.folder = tempfile.TemporaryDirectory(prefix="tokenyard-chromium-", ignore_cleanup_errors=True)
         to_browser, self.to = os.pipe()
         self.back, from_browser = os.pipe()
         # The browser reads from descriptor 3 and writes to 4.

@@ -41,7 +41,7 @@ Differences::Differences(const App& app, std::size_t a, std::size_t b)
     : sides_{a, b},
       runs_{run_of(app, a), run_of(app, b)},
       sources_{source_of(*app.sides[a]), source_of(*app.sides[b])},
-      comparison_(*sources_[0], *sources_[1], true) {}
+      comparison_(*sources_[0], *sources_[1], {.ignore_time = true}) {}
 
 Differences::Run Differences::run_of(const App& app, std::size_t side) {
   const TraceModel* const model = app.sides[side]->model;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kMostLessonBytes = 1 << 20;
 constexpr std::size_t kMostPages = 100;
+constexpr int kMostChapters = 99;
 
 std::vector<const Panel*> read_panels(const JsonValue& json) {
   std::vector<const Panel*> out;
@@ -46,11 +47,13 @@ std::vector<Shown> read_shows(const JsonValue& json, const LessonPage& page, std
   return out;
 }
 
-LessonPage read_page(const JsonValue& json, std::size_t traces) {
+LessonPage read_page(const JsonValue& json, std::size_t traces, int chapter) {
   JsonObject object = json.object();
   LessonPage page;
   page.title = object.at("title").string();
   page.text = object.at("text").string();
+  page.chapter = chapter;
+  if (const auto value = object.find("chapter")) page.chapter = value->int32(1, kMostChapters);
   for (const auto& [key, field] : {std::pair{"at", &page.at},
                                    {"from", &page.from},
                                    {"to", &page.to},
@@ -95,8 +98,10 @@ LessonPages read_lesson(const JsonValue& json, const std::string& path) {
   if (lesson.variants.empty() || lesson.variants.size() > kMostTraces)
     variants.expected("1 to " + std::to_string(kMostTraces) + " variants");
   if (const auto set = top.find("set")) lesson.overrides = set->strings();
+  int chapter = 0;
+  if (const auto value = top.find("chapter")) chapter = value->int32(1, kMostChapters);
   const JsonValue pages = top.at("pages");
-  for (const JsonValue& page : pages.array()) lesson.pages.push_back(read_page(page, lesson.variants.size()));
+  for (const JsonValue& page : pages.array()) lesson.pages.push_back(read_page(page, lesson.variants.size(), chapter));
   if (lesson.pages.empty() || lesson.pages.size() > kMostPages) pages.expected("1 to " + std::to_string(kMostPages) + " pages");
   top.done();
   return lesson;

@@ -23,6 +23,7 @@ struct Shown {
 
 struct LessonPage {
   std::string title, text;
+  int chapter = 0;                   // of the book; 0: none
   std::string at;                    // as parse_when reads it, in the first run; empty: stays
   std::string from, to;              // the visible range; empty: all
   std::string select;                // request id, or empty

@@ -21,6 +21,7 @@ struct Drawn {
 
 class Screen {
  public:
+  static constexpr float kNarrow = 36;                           // lines of text
   static constexpr float kLeastSide = 0.15F, kMostSide = 0.75F;  // width of the right column, of all
 
   explicit Screen(App& app) : app_(app) {}
@@ -64,6 +65,8 @@ class Screen {
   void words(const Panel& panel, Box box);
   void lesson(Box box);
   float lesson_height() const;
+  // A telephone held upright has no room for columns: the active run's panels stand below each other.
+  bool narrow() const { return width_ < kNarrow * style_.em && height_ > width_; }
   float lesson_wrap() const { return width_ - 4 * style_.em; }
   float ruler_above(Box box, std::size_t trace);
   float status_height(std::span<const Meaning> meanings) const;

@@ -47,7 +47,7 @@ std::vector<const Panel*> Screen::shown_of(bool of_trace) const {
   float least = 0;
   for (const Panel* panel : out) least += least_height(*panel);
   const float ruler = of_trace ? style_.em * 1.5F : 0;
-  if (app_.lesson && least > area_.height() - ruler)
+  if (app_.lesson && least > (area_.height() - ruler) / (narrow() ? 2 : 1))
     std::erase_if(out, [&](const Panel* panel) { return !page_needs(*panel); });
   return out;
 }
@@ -86,8 +86,9 @@ void Screen::decide_panels(float height) {
       if (least_height(*panel) <= left || !any) show(*panel);
     }
   };
+  if (narrow()) height /= 2;  // the one below the other
   fill(column_of(true), true);
-  fill(column_of(false), !several || width_ >= kThreeColumns * style_.em);
+  fill(column_of(false), narrow() || !several || width_ >= kThreeColumns * style_.em);
 }
 
 void Screen::column(Box box, const std::vector<const Panel*>& panels, std::size_t trace) {
@@ -166,6 +167,12 @@ void Screen::columns(Box box) {
     return;
   }
   const std::vector<const Panel*> in_column = shown_of(true), beside = shown_of(false);
+  if (narrow()) {
+    std::vector<const Panel*> all = in_column;
+    all.insert(all.end(), beside.begin(), beside.end());
+    column({box.x0, ruler_above(box, app_.active), box.x1, box.y1}, all, app_.active);
+    return;
+  }
   const float gap = std::round(6 * app_.scale);
   const std::size_t count = in_column.empty() ? 0 : app_.sides.size();
   const float usual = app_.sides.size() == 1 ? 0.42F : app_.sides.size() == 2 ? 0.3F : 0.28F;

@@ -110,6 +110,7 @@ float Screen::overview_strip(float top) {
     Picture picture = overview(frame_of(i), box, app_.extent.begin, app_.extent.end);
     if (app_.sides.size() > 1 && !picture.labels.empty()) {
       picture.labels.front().text = style_.fit_name(app_.sides[i]->name, gutter(style_, box.width()) - style_.em * 0.5F);
+      if (narrow() && i == app_.active) picture.labels.front().tone = Tone::highlight;
     }
     paint(list, picture, app_.theme, style_);
     overviews_.push_back(std::move(picture));
@@ -144,7 +145,7 @@ float Screen::lesson_height() const {
   const auto height = [&](const std::string& text) {
     return text.empty() ? 0 : ImGui::CalcTextSize(in_lines(style_, text, wrap).c_str()).y + ImGui::GetStyle().ItemSpacing.y;
   };
-  const float frames = ImGui::GetFrameHeightWithSpacing() + 3 * ImGui::GetStyle().WindowPadding.y;
+  const float frames = (narrow() ? 2 : 1) * ImGui::GetFrameHeightWithSpacing() + 3 * ImGui::GetStyle().WindowPadding.y;
   const float lines = frames + height(page.text) + height(page.question) + (app_.answer_shown ? height(page.answer) : 0);
   return std::min(std::ceil(lines), height_ * 0.45F);
 }
@@ -157,10 +158,13 @@ void Screen::lesson(Box box) {
   ImGui::SetCursorScreenPos({box.x0 + style_.em, box.y0 + pad});
   ImGui::BeginChild("lesson", {box.width() - 2 * style_.em, box.height() - 2 * pad});
   ImGui::AlignTextToFramePadding();
-  ImGui::TextColored(color_of(app_.theme, Tone::highlight), "%s", (app_.lesson->title + ": " + page.title).c_str());
+  const std::string title =
+      narrow() ? style_.fit(page.title, lesson_wrap() - 4 * style_.em) : app_.lesson->title + ": " + page.title;
+  ImGui::TextColored(color_of(app_.theme, Tone::highlight), "%s", title.c_str());
   ImGui::SameLine();
-  ImGui::TextDisabled("%zu of %zu", app_.page + 1, app_.lesson->pages.size());
-  ImGui::SameLine();
+  const std::string chapter = page.chapter == 0 || narrow() ? "" : ", chapter " + std::to_string(page.chapter) + " of the book";
+  ImGui::TextDisabled("%zu of %zu%s", app_.page + 1, app_.lesson->pages.size(), chapter.c_str());
+  if (!narrow()) ImGui::SameLine();
   if (button("Back", "The page before (Left)")) apply(app_, Command::previous_page);
   ImGui::SameLine();
   if (button("Next", "The next page (Right)")) apply(app_, Command::next_page);
@@ -225,7 +229,7 @@ float Screen::legend_height() {
 
 void Screen::status(Box box) {
   const Box inner = {box.x0 + style_.em * 0.5F, box.y0 + std::round(style_.em * 0.1F), box.x1 - style_.em * 0.5F, box.y1};
-  std::string text = app_.message;
+  std::string text = app_.picture_wanted.empty() ? app_.message : "";  // that it is written is not in the picture
   if (text.empty() && has_range(app_)) {
     text = range_in_words(*frame_of(app_.active).range);
     for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) text.replace(at, 1, "; ");

@@ -8,11 +8,17 @@
 #include "viz/app/knobs.h"
 #include "viz/draw/paint.h"
 #include "viz/draw/screen.h"
+#include "viz/view/glossary.h"
 #include "viz/view/layout.h"
 #include "viz/view/tip.h"
 
 namespace tokenyard::viz {
 namespace {
+
+constexpr std::size_t kMostTerms = 4;  // of the glossary, in a tip
+
+// What one sees, and what the words for it mean.
+std::string explanation_of(const Panel& panel) { return with_meanings(panel.explains, kMostTerms); }
 
 constexpr float kClick = 4;  // a press that moves less than this is no drag; pixels at scale 1
 
@@ -104,7 +110,8 @@ void Screen::title(const Panel& panel, std::size_t trace, Box box) {
   ImGui::SetCursorScreenPos({box.x0, box.y0});
   ImGui::InvisibleButton("title", {box.width(), box.height()});
   if (!ImGui::IsItemHovered()) return;
-  ImGui::SetTooltip("%s", panel.explains);
+  const std::string explains = in_lines(style_, explanation_of(panel), 40 * style_.em);
+  ImGui::SetTooltip("%s", explains.c_str());
   under_pointer_ = &panel;
   if (ImGui::IsMouseDoubleClicked(0)) app_.alone = app_.alone != nullptr ? nullptr : &panel;
 }
@@ -164,7 +171,7 @@ void Screen::choose_panel(int by) {
 void Screen::explain(const Panel& panel, Box box) const {
   ImGui::SetNextWindowPos({box.x0 + style_.em, box.y0 + style_.em * 0.5F});
   ImGui::BeginTooltip();
-  ImGui::TextUnformatted(in_lines(style_, panel.explains, std::max(style_.em * 16, width_ - box.x0 - 3 * style_.em)).c_str());
+  ImGui::TextUnformatted(in_lines(style_, explanation_of(panel), std::max(style_.em * 16, width_ - box.x0 - 3 * style_.em)).c_str());
   ImGui::EndTooltip();
 }
 

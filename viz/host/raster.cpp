@@ -32,10 +32,12 @@ std::array<float, 4> unpack(std::uint32_t color) {
   return out;
 }
 
-void blend(std::uint8_t* pixel, int red, int green, int blue, int alpha) {
-  const std::array<int, 3> source = {red, green, blue};
+// `color` is red, green, blue, alpha.
+void blend(std::uint8_t* pixel, const std::array<int, 4>& color) {
+  const int alpha = color[3];
   for (std::size_t k = 0; k < 3; ++k) {
-    pixel[k] = static_cast<std::uint8_t>((source[k] * alpha + int{pixel[k]} * (255 - alpha) + 127) / 255);
+    pixel[k] =
+        static_cast<std::uint8_t>(alpha == 255 ? color[k] : (color[k] * alpha + int{pixel[k]} * (255 - alpha) + 127) / 255);
   }
 }
 
@@ -70,16 +72,30 @@ class Canvas {
     }
     const bool flat = v[0].packed == v[1].packed && v[1].packed == v[2].packed && v[0].u == v[1].u && v[1].u == v[2].u &&
                       v[0].v == v[1].v && v[1].v == v[2].v;
+    const std::array<int, 4> color = flat ? shade(v, {1, 0, 0}) : std::array<int, 4>{};
     for (int y = top; y <= bottom; ++y) {
-      std::array<std::int64_t, 3> w = row;
-      std::uint8_t* pixel = &image_.rgba[(static_cast<std::size_t>(y) * static_cast<std::size_t>(image_.width) +
-                                          static_cast<std::size_t>(std::max(left, 0))) *
-                                         4];
-      for (int x = left; x <= right; ++x, pixel += 4) {
-        if (w[0] >= least[0] && w[1] >= least[1] && w[2] >= least[2]) {
-          shade(pixel, v, flat ? std::array<float, 3>{1, 0, 0} : weights(w, area));
+      // Each edge leaves a half of the row.
+      std::int64_t first = 0, end = right - left + 1;
+      for (std::size_t k = 0; k < 3; ++k) {
+        const std::int64_t missing = least[k] - row[k];
+        if (across[k] > 0) {
+          if (missing > 0) first = std::max(first, (missing + across[k] - 1) / across[k]);
+        } else if (missing > 0) {
+          end = 0;
+        } else if (across[k] < 0) {
+          end = std::min(end, missing / across[k] + 1);
         }
-        for (std::size_t k = 0; k < 3; ++k) w[k] += across[k];
+      }
+      if (first < end) {
+        std::array<std::int64_t, 3> w{};
+        for (std::size_t k = 0; k < 3; ++k) w[k] = row[k] + first * across[k];
+        const std::size_t place = static_cast<std::size_t>(y) * static_cast<std::size_t>(image_.width) +
+                                  static_cast<std::size_t>(std::max(left, 0) + first);
+        std::uint8_t* pixel = &image_.rgba[place * 4];
+        for (std::int64_t x = first; x < end; ++x, pixel += 4) {
+          blend(pixel, flat ? color : shade(v, weights(w, area)));
+          for (std::size_t k = 0; k < 3; ++k) w[k] += across[k];
+        }
       }
       for (std::size_t k = 0; k < 3; ++k) row[k] += down[k];
     }
@@ -92,7 +108,7 @@ class Canvas {
     return out;
   }
 
-  void shade(std::uint8_t* pixel, const std::array<Vertex, 3>& v, const std::array<float, 3>& b) const {
+  std::array<int, 4> shade(const std::array<Vertex, 3>& v, const std::array<float, 3>& b) const {
     const float u = v[0].u * b[0] + v[1].u * b[1] + v[2].u * b[2];
     const float t = v[0].v * b[0] + v[1].v * b[1] + v[2].v * b[2];
     const int tx = std::clamp(static_cast<int>(u * static_cast<float>(atlas_.width)), 0, atlas_.width - 1);
@@ -105,7 +121,7 @@ class Canvas {
       const float mixed = v[0].color[k] * b[0] + v[1].color[k] * b[1] + v[2].color[k] * b[2];
       color[k] = static_cast<int>(mixed * static_cast<float>(texel[k]) / 255.0F + 0.5F);
     }
-    if (color[3] > 0) blend(pixel, color[0], color[1], color[2], color[3]);
+    return color;
   }
 
   Image& image_;

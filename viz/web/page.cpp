@@ -43,8 +43,8 @@ struct Input {
 struct Viewer {
   App app;
   Screen screen{app};
-  ViewState usual;  // as it was opened, without what the address says: the address has what is otherwise
-  std::string usual_of;
+  ViewState usual;         // as it was opened, without what the address says: the address has what is otherwise
+  std::string page, runs;  // which were shown when it was taken
 };
 
 struct Page {
@@ -81,6 +81,24 @@ bool carry_out(const Function& function) {
 
 std::string lesson_and_page(const App& app) {
   return app.lesson ? app.lesson->path + " " + std::to_string(app.page) : std::string();
+}
+
+std::string names_of_runs(const App& app) {
+  std::string out;
+  for (const auto& side : app.sides) out += side->name + "\n";
+  return out;
+}
+
+// A turned page is as usual. Another run would open at a moment of its own, so the address has to say which one is shown.
+void follow_usual(Viewer& viewer) {
+  std::string page = lesson_and_page(viewer.app), runs = names_of_runs(viewer.app);
+  if (page != viewer.page) {
+    viewer.usual = view_state_of(viewer.app);
+  } else if (runs != viewer.runs) {
+    viewer.usual.at.clear();
+  }
+  viewer.page = std::move(page);
+  viewer.runs = std::move(runs);
 }
 
 // What differs from how it looks when somebody opens the lesson's page or the scenario.
@@ -121,7 +139,8 @@ void open(const Address& address) {
   plain.view = {};
   open_address(viewer->app, plain, kScenarios);
   viewer->usual = view_state_of(viewer->app);
-  viewer->usual_of = lesson_and_page(viewer->app);
+  viewer->page = lesson_and_page(viewer->app);
+  viewer->runs = names_of_runs(viewer->app);
   apply_view(viewer->app, address.view, "address: ");
   show(std::move(viewer), page().viewer.get());
 }
@@ -148,7 +167,7 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder,
   return out;
 }
 
-// {"lessons": [{"name", "title", "pages"}], "scenarios": [{"name", "title", "teaches", "variants": [{"name", "note"}]}]}
+// {"lessons": [{"name", "title", "pages", "chapter"}], "scenarios": [{"name", "title", "teaches", "variants": [{"name", "note"}]}]}
 std::string catalog() {
   std::string out = R"({"lessons":[)";
   const auto field = [&](const char* name, const std::string& value, const char* before) {
@@ -161,7 +180,8 @@ std::string catalog() {
     out += comma;
     field("name", path.stem().string(), "{");
     field("title", lesson.title, ",");
-    out += ",\"pages\":" + std::to_string(lesson.pages.size()) + "}";
+    out += ",\"pages\":" + std::to_string(lesson.pages.size());
+    out += ",\"chapter\":" + std::to_string(lesson.pages.front().chapter) + "}";
     comma = ",";
   }
   out += R"(],"scenarios":[)";
@@ -193,33 +213,34 @@ const char* returned(std::string text) {
   return page().answer.c_str();
 }
 
-// Whether a frame has all of what came; a button's change must be seen by a frame of its own.
+// Whether a frame has all of what came; a button's change must be seen by a frame of its own, and where it was.
 bool play_inputs() {
   ImGuiIO& io = ImGui::GetIO();
   bool button_changed = false;
   while (!page().inputs.empty()) {
-    const Input& event = page().inputs.front();
-    if (event.kind == Input::Kind::button && button_changed) return false;
-    io.KeyShift = event.shift;
-    io.KeyCtrl = event.ctrl;
-    switch (event.kind) {
-      case Input::Kind::move: io.MousePos = {event.x, event.y}; break;
+    const Input& input = page().inputs.front();
+    const bool points = input.kind == Input::Kind::button || input.kind == Input::Kind::move;
+    if (button_changed && points) return false;
+    io.KeyShift = input.shift;
+    io.KeyCtrl = input.ctrl;
+    switch (input.kind) {
+      case Input::Kind::move: io.MousePos = {input.x, input.y}; break;
       case Input::Kind::button:
-        io.MousePos = {event.x, event.y};
-        io.MouseDown[event.which] = event.down;
+        io.MousePos = {input.x, input.y};
+        io.MouseDown[input.which] = input.down;
         button_changed = true;
         break;
-      case Input::Kind::wheel: io.MouseWheel += event.y; break;
-      case Input::Kind::character: io.AddInputCharacter(static_cast<unsigned>(event.which)); break;
-      case Input::Kind::key: io.KeysDown[event.which] = event.down; break;
+      case Input::Kind::wheel: io.MouseWheel += input.y; break;
+      case Input::Kind::character: io.AddInputCharacter(static_cast<unsigned>(input.which)); break;
+      case Input::Kind::key: io.KeysDown[input.which] = input.down; break;
     }
     page().inputs.pop_front();
   }
   return true;
 }
 
-void add(const Input& event) {
-  page().inputs.push_back(event);
+void add(const Input& input) {
+  page().inputs.push_back(input);
   page().still = 0;
 }
 
@@ -269,7 +290,7 @@ using namespace tokenyard::viz;  // NOLINT(google-build-using-namespace): what f
 
 extern "C" {
 
-// On the canvas that `selector` names. 0: WebGL 2 is not there, and tokenyard_frame's pictures are to be taken by
+// On the canvas that `selector` names. 0: without WebGL 2, wanted or not; tokenyard_frame's pictures are to be taken by
 // tokenyard_pixels.
 EMSCRIPTEN_KEEPALIVE int tokenyard_begin(const char* selector, int with_webgl) {
   std::filesystem::create_directories(kSaved);
@@ -314,6 +335,13 @@ EMSCRIPTEN_KEEPALIVE int tokenyard_open_files(const char* paths) {
     rest.erase(0, end + 1);
   }
   return carry_out([&] { open_files(files); }) ? 1 : 0;
+}
+
+// Goes on reading what is open, as the page appends to it.
+EMSCRIPTEN_KEEPALIVE void tokenyard_follow() {
+  if (!page().viewer) return;
+  page().viewer->app.banner.clear();
+  follow(page().viewer->app);
 }
 
 EMSCRIPTEN_KEEPALIVE const char* tokenyard_error() { return page().error.c_str(); }
@@ -433,11 +461,7 @@ EMSCRIPTEN_KEEPALIVE int tokenyard_frame(double now, int width, int height, floa
   ImGui::NewFrame();
   carry_out([&] { viewer.screen.draw(io.DisplaySize.x, io.DisplaySize.y); });
   ImGui::Render();
-  const std::string where = lesson_and_page(app);
-  if (where != viewer.usual_of) {
-    viewer.usual_of = where;
-    viewer.usual = view_state_of(app);
-  }
+  follow_usual(viewer);
   if (page().gl) {
     const std::uint32_t ground = rgb_of(app.theme, Tone::ground);
     glViewport(0, 0, width, height);

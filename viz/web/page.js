@@ -19,19 +19,30 @@
 
   async function packedFiles() {
     const inlined = $("pack");
-    let body;
     if (inlined) {
-      const text = atob(inlined.textContent);
-      const bytes = new Uint8Array(text.length);
-      for (let i = 0; i < text.length; ++i) bytes[i] = text.charCodeAt(i);
+      const bytes = fromBase64(inlined.textContent);
       inlined.remove();
-      body = new Blob([bytes]).stream();
-    } else {
-      const answer = await fetch("classroom.pack");
-      if (!answer.ok) throw new Error("classroom.pack: " + answer.status + " " + answer.statusText);
-      body = answer.body;
+      return unpacked(await ungzip(new Blob([bytes]).stream()));
     }
-    const all = new Uint8Array(await new Response(body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+    if (location.protocol === "file:") throw new Error("a page that is opened as a file may load no other file: open classroom.html, which has all in one, or serve this folder");
+    const answer = await fetch("classroom.pack");
+    if (!answer.ok) throw new Error("classroom.pack: " + answer.status + " " + answer.statusText);
+    return unpacked(await ungzip(answer.body));
+  }
+
+  function fromBase64(coded) {
+    const text = atob(coded);
+    const bytes = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; ++i) bytes[i] = text.charCodeAt(i);
+    return bytes;
+  }
+
+  async function ungzip(stream) {
+    return new Uint8Array(await new Response(stream.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer());
+  }
+
+  // A line of JSON, [[name, bytes], ...], and the bytes: pack.py.
+  function unpacked(all) {
     const lineEnd = all.indexOf(10);
     const files = new Map();
     let at = lineEnd + 1;
@@ -62,17 +73,27 @@
     const n = "number", s = "string";
     call = {
       begin: wrap("begin", n, [s, n]), contextRestored: wrap("context_restored", null, []), catalog: wrap("catalog", s, []),
-      open: wrap("open", n, [s]), openFiles: wrap("open_files", n, [s]), error: wrap("error", s, []), address: wrap("address", s, []),
+      open: wrap("open", n, [s]), openFiles: wrap("open_files", n, [s]), follow: wrap("follow", null, []), error: wrap("error", s, []), address: wrap("address", s, []),
       describe: wrap("describe", s, []), message: wrap("message", s, []), title: wrap("title", s, []), theme: wrap("theme", s, []),
       move: wrap("move", null, [n, n]), button: wrap("button", null, [n, n, n, n, n, n]), wheel: wrap("wheel", null, [n, n, n]),
       onTimeline: wrap("on_timeline", n, [n, n]), key: wrap("key", n, [s, n, n, n]), copied: wrap("copied", s, []),
       frame: wrap("frame", n, [n, n, n, n, n]), pixels: wrap("pixels", n, [n, n]),
     };
-    withWebGL = call.begin("#picture", 1) === 1;
+    withWebGL = call.begin("#picture", hasGpu() ? 1 : 0) === 1;
     fillStart(JSON.parse(call.catalog()));
     watchSize();
     openAddress();
     window.addEventListener("hashchange", () => location.hash !== shown && openAddress());
+  }
+
+  // WebGL without a GPU takes several times as long as the viewer's own rasteriser.
+  function hasGpu() {
+    const gl = document.createElement("canvas").getContext("webgl2");
+    if (!gl) return false;
+    const info = gl.getExtension("WEBGL_debug_renderer_info");
+    const name = gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER);
+    gl.getExtension("WEBGL_lose_context")?.loseContext();
+    return !/swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
   }
 
   function item(list, title, address) {
@@ -86,9 +107,10 @@
   }
 
   function fillStart(catalog) {
-    for (const lesson of catalog.lessons) {
+    const after = (chapter) => chapter || Infinity; // what belongs to none comes last
+    for (const lesson of catalog.lessons.sort((a, b) => after(a.chapter) - after(b.chapter))) {
       const p = document.createElement("p");
-      p.textContent = lesson.pages + " pages";
+      p.textContent = lesson.pages + " pages" + (lesson.chapter ? ", chapter " + lesson.chapter + " of the book" : "");
       item($("lessons"), lesson.title, "lesson=" + lesson.name).append(p);
     }
     for (const scenario of catalog.scenarios) {
@@ -149,14 +171,18 @@
 
   async function openFiles(files) {
     const names = [];
+    module.FS.mkdirTree("/opened");
     for (const file of [...files].slice(0, 4)) {
-      const name = "/opened/" + file.name.replace(/[^\w.-]/g, "_");
-      module.FS.mkdirTree("/opened");
+      let name = "/opened/" + file.name.replace(/[^\w.-]/g, "_");
+      while (names.includes(name)) name = name.replace("/opened/", "/opened/_"); // of another folder
       module.FS.writeFile(name, new Uint8Array(await file.arrayBuffer()));
       names.push(name);
     }
     if (names.length === 0) return;
     if (call.openFiles(names.join("\n"))) {
+      for (const old of module.FS.readdir("/opened").map((each) => "/opened/" + each)) {
+        if (!old.endsWith("/.") && !old.endsWith("/..") && !names.includes(old)) module.FS.unlink(old);
+      }
       setAddress("");
       showStage();
     } else {
@@ -169,6 +195,7 @@
     if (location.hash === shown) return;
     try {
       history.replaceState(null, "", shown === "" ? location.pathname + location.search : shown);
+      shown = location.hash;
     } catch {
       // An embedding page may forbid it; the picture is the same.
     }
@@ -212,7 +239,13 @@
 
   function frame(now) {
     scheduled = false;
-    draw(now, false);
+    try {
+      draw(now, false);
+    } catch (error) {
+      opened = false; // memory is used up, or worse: nothing of it can be trusted any more
+      trouble("the simulator has stopped (" + error.message + "); load this page again");
+      throw error;
+    }
   }
 
   // A canvas that has another size is empty until it is drawn.
@@ -238,7 +271,7 @@
   function paintPixels() {
     const at = call.pixels(size.width, size.height);
     const pixels = new Uint8ClampedArray(module.HEAPU8.buffer, at, size.width * size.height * 4);
-    canvas.getContext("2d").putImageData(new ImageData(new Uint8ClampedArray(pixels), size.width, size.height), 0, 0);
+    canvas.getContext("2d", { alpha: false }).putImageData(new ImageData(pixels, size.width, size.height), 0, 0);
   }
 
   // What is beside the canvas: address, title, text. Only when it has changed, for who listens to it.
@@ -247,7 +280,7 @@
   }
   function tell() {
     if (!opened) return;
-    setAddress(call.address());
+    if (location.hash === shown) setAddress(call.address()); // else somebody wants another one, and is about to be heard
     const error = call.error();
     put("description", call.describe());
     put("said", error || call.message());
@@ -420,6 +453,105 @@
       window.prompt("Copy:", text); // where a page may not write to the clipboard
     }
   }
+
+  // ---- the storyteller: a program of its own, loaded when it is first asked for ----
+
+  const kTrace = "/opened/story.trace";
+  let teller = null; // Emscripten's module
+  const kSlice = 30; // ms of computing between two frames
+  let telling = 0; // which order; an older one stops
+
+  function script(name) {
+    return new Promise((resolve, reject) => {
+      const element = document.createElement("script");
+      element.src = name;
+      element.onload = resolve;
+      element.onerror = () => reject(new Error(name + " is not beside this page; it holds the model"));
+      document.head.append(element);
+    });
+  }
+  async function loadTeller() {
+    if (!window.TokenyardStoryteller) await script("story.js");
+    const files = unpacked(await ungzip(new Blob([fromBase64(window.tokenyardStory)]).stream()));
+    window.tokenyardStory = null;
+    teller = await window.TokenyardStoryteller({ wasmBinary: files.get("storyteller.wasm"), print: (line) => console.log(line), printErr: (line) => console.error(line) });
+    teller.FS.mkdir("/model");
+    for (const [name, bytes] of files) if (name.startsWith("/")) teller.FS.writeFile(name, bytes);
+  }
+  function tellerCall(name, returns, takes, ...values) {
+    const result = teller.ccall("storyteller_" + name, returns, takes, values);
+    if (returns === "number" && result < 0) throw new Error(teller.ccall("storyteller_error", "string", [], []));
+    return result;
+  }
+
+  async function write() {
+    const mine = ++telling;
+    const wanted = (id) => $(id).valueAsNumber;
+    const beginnings = $("beginnings").value.split("\n").filter((line) => line.trim() !== "");
+    const n = "number";
+    put("speed", "loading the model ...");
+    if (!teller) await loadTeller();
+    tellerCall("begin", n, [n, n], wanted("blocks"), wanted("seats"));
+    beginnings.forEach((line, i) => tellerCall("submit", n, ["string", n, n], line, wanted("tokens"), wanted("seed") + i));
+    $("stories").replaceChildren(...beginnings.map((line) => {
+      const li = document.createElement("li");
+      li.append(Object.assign(document.createElement("b"), { textContent: line }), document.createElement("span"));
+      return li;
+    }));
+    const spans = [...$("stories").querySelectorAll("span")];
+    const begin = performance.now();
+    let written = 0;
+    let more = true;
+    let watched = false;
+    let computed = 0; // ms
+    module.FS.mkdirTree("/opened");
+    module.FS.writeFile(kTrace, "");
+    while (more) {
+      const before = performance.now();
+      more = tellerCall("step", n, [n], kSlice) === 1;
+      computed += performance.now() - before;
+      const trace = teller.FS.readFile("/story.trace");
+      const out = module.FS.open(kTrace, "a");
+      module.FS.write(out, trace, written, trace.length - written);
+      module.FS.close(out);
+      written = trace.length;
+      if (!watched && trace.indexOf(10) >= 0) {
+        if (!call.openFiles(kTrace)) throw new Error(call.error());
+        call.follow();
+        setAddress("");
+        showStage();
+        watched = true;
+      }
+      spans.forEach((span, i) => {
+        const text = teller.ccall("storyteller_text", "string", [n], [i]);
+        if (span.textContent !== text) span.textContent = text;
+      });
+      const tokens = tellerCall("tokens", n, []);
+      put("speed", `${tokens} tokens, ${Math.round((tokens * 1000) / computed)} a second of computing`);
+      wake();
+      await new Promise((resolve) => (document.hidden ? setTimeout(resolve, 0) : requestAnimationFrame(resolve)));
+      if (mine !== telling) return;
+    }
+    put("speed", $("speed").textContent + `; ${((performance.now() - begin) / 1000).toFixed(1)} s with the drawing`);
+  }
+  $("order").addEventListener("submit", (event) => {
+    event.preventDefault();
+    write().catch((error) => {
+      put("speed", "");
+      trouble(String(error.message || error));
+    });
+  });
+  $("write").addEventListener("click", () => {
+    $("story").hidden = !$("story").hidden;
+    $("write").setAttribute("aria-pressed", String(!$("story").hidden));
+    if (!$("story").hidden) {
+      $("start").hidden = true;
+      $("stage").hidden = false;
+      $("beginnings").focus();
+    } else if (!opened) {
+      showStart();
+    }
+  });
 
   // ---- the rest of the page ----
 

@@ -189,7 +189,7 @@ const bool chains = bench::add("layer_chain", [] {
   const auto weights = random_array(kLayers * kWeights, 0.03f);
   const auto norm = random_array(kHidden, 0.1f);
   const DeviceArray<float> angles(std::vector<float>(size_of(4096, kHeadDim / 2), 0.5f));
-  for (const std::int32_t tokens : {1, 8}) {
+  for (const std::int32_t tokens : {1, 2, 4, 8}) {
     const DeviceArray<float> residual(std::vector<float>(size_of(tokens, kHidden), 0.5f));
     const std::size_t width = size_of(tokens, kHidden);
     const DeviceArray<float> halves(std::vector<float>(2 * width, 1e-3f));
@@ -224,6 +224,28 @@ const bool chains = bench::add("layer_chain", [] {
       }
     });
     bench::report(fmt::format("a layer without attention, small_gemm, {} tokens", tokens), us, 2.0 * kWeights);
+    const DeviceArray<float> other(std::vector<float>(size_of(tokens, kHidden), 0.5f));
+    const double fused = bench::time_us(kLayers, [&](Stream stream) {
+      for (int layer = 0; layer < kLayers; ++layer) {
+        const Bf16* const w_qkv = weights.data() + static_cast<std::size_t>(layer) * kWeights;
+        const Bf16* const w_o = w_qkv + size_of(kQkv, kHidden);
+        const Bf16* const w_gate_up = w_o + size_of(kHidden, kHeads * kHeadDim);
+        const Bf16* const w_down = w_gate_up + size_of(2 * kIntermediate, kHidden);
+        kernels::small_gemm_of_norm(w_qkv, add, other.data(), tokens, kQkv, qkv.data(), stream);
+        kernels::prepare_heads(
+            {qkv.data(), nullptr, norm.data(), norm.data(), angles.data(), angles.data(), positions.data(), positions.data(),
+             q.data(), cache.data(), cache.data() + cache.size() / 2, 1e-6f, kHeads, kKvHeads, kHeadDim, 16},
+            tokens, stream);
+        kernels::small_gemm_in_parts(w_o, q.data(), tokens, kHidden, kHeads * kHeadDim, 2, halves.data(),
+                                     static_cast<std::int64_t>(width), stream);
+        kernels::Norm between = add;
+        between.residual = other.data();
+        kernels::small_gemm_of_norm(w_gate_up, between, residual.data(), tokens, 2 * kIntermediate, gate_up.data(), stream);
+        kernels::small_gemm_of_swiglu(w_down, gate_up.data(), tokens, kHidden, kIntermediate, 2, halves.data(),
+                                      static_cast<std::int64_t>(width), stream);
+      }
+    });
+    bench::report(fmt::format("a layer without attention, fused, {} tokens", tokens), fused, 2.0 * kWeights);
   }
 });
 

@@ -41,6 +41,24 @@ TEST_CASE("Two traces of one run are the same", "[trace]") {
   }
 }
 
+TEST_CASE("What was sampled can be ignored, and what came of it cannot", "[trace]") {
+  const auto differ = [](const std::string& left, const std::string& right, const TraceDiffOptions& options) {
+    TraceReader a = reader_of(kHead + join(0, "alice") + left + kEnd, "A");
+    TraceReader b = reader_of(kHead + join(0, "alice") + right + kEnd, "B");
+    return diff_traces(a, b, options);
+  };
+  const std::string admitted = R"(,"admit":[[0,0,5,[1,2]]])";
+  const std::string five = step(admitted + R"(,"tokens":[5])"), six = step(admitted + R"(,"tokens":[6])");
+  CHECK(differ(five, six, {}).text.find("sampled tokens: 5") != std::string::npos);
+  CHECK_FALSE(differ(five, six, {.ignore_time = true}).same);
+  CHECK(differ(five, six, {.ignore_tokens = true}).text == "the traces are the same: 1 steps, sampled tokens ignored");
+  const std::string stopped = step(admitted + R"(,"finish":[[0,"stop"]],"tokens":[6])");
+  const TraceDifference difference = differ(five, stopped, {.ignore_tokens = true});
+  CHECK_FALSE(difference.same);
+  CHECK(difference.text.find("sampled") == std::string::npos);
+  CHECK(difference.text.find("alice leaves: stop") != std::string::npos);
+}
+
 TEST_CASE("A difference is told in words: who ran on each side, and why the others did not", "[trace]") {
   const std::string joins = join(0, "alice") + join(1, "bob");
   const std::string a = kHead + joins + step(R"(,"admit":[[0,0,5,[1,2]]],"refuse":[[1,"blocks",9,6]])") + kEnd;
@@ -130,7 +148,7 @@ TEST_CASE("Where only times differ, it is said which steps and requests have cha
 
 TEST_CASE("After the first parting the next ones follow, each with somebody new", "[trace]") {
   TraceReader left = reader_of(four_steps({10, 10, 10}), "A"), right = reader_of(four_steps({10, 10, 10, 10}, true), "B");
-  TraceComparison comparison(left, right, true);
+  TraceComparison comparison(left, right, {.ignore_time = true});
   const auto first = comparison.next();
   REQUIRE(first);
   CHECK(first->step == 1);

@@ -12,6 +12,8 @@ class Module final : public GpuModule {
     static const std::string why;
     return why;
   }
+  std::string note() const override { return "the driver compiles"; }
+  std::string code() const override { return "8.0"; }
   std::string why_not(const ModelShape&, const EngineConfig& config, std::int32_t) const override {
     return config.block_size == 16 ? "" : "blocks of " + std::to_string(config.block_size);
   }

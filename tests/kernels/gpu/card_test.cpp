@@ -1,6 +1,8 @@
 // The same bits on a smaller card and through an older generation's code.
 #include "kernels/card.h"
 
+#include <cuda_runtime_api.h>
+
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -15,6 +17,7 @@
 #include "../../core/invariance.h"
 #include "../../model/tiny_model.h"
 #include "backends/cuda/cuda_backend.h"
+#include "backends/cuda/device.h"
 #include "catch.h"
 #include "kernels/small_gemm.h"
 #include "tests/kernels/gpu/support/attention_problem.h"
@@ -144,6 +147,27 @@ TEST_CASE("a smaller card gives the same bits") {
       CHECK(expected.at(name) == hash);
     }
   }
+}
+
+TEST_CASE("cards that cannot reach each other's memory do not share a model") {
+  kernels::Card apart = kernels::card();
+  apart.peer_access = false;
+  const kernels::PretendedCard pretended(apart);
+  int count = 0;
+  REQUIRE(cudaGetDeviceCount(&count) == cudaSuccess);
+  const std::string why = cuda::why_not_together(2);
+  INFO(why);
+  CHECK(why.find(count < 2 ? "1 GPU was found" : "cannot reach each other's memory") != std::string::npos);
+}
+
+TEST_CASE("what a card has no room for is said before it is launched") {
+  kernels::Card small = kernels::card();
+  small.shared_bytes = 16 * 1024;
+  const kernels::PretendedCard pretended(small);
+  gpu::AttentionProblem problem({1, 0, 2, 16, 128}, 2, {{1, 40}}, 1, 5);
+  problem.plan({{0, 0, 39, 1}});
+  CHECK_THROWS_AS(problem.attend(0), kernels::DeviceError);
+  CHECK(!kernels::fits_small_gemm(1, 64, 1024));
 }
 
 // Two builds on one card: TOKENYARD_GPU_BITS=FILE test_gpu '[bits]' with each. The first writes the file, the next compare.

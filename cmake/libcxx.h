@@ -1,13 +1,14 @@
-// What the standard library of Debian 12's emscripten (libc++ 14) lacks of C++20, for the browser build alone, which includes
-// this before every file. A newer library has it all, and then this is empty.
+// What the standard library of Emscripten lacks of C++20 (Debian 12 has libc++ 13), for the browser build alone, which includes
+// this before every file. Each part is empty where the library has it.
 #pragma once
 
 #ifdef __cplusplus
 #include <version>
 #endif
-#if defined(_LIBCPP_VERSION) && _LIBCPP_VERSION < 15000
+#if defined(_LIBCPP_VERSION)
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
@@ -21,6 +22,15 @@
 
 namespace std {  // NOLINT(cert-dcl58-cpp): it fills in for the standard library
 
+#ifndef __cpp_lib_bit_cast
+template <typename To, typename From>
+constexpr To bit_cast(const From& from) noexcept {
+  return __builtin_bit_cast(To, from);
+}
+
+#endif
+
+#if _LIBCPP_VERSION < 200000
 // As the standard says: no blanks, no plus sign, and what is out of range leaves `value`. strtod here rounds correctly and
 // knows no locale.
 inline from_chars_result from_chars(const char* first, const char* last, double& value) {
@@ -54,10 +64,18 @@ inline from_chars_result from_chars(const char* first, const char* last, double&
   return {p, errc{}};
 }
 
-// The shortest digits that read back as `value`; with or without an exponent, whichever is shorter.
+#endif
+
+#if _LIBCPP_VERSION < 14000
+inline to_chars_result put_chars(char* first, char* last, const string& text) {
+  if (last - first < static_cast<ptrdiff_t>(text.size())) return {last, errc::value_too_large};
+  return {copy(text.begin(), text.end(), first), errc{}};
+}
+
+// The shortest digits that read back as `value`; general: with or without an exponent, whichever is shorter.
 template <typename Real>
 requires floating_point<Real>
-inline to_chars_result to_chars(char* first, char* last, Real value) {
+inline to_chars_result to_chars(char* first, char* last, Real value, chars_format format = chars_format::general) {
   char scientific[40], fixed[400];
   int digits = 0;
   const auto reads_back = [&] {
@@ -70,17 +88,27 @@ inline to_chars_result to_chars(char* first, char* last, Real value) {
   do {
     snprintf(scientific, sizeof scientific, "%.*e", digits, static_cast<double>(value));
   } while (!reads_back() && ++digits < 17);
-  const char* const e = std::find(scientific, scientific + sizeof scientific, 'e');
   string text = scientific;
-  if (*e == 'e') {
-    const int exponent = static_cast<int>(strtol(e + 1, nullptr, 10));
+  if (const size_t e = text.find('e'); e != string::npos && format != chars_format::scientific) {
+    const int exponent = static_cast<int>(strtol(text.c_str() + e + 1, nullptr, 10));
     snprintf(fixed, sizeof fixed, "%.*f", max(0, digits - exponent), static_cast<double>(value));
-    if (string(fixed).size() <= text.size()) text = fixed;
+    if (format == chars_format::fixed || string(fixed).size() <= text.size()) text = fixed;
   }
-  if (last - first < static_cast<ptrdiff_t>(text.size())) return {last, errc::value_too_large};
-  return {copy(text.begin(), text.end(), first), errc{}};
+  return put_chars(first, last, text);
+}
+inline to_chars_result to_chars(char* first, char* last, double value, chars_format format, int precision) {
+  char text[800];
+  snprintf(text, sizeof text,
+           format == chars_format::fixed        ? "%.*f"
+           : format == chars_format::scientific ? "%.*e"
+                                                : "%.*g",
+           precision, value);
+  return put_chars(first, last, text);
 }
 
+#endif
+
+#ifndef __cpp_lib_ranges
 namespace ranges {
 
 template <typename Range, typename Predicate>
@@ -97,7 +125,9 @@ bool includes(A&& a, B&& b) {
 }
 
 }  // namespace ranges
+#endif
 
+#ifndef __cpp_lib_jthread
 // Joins where it ends; nobody here asks for a stop.
 class jthread {
  public:
@@ -112,6 +142,7 @@ class jthread {
  private:
   thread thread_;
 };
+#endif
 
 }  // namespace std
 
