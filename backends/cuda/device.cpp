@@ -38,6 +38,13 @@ void fail(cudaError_t error, const std::string& what) {
                       "for this card itself by -DCMAKE_CUDA_ARCHITECTURES=native, or use --backend cpu",
                       version(driver), version(CUDART_VERSION)));
     }
+    case cudaErrorInvalidPtx:
+    case cudaErrorJitCompilerNotFound:
+    case cudaErrorJitCompilationDisabled:
+      throw BackendError(
+          fmt::format("the NVIDIA driver does not compile the kernels for this GPU: {}; build for the card itself by "
+                      "-DCMAKE_CUDA_ARCHITECTURES=native, or use --backend cpu",
+                      cudaGetErrorString(error)));
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorInvalidDeviceFunction:
       throw BackendError(
