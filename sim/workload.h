@@ -4,6 +4,7 @@
 // the live requests, except for explicitly listed ones.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -49,12 +50,43 @@ struct SourceSeat {
   double rate_scale = 1;  // sessions and recorded requests come this many times as fast; > 0
 };
 
+// How many requests, of generated traffic sessions, are under way at once: in a closed loop the next one starts when one ends,
+// not before its time. Most published measurements are taken so.
+class ClosedLoop {
+ public:
+  // 0: an open loop, everything starts at its time. A workload's "concurrency".
+  explicit ClosedLoop(std::int32_t concurrency) : concurrency_(concurrency) {}
+
+  // When what was meant for `time` starts; kNever: not before something ends.
+  TimeNs start(TimeNs time) const {
+    if (concurrency_ == 0 || time == kNever) return time;
+    return under_way_ < concurrency_ ? std::max(time, freed_at_) : kNever;
+  }
+  void polled(TimeNs now) { now_ = now; }
+  void begin() { ++under_way_; }
+  // `request` has left, with its last token or by what was polled last.
+  void end(const Request& request) {
+    --under_way_;
+    freed_at_ = std::max({freed_at_, now_, request.last_token_at});
+  }
+
+ private:
+  std::int32_t concurrency_;
+  std::int64_t under_way_ = 0;
+  TimeNs freed_at_ = 0;
+  TimeNs now_ = 0;
+};
+
+inline constexpr std::int32_t kMostConcurrency = 1'000'000;  // what starts at once is in memory at once
+
 class Workload {
  public:
   virtual ~Workload() = default;
   virtual std::unique_ptr<RequestSource> source(const SourceSeat& seat) const = 0;
   // What to know of where its numbers come from: stands beside results. Empty: nothing.
   virtual std::string note() const { return ""; }
+  // Whether its times are those at which an engine queued the requests, rather than those at which clients sent them.
+  virtual bool at_engine() const { return false; }
 };
 
 // Reads {"type": "requests" | "generate" | a type of recorded traffic, ...}. Files are named relative to `directory`;
@@ -65,6 +97,9 @@ std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::
 // REQUIRES: 1 <= workloads.size() <= kMostWorkloads.
 std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<const Workload>>& workloads, std::uint64_t seed,
                                            double rate_scale = 1);
+
+// What clients send at a time, the engine behind its front end sees `later`. Arrivals stay the clients'.
+std::unique_ptr<RequestSource> behind_front_end(std::unique_ptr<RequestSource> source, TimeNs later);
 
 // `time` when everything happens `rate_scale` times as fast.
 TimeNs scaled_arrival(TimeNs time, double rate_scale);
