@@ -48,6 +48,7 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   const double h = model.hidden;
   const double q = static_cast<double>(share.heads.count) * model.head_dim;
   const double kv = static_cast<double>(share.kv_heads.count) * model.head_dim;
+  const auto kv_bytes = static_cast<double>(share.kv_heads.count * model.kv_vector_bytes(execution.kv_dtype));
   const double f = share.intermediate.count;
   const double flops_per_ns = hardware.bf16_tflops * 1e3;
   const double bytes_per_ns = hardware.memory_gb_per_s;
@@ -65,21 +66,19 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   const auto& decode = hardware.decode_attention;
   decode_t0_ = decode.t0_us * kNsPerUs;
   decode_per_row_ = decode.per_sequence_us * kNsPerUs;
-  const auto kv_bytes =  // K and V of one position in one layer
-      static_cast<double>(2 * share.kv_heads.count * model.kv_vector_bytes(execution.kv_dtype));
-  decode_per_kv_ = kv_bytes / (decode.bandwidth_efficiency * bytes_per_ns);
+  decode_per_kv_ = 2 * kv_bytes / (decode.bandwidth_efficiency * bytes_per_ns);
 
   one_kernel_ = hardware.mixed_attention.has_value();
   if (one_kernel_) {
     const auto& mixed = *hardware.mixed_attention;
     mixed_per_row_ = share.heads.count * mixed.per_row_us * kNsPerUs;
-    mixed_per_kv_ = kv_bytes * (q / kv) / (mixed.read_efficiency * bytes_per_ns);
+    mixed_per_kv_ = 2 * kv_bytes * (q / kv) / (mixed.read_efficiency * bytes_per_ns);
   }
 
   const auto& prefill = hardware.prefill_attention;
   prefill_t0_ = prefill.t0_us * kNsPerUs;
   prefill_per_pair_ = 4 * q / (prefill.flops_efficiency * flops_per_ns);
-  prefill_per_kv_ = kv_bytes / (prefill.io_efficiency * bytes_per_ns);
+  prefill_per_kv_ = 2 * kv_bytes / (prefill.io_efficiency * bytes_per_ns);
   prefill_per_token_ = 2 * q * s / (prefill.io_efficiency * bytes_per_ns);
 
   // Elements moved per position: a norm reads and writes the hidden and the residual stream, rotary embedding turns Q and K
