@@ -15,23 +15,26 @@ struct TeamParts {
   float l[kChunkTiles][kMaxGroup];
 };
 
-constexpr int kDecodeWarps = 4;  // of a block, where its shared memory has room for their tiles; else 2
+// Warps of a block, where its shared memory has room for their tiles; else half of them. Numbers in fp8 take half the room and
+// more work.
+template <bool kFp8>
+inline constexpr int kDecodeWarps = kFp8 ? 8 : 4;
 
 // A block's shared memory: a ring of tiles for each of its warps, then this.
 template <int D, bool kFp8>
 struct DecodeShared {
-  static constexpr int kStages = 128 / kStored<D, kFp8>;
-  struct alignas(kTileAlignment) Ring {  // 32 KiB
+  static constexpr int kStages = (kFp8 ? 64 : 128) / kStored<D, kFp8>;
+  struct alignas(kTileAlignment) Ring {  // 32 KiB; in fp8 16
     unsigned char tile[kStages][2][kTileBytes<kStored<D, kFp8>>];
   };
-  std::uint64_t barrier[kDecodeWarps][kStages][2];
+  std::uint64_t barrier[kDecodeWarps<kFp8>][kStages][2];
   TeamParts<D> team[2];  // by turns, so that one barrier a unit is enough
 
   static constexpr int bytes(int warps) {
     return warps * static_cast<int>(sizeof(Ring)) + static_cast<int>(sizeof(DecodeShared));
   }
 };
-static_assert(DecodeShared<128, true>::bytes(2) <= kLeastShared && DecodeShared<64, true>::bytes(2) <= kLeastShared);
+static_assert(DecodeShared<128, false>::bytes(2) <= kLeastShared && DecodeShared<128, true>::bytes(4) <= kLeastShared);
 
 // A tile that a warp computes.
 struct DecodeTile {
@@ -147,8 +150,8 @@ __device__ __forceinline__ void merge_team(const PartialResult& result, const Te
 }
 
 template <int D, bool kFp8>
-__global__ __launch_bounds__(kDecodeWarps * 32, 1) void decode_kernel(const __grid_constant__ AttentionParameters p,
-                                                                      const __grid_constant__ CUtensorMap map) {
+__global__ __launch_bounds__(kDecodeWarps<kFp8> * 32, 1) void decode_kernel(const __grid_constant__ AttentionParameters p,
+                                                                            const __grid_constant__ CUtensorMap map) {
   using Shared = DecodeShared<D, kFp8>;
   constexpr int kStages = Shared::kStages;
   extern __shared__ __align__(kTileAlignment) unsigned char memory[];
@@ -230,10 +233,12 @@ __global__ __launch_bounds__(kDecodeWarps * 32, 1) void decode_kernel(const __gr
     if (team) {
       TeamParts<D>& parts = shared.team[turn];
       const int part = (tile.t - tile.item.begin) / kTile;
-      store_rows<D>(parts.o[part][0], state, p.group, [&](int row, float m, float l) {
-        parts.m[part][row] = m;
-        parts.l[part][row] = l;
-      });
+      if (part < kChunkTiles) {  // a chunk has fewer tiles than the block has warps
+        store_rows<D>(parts.o[part][0], state, p.group, [&](int row, float m, float l) {
+          parts.m[part][row] = m;
+          parts.l[part][row] = l;
+        });
+      }
       state.clear();
       if (unit_done) {
         turn ^= 1;
@@ -331,7 +336,8 @@ __global__ __launch_bounds__(kAttentionThreads) void merge_kernel(const __grid_c
 template <int D, bool kFp8>
 void launch_decode(const AttentionParameters& p, const CUtensorMap& map, std::int32_t rows, Stream stream) {
   allow_all_shared_memory<decode_kernel<D, kFp8>>();
-  const int warps = DecodeShared<D, kFp8>::bytes(kDecodeWarps) <= card().shared_bytes ? kDecodeWarps : kDecodeWarps / 2;
+  const bool fits = DecodeShared<D, kFp8>::bytes(kDecodeWarps<kFp8>) <= card().shared_bytes;
+  const int warps = fits ? kDecodeWarps<kFp8> : kDecodeWarps<kFp8> / 2;
   launch("decode attention", decode_kernel<D, kFp8>, dim3(static_cast<unsigned>(card().multiprocessors)),
          dim3(static_cast<unsigned>(warps) * 32), static_cast<std::size_t>(DecodeShared<D, kFp8>::bytes(warps)), stream, p,
          map);
