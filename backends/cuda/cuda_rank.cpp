@@ -241,6 +241,7 @@ StepProfile CudaRank::profile(const ProfiledStep& step) {
   std::vector<Request> requests(static_cast<std::size_t>(step.rows));
   Pass pass;
   pass.padding = 0;
+  pass.plan.step = -2;  // no engine's: rows of block tables count as taken by the step that used them last
   for (std::int32_t i = 0; i < step.rows; ++i) {
     Request& request = requests[static_cast<std::size_t>(i)];
     request.number = std::numeric_limits<std::int32_t>::max() - i;
