@@ -36,6 +36,10 @@ MeasuredRequest read_measured_request(const JsonValue& json) {
 
 bool is_bench_result(const JsonValue& json) { return json.has("input_lens") && json.has("start_times"); }
 
+bool is_bench_summary(const JsonValue& json) {
+  return !is_bench_result(json) && json.has("output_throughput") && json.has("mean_ttft_ms");
+}
+
 std::vector<MeasuredRequest> read_bench_result(const JsonValue& json) {
   JsonObject object = json.object();
   const std::vector<std::int32_t> inputs = object.at("input_lens").int32s(0, kMostPromptTokens);
@@ -66,6 +70,14 @@ std::vector<MeasuredRequest> read_bench_result(const JsonValue& json) {
   return requests;
 }
 
+std::int32_t bench_concurrency(const JsonValue& json) {
+  JsonObject object = json.object();
+  const auto rate = object.find("request_rate");
+  const auto most = object.find("max_concurrency");
+  if (!most || most->is_null() || !rate || rate->json() != Json("inf")) return 0;
+  return most->int32(1, kMostConcurrency);
+}
+
 MeasuredRun read_measured_run(const std::string& path) {
   ObjectReader reader(path);
   MeasuredRun run;
@@ -83,6 +95,8 @@ MeasuredRun read_measured_run(const std::string& path) {
   std::string text;
   while (reader.next(text)) {
     const JsonValue json = JsonValue::parse(text, path, reader.begin());
+    if (is_bench_summary(json))
+      throw InputError(path + ": expected lengths and times (--save-detailed), or --workload with what its clients sent");
     if (is_bench_result(json)) {
       for (const MeasuredRequest& r : read_bench_result(json)) add(r);
     } else {

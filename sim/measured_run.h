@@ -27,6 +27,11 @@ MeasuredRequest read_measured_request(const JsonValue& json);
 // InputError.
 bool is_bench_result(const JsonValue& json);
 std::vector<MeasuredRequest> read_bench_result(const JsonValue& json);
+// Its --max-concurrency, when nothing else held its client back (--request-rate inf); else 0.
+std::int32_t bench_concurrency(const JsonValue& json);
+
+// The same without --save-detailed tells no lengths and times, only the figures that were printed.
+bool is_bench_summary(const JsonValue& json);
 
 // What the server's users saw; TTFT and E2EL count from the moment the engine had the request in its queue.
 struct MeasuredRun {

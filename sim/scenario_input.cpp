@@ -10,6 +10,7 @@
 #include "core/base/text_file.h"
 #include "sim/hardware_spec.h"
 #include "sim/object_reader.h"
+#include "sim/trace_scenario.h"
 #include "sim/workload.h"
 
 namespace tokenyard {
@@ -191,9 +192,15 @@ ScenarioInput read_scenario_input(const std::string& path, const std::vector<std
     if (reader.next(object)) type = recorded_type_of(Json::parse(object, path, reader.begin()));
   }
   if (!type.empty()) return finish(recorded_scenario(type, path), path, directory, overrides);
+  if (begins_trace(line)) {
+    ScenarioInput input = finish(trace_scenario(path), path, directory, overrides);
+    const bool timed = input.json.has("step_time") || (input.json.has("model") && input.json.has("hardware"));
+    if (!timed) throw InputError(path + ": expected --set model=... hardware=..., which this trace does not bring along");
+    return input;
+  }
   const bool json = line.empty() || line.starts_with('{');
   if (!json || is_foreign_object(line)) {
-    throw InputError(path + ": line 1: expected a scenario, {\"tokenyard_scenario\": 1, ...}, or recorded traffic (" +
+    throw InputError(path + ": line 1: expected a scenario, {\"tokenyard_scenario\": 1, ...}, a trace, or recorded traffic (" +
                      recorded_kinds() + "), found \"" + shown(line, 200) + "\"");
   }
   Json document = Json::parse(read_text_file(path, kMostJsonBytes), path);

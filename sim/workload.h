@@ -4,6 +4,7 @@
 // the live requests, except for explicitly listed ones.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -48,6 +49,35 @@ struct SourceSeat {
   std::uint64_t seed = 0;
   double rate_scale = 1;  // sessions and recorded requests come this many times as fast; > 0
 };
+
+// How many requests, of generated traffic sessions, are under way at once: in a closed loop the next one starts when one ends,
+// not before its time. Most published measurements are taken so.
+class ClosedLoop {
+ public:
+  // 0: an open loop, everything starts at its time. A workload's "concurrency".
+  explicit ClosedLoop(std::int32_t concurrency) : concurrency_(concurrency) {}
+
+  // When what was meant for `time` starts; kNever: not before something ends.
+  TimeNs start(TimeNs time) const {
+    if (concurrency_ == 0 || time == kNever) return time;
+    return under_way_ < concurrency_ ? std::max(time, freed_at_) : kNever;
+  }
+  void polled(TimeNs now) { now_ = now; }
+  void begin() { ++under_way_; }
+  // `request` has left, with its last token or by what was polled last.
+  void end(const Request& request) {
+    --under_way_;
+    freed_at_ = std::max({freed_at_, now_, request.last_token_at});
+  }
+
+ private:
+  std::int32_t concurrency_;
+  std::int64_t under_way_ = 0;
+  TimeNs freed_at_ = 0;
+  TimeNs now_ = 0;
+};
+
+inline constexpr std::int32_t kMostConcurrency = 1'000'000;  // what starts at once is in memory at once
 
 class Workload {
  public:

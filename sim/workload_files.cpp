@@ -1,7 +1,7 @@
 // Recorded traffic, in files as their authors publish them. kKinds at the end lists the kinds:
-//   {"type": "azure", "path": "conv.csv", "repeat": 1, "limit": 0}
-// limit 0: all requests. repeat n: the whole trace n times, one after the other. A kind is a source, some twenty lines that
-// read one request, and its entry in kinds().
+//   {"type": "azure", "path": "conv.csv", "repeat": 1, "limit": 0, "concurrency": 0}
+// limit 0: all requests. repeat n: the whole trace n times, one after the other. concurrency n: a closed loop. A kind is a
+// source, some twenty lines that read one request, and its entry in kinds().
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -37,24 +37,29 @@ struct RecordedFile {
   std::string path;
   std::int64_t repeat = 1;
   std::int64_t limit = 0;
-  std::int32_t block_size = 0;  // tokens that one hash id names; 0: what the file's first long prompt says
-  std::string tokenizer;        // a model's folder; empty: a token is estimated as kBytesPerToken bytes
-  double rate_per_s = 0;        // of requests without times; 0: all at once
+  std::int32_t concurrency = 0;  // 0: an open loop
+  std::int32_t block_size = 0;   // tokens that one hash id names; 0: what the file's first long prompt says
+  std::string tokenizer;         // a model's folder; empty: a token is estimated as kBytesPerToken bytes
+  double rate_per_s = 0;         // of requests without times; 0: all at once
 };
 
 // A file whose requests stand in the order of their time; read one ahead.
 class RecordedSource : public RequestSource {
  public:
   void poll(TimeNs now, std::int64_t, std::vector<SourceEvent>& due) final {
-    while (next_ && next_->arrival <= now) {
+    loop_.polled(now);
+    for (TimeNs time = next_time(); time <= now; time = next_time()) {
+      loop_.begin();
+      next_->arrival = time;
       due.push_back({SourceEvent::Kind::join, std::move(*next_), {}});
       advance();
     }
   }
-  TimeNs next_time() const final { return next_ ? next_->arrival : kNever; }
+  TimeNs next_time() const final { return next_ ? loop_.start(next_->arrival) : kNever; }
+  void on_end(const Request& request) final { loop_.end(request); }
 
  protected:
-  RecordedSource(const RecordedFile& file, const SourceSeat& seat) : file_(file), seat_(seat) {}
+  RecordedSource(const RecordedFile& file, const SourceSeat& seat) : file_(file), seat_(seat), loop_(file.concurrency) {}
 
   // Reads the next request's arrival (from the file's beginning), prompt and lengths. False at the end of the file.
   virtual bool read(RequestSpec& spec) = 0;
@@ -90,6 +95,7 @@ class RecordedSource : public RequestSource {
   std::int64_t number_ = 0;  // of the next request
 
  private:
+  ClosedLoop loop_;
   std::optional<RequestSpec> next_;
   TimeNs begin_ = 0;  // of this copy of the file
   TimeNs last_ = 0;   // since begin_
@@ -392,7 +398,8 @@ class VllmRunSource final : public LineSource {
 
 // --- One JSON document ---
 
-// What `vllm bench serve --save-result --save-detailed` wrote. Arrival is when its client sent the request.
+// What `vllm bench serve --save-result --save-detailed` wrote. Arrival is when its client sent the request; in a closed loop
+// that was when the measured server had answered another one, so there all are wanted from the beginning.
 class VllmBenchSource final : public RecordedSource {
  public:
   VllmBenchSource(const RecordedFile& file, const SourceSeat& seat)
@@ -404,7 +411,7 @@ class VllmBenchSource final : public RecordedSource {
   bool read(RequestSpec& spec) override {
     if (done_ == requests_.size()) return false;
     const MeasuredRequest& measured = requests_[done_++];
-    spec.arrival = measured.queued - requests_.front().queued;
+    spec.arrival = file_.concurrency > 0 ? 0 : measured.queued - requests_.front().queued;
     spec.output_tokens = spec.max_tokens = measured.output_tokens;
     spec.prompt.append(text_name(seat_.index, TextKind::own, number_), 0, measured.input_tokens);
     return true;
@@ -534,7 +541,11 @@ class RecordedWorkload final : public Workload {
   RecordedWorkload(const Kind& kind, RecordedFile file) : kind_(kind), file_(std::move(file)) {}
   std::unique_ptr<RequestSource> source(const SourceSeat& seat) const override { return kind_.source(file_, seat); }
   std::string note() const override {
-    if (std::string_view(kind_.type) != "sharegpt") return "";
+    const std::string_view type = kind_.type;
+    if (type == "vllm_bench" && file_.concurrency > 0) {
+      return file_.path + ": a closed loop of " + std::to_string(file_.concurrency) + " requests, not its start_times";
+    }
+    if (type != "sharegpt") return "";
     return file_.path + ": lengths are " +
            (file_.tokenizer.empty() ? "estimates, a token for every " + std::to_string(kBytesPerToken) + " bytes of text"
                                     : "counted by the tokenizer of " + file_.tokenizer);
@@ -596,6 +607,8 @@ std::shared_ptr<const Workload> read_recorded_workload(const JsonValue& json, co
   file.path = file_beside(directory, object.at("path").string());
   if (const auto v = object.find("repeat")) file.repeat = v->integer(1, 1000);
   if (const auto v = object.find("limit")) file.limit = v->integer(0, std::int64_t{1} << 40);
+  if (type == "vllm_bench") file.concurrency = bench_concurrency(JsonValue::load(file.path));
+  if (const auto v = object.find("concurrency")) file.concurrency = v->int32(0, kMostConcurrency);
   if (type == "mooncake" || type == "qwen_bailian") {
     if (const auto v = object.find("block_size")) file.block_size = v->int32(1, 1 << 20);
   }

@@ -23,7 +23,6 @@ constexpr std::int64_t kMostSessions = std::int64_t{1} << 31;
 constexpr double kMostSeconds = 1e9;
 // What is due in one step is in memory at once.
 constexpr double kMostRate = 1e4;
-constexpr std::int64_t kMostAtOnce = 1'000'000;
 
 constexpr TimeNs kLongest = 1'000'000'000'000'000'000;  // no session starts after 31 years
 
@@ -100,6 +99,7 @@ struct Generator {
   std::int64_t count = kMostSessions;
   TimeNs start = 0;
   TimeNs end = kNever;
+  std::int32_t concurrency = 0;
   Arrivals arrivals;
   Variate prompt_tokens, output_tokens;
   std::optional<std::int32_t> max_tokens;  // else exactly the output drawn
@@ -149,6 +149,7 @@ class GeneratorSource final : public RequestSource {
       : generator_(std::move(generator)),
         seat_(seat),
         clock_(generator_->arrivals.scaled(seat.rate_scale), stream(0)),
+        loop_(generator_->concurrency),
         prompts_(stream(1)),
         outputs_(stream(2)),
         systems_(stream(3)),
@@ -159,8 +160,9 @@ class GeneratorSource final : public RequestSource {
   }
 
   void poll(TimeNs now, std::int64_t, std::vector<SourceEvent>& due) override {
+    loop_.polled(now);
     while (next_time() <= now) {
-      if (!events_.empty() && events_.begin()->time <= next_start_) {
+      if (!events_.empty() && events_.begin()->time <= next_start()) {
         const Event event = *events_.begin();
         events_.erase(events_.begin());
         Session& session = sessions_.find(event.session)->second;
@@ -177,14 +179,14 @@ class GeneratorSource final : public RequestSource {
     }
   }
 
-  TimeNs next_time() const override { return events_.empty() ? next_start_ : std::min(next_start_, events_.begin()->time); }
+  TimeNs next_time() const override { return events_.empty() ? next_start() : std::min(next_start(), events_.begin()->time); }
 
   void on_end(const Request& request) override {
     std::int64_t number = 0;
     const std::string& id = request.spec.id;
     std::from_chars(id.data() + seat_.prefix.size(), id.data() + id.size(), number);
     const auto found = sessions_.find(number);
-    if (found == sessions_.end()) return;
+    if (found == sessions_.end()) return loop_.end(request);
     Session& session = found->second;
     if (session.cancel) events_.erase(*session.cancel);
     session.cancel.reset();
@@ -199,6 +201,7 @@ class GeneratorSource final : public RequestSource {
       }
     }
     sessions_.erase(found);
+    loop_.end(request);
   }
 
  private:
@@ -215,15 +218,22 @@ class GeneratorSource final : public RequestSource {
   }
 
   void advance() {
-    next_start_ = kNever;
+    next_arrival_ = kNever;
     if (started_ == generator_->count) return;
     const TimeNs time = clock_.next();
-    if (time <= generator_->end - generator_->start) next_start_ = generator_->start + time;
+    if (time <= generator_->end - generator_->start) next_arrival_ = generator_->start + time;
+  }
+
+  TimeNs next_start() const {
+    const TimeNs time = loop_.start(next_arrival_);
+    return time <= generator_->end ? time : kNever;
   }
 
   void start_session(std::vector<SourceEvent>& due) {
     const Generator& g = *generator_;
     const std::int64_t number = started_++;
+    const TimeNs start = next_start();
+    loop_.begin();
     Session session;
     if (!g.priorities.empty()) session.priority = g.priorities[priorities_.pick(g.priority_weights, g.priority_total)];
     if (!g.system_prompts.empty()) {
@@ -239,8 +249,8 @@ class GeneratorSource final : public RequestSource {
       if (g.patience_s) turn.patience = from_seconds(g.patience_s->real(patience_));
     }
     session.prompt.append(own_text(number, 0), 0, session.turns.front().user_tokens);
-    if (session.turns.size() == 1 && !g.patience_s) return join(number, session, next_start_, due);
-    join(number, sessions_.emplace(number, std::move(session)).first->second, next_start_, due);
+    if (session.turns.size() == 1 && !g.patience_s) return join(number, session, start, due);
+    join(number, sessions_.emplace(number, std::move(session)).first->second, start, due);
   }
 
   void join(std::int64_t number, Session& session, TimeNs arrival, std::vector<SourceEvent>& due) {
@@ -264,8 +274,9 @@ class GeneratorSource final : public RequestSource {
   std::shared_ptr<const Generator> generator_;
   SourceSeat seat_;
   ArrivalClock clock_;
+  ClosedLoop loop_;
   Random prompts_, outputs_, systems_, sessions_random_, priorities_, patience_;
-  TimeNs next_start_ = kNever;
+  TimeNs next_arrival_ = kNever;
   std::int64_t started_ = 0;
   std::int64_t order_ = 0;
   std::set<Event> events_;
@@ -325,11 +336,13 @@ std::shared_ptr<const Workload> read_generate_workload(const JsonValue& json, Te
   if (const auto v = object.find("start_s")) g.start = from_seconds(v->number(0, kMostSeconds));
   const auto duration = object.find("duration_s");
   if (duration) g.end = g.start + from_seconds(duration->number(0, kMostSeconds));
-  g.arrivals = Arrivals::read(object.at("arrivals"));
-  if (!count && (!duration || g.arrivals.type == Arrivals::Type::all_at_once)) {
-    json.fail("expected a count, or for arrivals over time a duration_s");
-  }
-  if (g.arrivals.type == Arrivals::Type::all_at_once) count->integer(1, kMostAtOnce);
+  if (const auto v = object.find("concurrency")) g.concurrency = v->int32(1, kMostConcurrency);
+  g.arrivals.type = Arrivals::Type::all_at_once;
+  const auto arrivals = object.find("arrivals");
+  if (arrivals || g.concurrency == 0) g.arrivals = Arrivals::read(object.at("arrivals"));
+  const bool at_once = g.arrivals.type == Arrivals::Type::all_at_once && g.concurrency == 0;
+  if (!count && (!duration || at_once)) json.fail("expected a count, or for arrivals over time a duration_s");
+  if (at_once) count->integer(1, kMostConcurrency);
   g.prompt_tokens = Variate::read(object.at("prompt_tokens"), 1, kMostLength);
   g.output_tokens = Variate::read(object.at("output_tokens"), 1, kMostLength);
   if (const auto v = object.find("max_tokens")) g.max_tokens = v->int32(1, kMostPromptTokens);

@@ -1,5 +1,6 @@
 // Requests listed one by one:
 //   {"type": "requests", "requests": [{"id": "a", "arrival_ms": 0, "prompt_tokens": 100, "max_tokens": 20}, ...]}
+// "concurrency": n makes it a closed loop.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -41,8 +42,8 @@ struct Entry {
 
 class ListedSource final : public RequestSource {
  public:
-  ListedSource(std::shared_ptr<const std::vector<Listed>> requests, const SourceSeat& seat)
-      : requests_(std::move(requests)), seat_(seat) {
+  ListedSource(std::shared_ptr<const std::vector<Listed>> requests, std::int32_t concurrency, const SourceSeat& seat)
+      : requests_(std::move(requests)), seat_(seat), loop_(concurrency) {
     for (std::size_t i = 0; i < requests_->size(); ++i) {
       const Listed& request = (*requests_)[i];
       if (request.spec.arrival_step >= 0) {
@@ -58,23 +59,28 @@ class ListedSource final : public RequestSource {
   }
 
   void poll(TimeNs now, std::int64_t step, std::vector<SourceEvent>& due) override {
-    while (next_time() <= now) emit(by_time_[next_by_time_++], now, due);
+    loop_.polled(now);
+    for (TimeNs time = next_time(); time <= now; time = next_time()) emit(by_time_[next_by_time_++], time, due);
     while (next_step() >= 0 && next_step() <= step) emit(by_step_[next_by_step_++], now, due);
   }
-  TimeNs next_time() const override { return next_by_time_ < by_time_.size() ? by_time_[next_by_time_].when : kNever; }
+  TimeNs next_time() const override {
+    return next_by_time_ < by_time_.size() ? loop_.start(by_time_[next_by_time_].when) : kNever;
+  }
   std::int64_t next_step() const override { return next_by_step_ < by_step_.size() ? by_step_[next_by_step_].when : -1; }
+  void on_end(const Request& request) override { loop_.end(request); }
 
  private:
-  void emit(const Entry& entry, TimeNs now, std::vector<SourceEvent>& due) const {
+  void emit(const Entry& entry, TimeNs time, std::vector<SourceEvent>& due) {
     SourceEvent event;
     const RequestSpec& listed = (*requests_)[entry.index].spec;
     if (entry.cancel) {
       event.kind = SourceEvent::Kind::cancel;
       event.cancel_id = seat_.prefix + listed.id;
     } else {
+      loop_.begin();
       event.spec = listed;
       event.spec.id = seat_.prefix + listed.id;
-      event.spec.arrival = listed.arrival_step >= 0 ? now : entry.when;
+      event.spec.arrival = time;
       if (seat_.index > 0) event.spec.prompt = renamed(listed.prompt);
     }
     due.push_back(std::move(event));
@@ -95,20 +101,22 @@ class ListedSource final : public RequestSource {
 
   std::shared_ptr<const std::vector<Listed>> requests_;
   SourceSeat seat_;
+  ClosedLoop loop_;
   std::vector<Entry> by_time_, by_step_;
   std::size_t next_by_time_ = 0, next_by_step_ = 0;
 };
 
 class ListedWorkload final : public Workload {
  public:
-  explicit ListedWorkload(std::vector<Listed> requests)
-      : requests_(std::make_shared<const std::vector<Listed>>(std::move(requests))) {}
+  ListedWorkload(std::vector<Listed> requests, std::int32_t concurrency)
+      : requests_(std::make_shared<const std::vector<Listed>>(std::move(requests))), concurrency_(concurrency) {}
   std::unique_ptr<RequestSource> source(const SourceSeat& seat) const override {
-    return std::make_unique<ListedSource>(requests_, seat);
+    return std::make_unique<ListedSource>(requests_, concurrency_, seat);
   }
 
  private:
   std::shared_ptr<const std::vector<Listed>> requests_;
+  std::int32_t concurrency_;
 };
 
 // An array of token ids, or of pieces {"ids": [...]}, {"text": "name", "tokens": n} (shared by all who name it) and
@@ -220,18 +228,22 @@ Json listed_requests(const std::vector<RequestSpec>& requests) {
 std::shared_ptr<const Workload> read_requests_workload(const JsonValue& json, TextNames& texts) {
   JsonObject object = json.object();
   object.at("type");
+  std::int32_t concurrency = 0;
+  if (const auto v = object.find("concurrency")) concurrency = v->int32(1, kMostConcurrency);
   std::vector<Listed> requests;
   const JsonValue list = object.at("requests");
   if (list.size() == 0) list.expected("an array of at least one request");
   requests.reserve(list.size());
   for (const JsonValue& entry : list.array()) {
-    requests.push_back(read_request(entry, static_cast<std::int64_t>(requests.size()), texts));
+    const Listed& request = requests.emplace_back(read_request(entry, static_cast<std::int64_t>(requests.size()), texts));
+    const bool timed = request.spec.arrival_step >= 0 || request.cancel_step >= 0 || request.cancel_at != kNever;
+    if (concurrency > 0 && timed) entry.fail("expected no arrival_step, cancel_ms or cancel_step beside a concurrency");
   }
   if (const std::size_t second = first_repeated(requests); second < requests.size()) {
     list.array()[second].object().at("id").expected("an id that no other request has");
   }
   object.done();
-  return std::make_shared<ListedWorkload>(std::move(requests));
+  return std::make_shared<ListedWorkload>(std::move(requests), concurrency);
 }
 
 }  // namespace tokenyard

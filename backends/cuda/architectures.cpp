@@ -60,7 +60,7 @@ std::string what_the_driver_does(const std::string& card, int capability, const 
   if (has_machine_code(capability, built) || !has_ptx(capability, built)) return {};
   return fmt::format(
       "{} has compute capability {}, and this build has code for {}: the driver compiles it for this card at the first start, "
-      "which can take a minute, and keeps the result",
+      "which takes some seconds, and keeps the result",
       card, in_words(capability), in_words(built));
 }
 

@@ -57,10 +57,14 @@ Exercise find_exercise(const std::string& wanted) {
                    did_you_mean(wanted, names));
 }
 
-int list() {
+// All, or one chapter's.
+int list(const std::string& chapter) {
   std::vector<std::vector<std::string>> rows = {{"", "name", "what to do", "title"}};
-  for (const Exercise& exercise : all_of_them())
-    rows.push_back({exercise.label(), exercise.name, kind_of(exercise), exercise.title});
+  for (const Exercise& exercise : all_of_them()) {
+    if (chapter.empty() || std::to_string(exercise.chapter) == chapter)
+      rows.push_back({exercise.label(), exercise.name, kind_of(exercise), exercise.title});
+  }
+  if (rows.size() == 1 && !chapter.empty()) throw InputError(chapter + ": expected a chapter of the book, such as 3");
   if (rows.size() == 1) throw InputError("no exercises found; name their folder's parent in TOKENYARD_SCENARIOS");
   say("{}\ntokenyard exercise show NUMBER has one's text. The first number is the book's chapter.\n", text_table(rows, 4));
   return 0;
@@ -151,7 +155,12 @@ int check(const Exercise& exercise, const ExerciseOptions& options) {
 }
 
 int exercise(const ExerciseOptions& options) {
-  if (options.action == "list") return list();
+  const std::size_t most = options.action == "check"                               ? options.answer.size()
+                           : options.action == "hint" || options.action == "start" ? 1
+                                                                                   : 0;
+  if (options.answer.size() > most)
+    throw InputError(fmt::format("tokenyard exercise {}: \"{}\" is one word too many", options.action, options.answer[most]));
+  if (options.action == "list") return list(options.exercise);
   if (options.exercise.empty())
     throw InputError(fmt::format("tokenyard exercise {}: expected an exercise's number, as tokenyard exercise list has them",
                                  options.action));
@@ -168,14 +177,15 @@ Command exercise_command() {
   Command command("exercise", "Do the book's exercises: read one, get hints, have an answer checked");
   auto options = std::make_shared<ExerciseOptions>();
   command.positional("ACTION", &options->action, "What to do").required().one_of({"list", "show", "hint", "start", "check"});
-  command.positional("EXERCISE", &options->exercise, "Its number, such as 2.3, or its name");
+  command.positional("EXERCISE", &options->exercise, "Its number, such as 2.3, or its name; list: a chapter");
   command.positional("ANSWER", &options->answer,
                      "check: numbers, settings or a C++ file, as show says; hint: which one; start: the file to write");
   command.option("--seed", &options->seed, "N", "Of the scenarios an exercise draws anew for each check").between(0, 9e15);
   command.notes(
       "No GPU is needed. An answer is judged by what runs show, so any that is right counts. Those in C++ need a compiler and "
       "this "
-      "repository; they run for at most 10 s of computing, in a process of their own. docs/exercises.md tells how to write one.\n\n"
+      "repository; they run for at most 10 s of computing, in a process of their own. docs/exercises.md tells how to write "
+      "one.\n\n"
       "Exit status: 0 right, 1 not yet, 2 not an answer.");
   command.examples({{"tokenyard exercise list", ""},
                     {"tokenyard exercise show kv-bytes", ""},

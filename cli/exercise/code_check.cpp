@@ -32,6 +32,11 @@ namespace fs = std::filesystem;
 constexpr int kCompileSeconds = 60;
 constexpr rlim_t kMostMemory = rlim_t{3} << 30;
 
+void limit_memory() {
+  const rlimit memory{kMostMemory, kMostMemory};
+  if (TOKENYARD_LIMITS_MEMORY) setrlimit(RLIMIT_AS, &memory);
+}
+
 struct ChildEnd {
   std::string output;
   bool timed_out = false;
@@ -144,6 +149,7 @@ std::string first_error(const std::string& output, const std::string& file) {
 void compile(const std::string& file, const std::string& library) {
   const std::string compiler = find_compiler(), headers = "-I" + find_headers();
   const ChildEnd end = in_child(kCompileSeconds, [&](int out) {
+    limit_memory();
     dup2(out, STDERR_FILENO);
     dup2(out, STDOUT_FILENO);
     const char* const arguments[] = {compiler.c_str(), "-std=c++20", "-O1", "-fPIC",      "-shared", "-ffp-contract=off",
@@ -195,10 +201,10 @@ Verdict check_code(const Exercise& exercise, const std::string& file, std::uint6
   compile(file, library);
   const ChildEnd end = in_child(3 * kCodeSeconds, [&](int out) {
     // Computing is what is limited; the parent's patience is for a busy machine.
-    const rlimit seconds{kCodeSeconds, kCodeSeconds}, memory{kMostMemory, kMostMemory}, none{0, 0};
+    const rlimit seconds{kCodeSeconds, kCodeSeconds}, none{0, 0};
     setrlimit(RLIMIT_CPU, &seconds);
     setrlimit(RLIMIT_CORE, &none);
-    if (TOKENYARD_LIMITS_MEMORY) setrlimit(RLIMIT_AS, &memory);
+    limit_memory();
     Verdict verdict;
     try {
       verdict = grade(exercise, file, library, seed);

@@ -12,6 +12,7 @@
 #include "core/trace/replay.h"
 #include "python/src/module.h"
 #include "python/src/tables.h"
+#include "sim/trace_scenario.h"
 #include "viz/app/app.h"
 #ifdef TOKENYARD_HAVE_PICTURES
 #include "viz/host/picture_host.h"
@@ -143,11 +144,13 @@ nb::dict header(const TraceFile& trace) {
   return out;
 }
 
-std::tuple<bool, std::int64_t, std::string, std::string> diff(const TraceFile& a, const TraceFile& b, bool ignore_time) {
+std::tuple<bool, std::int64_t, std::string, std::string> diff(const TraceFile& a, const TraceFile& b, bool ignore_time,
+                                                              bool ignore_tokens) {
   const nb::gil_scoped_release unlocked;
   MemoryTraceSource first = a.source();
   MemoryTraceSource second = b.source();
-  const TraceDifference difference = reading_trace([&] { return diff_traces(first, second, {.ignore_time = ignore_time}); });
+  const TraceDifference difference =
+      reading_trace([&] { return diff_traces(first, second, {.ignore_time = ignore_time, .ignore_tokens = ignore_tokens}); });
   return {difference.same, difference.steps, difference.text, difference.headers};
 }
 
@@ -165,6 +168,11 @@ std::tuple<bool, std::int64_t, std::string, std::string> replay_trace(const std:
     context.timing = "step times as recorded (" + context.backend + ")";
     return {outcome.identical, outcome.steps, outcome.first_difference, cli::result_json(outcome.metrics, context)};
   });
+}
+
+std::string scenario_of_trace(const std::string& path) {
+  const nb::gil_scoped_release unlocked;
+  return reading_trace([&] { return trace_scenario(path).dump(); });
 }
 
 void export_perfetto_file(const std::vector<TraceFile*>& traces, const std::string& path) {
@@ -221,8 +229,9 @@ void bind_trace(nb::module_& module) {
       .def("steps", &TraceFile::steps)
       .def("events", &TraceFile::events)
       .def("state", &TraceFile::state, "step"_a);
-  module.def("diff", &diff, "a"_a, "b"_a, "ignore_time"_a);
+  module.def("diff", &diff, "a"_a, "b"_a, "ignore_time"_a, "ignore_tokens"_a);
   module.def("replay", &replay_trace, "path"_a, "goodput"_a);
+  module.def("trace_scenario", &scenario_of_trace, "path"_a);
   module.attr("has_pictures") = kHasPictures;
   module.def("describe_trace", &describe_trace, "path"_a);
   module.def("draw_trace", &draw_trace, "path"_a, "png"_a);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from tokenyard.trace import Trace, TraceLike, diff, opened
 __all__ = ["assert_latency", "assert_no_preemption", "assert_same_decisions"]
 
 
-def assert_same_decisions(a: TraceLike, b: TraceLike, *, ignore: str | None = "time") -> None:
+def assert_same_decisions(a: TraceLike, b: TraceLike, *, ignore: str | Collection[str] | None = "time") -> None:
     """Both traces decide alike in every step. ignore=None: they also take as long."""
     difference = diff(a, b, ignore=ignore)
     if difference:

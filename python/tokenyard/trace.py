@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
@@ -103,35 +103,11 @@ class Trace(_tables.Tables):
         model and hardware: built-in names, files, or dicts; what a simulated trace has in its header if left out. Requests are as
         long as they were here, so one that was cut short is so again.
         """
-        model, hardware = model or self.model or None, hardware or self.hardware or None
-        if model is None or hardware is None:
+        scenario: dict[str, Any] = json.loads(_tokenyard.trace_scenario(self.path))
+        scenario.update((key, value) for key, value in (("model", model), ("hardware", hardware)) if value)
+        if "model" not in scenario or "hardware" not in scenario:
             raise ValueError(f"{self.path}: expected a model and hardware, which this trace does not bring along")
-        if not self.complete:
-            raise ValueError(f"{self.path}: expected a whole trace, found one that was cut off")
-        with open(self.path, encoding="utf-8") as lines:
-            joins = [line for line in map(json.loads, lines) if "join" in line]
-        requests: list[dict[str, Any]] = []
-        seen: set[str] = set()
-        for join, row in zip(joins, self.requests):
-            id = join["id"] if join["id"] not in seen else f"{join['id']}#{join['join']}"
-            seen.add(id)
-            pieces = [
-                {"ids": piece[0]} if len(piece) == 1 else {"text": f"{piece[0]}+{piece[1]}", "tokens": piece[2]}
-                for piece in join["prompt"]
-            ]
-            request = {"id": id, "arrival_ms": join["arrival"] / 1e6, "prompt": pieces, "max_tokens": join["max_tokens"]}
-            if row["output_tokens"] > 0:
-                request["output_tokens"] = int(row["output_tokens"])
-            requests.append({**request, "priority": join.get("priority", 0)})
-        engine = {key: value for key, value in self.engine.items() if key not in ("strict_peer", "eos_token_id")}
-        return {
-            "tokenyard_scenario": 1,
-            "name": Path(self.path).stem,
-            "model": model,
-            "hardware": hardware,
-            "engine": engine,
-            "workload": [{"type": "requests", "requests": requests}],
-        }
+        return scenario
 
     def export_perfetto(self, path: _arguments.PathLike) -> None:
         """Chrome/Perfetto JSON: a lane a request, steps, counters."""
@@ -188,12 +164,14 @@ class Difference:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def diff(a: TraceLike, b: TraceLike, *, ignore: str | None = None) -> Difference:
-    """The first step at which two traces part, with each side's reasons. ignore="time" compares decisions alone."""
-    if ignore not in (None, "time"):
-        raise ValueError(f'ignore: expected "time" or nothing, found {ignore!r}')
+def diff(a: TraceLike, b: TraceLike, *, ignore: str | Collection[str] | None = None) -> Difference:
+    """The first step at which two traces part, with each side's reasons. ignore="time" compares decisions alone, and
+    ignore=("time", "tokens") those of two runs of a real engine, which hardly ever sample the same."""
+    ignored = {ignore} if isinstance(ignore, str) else set(ignore or ())
+    if not ignored <= {"time", "tokens"}:
+        raise ValueError(f'ignore: expected "time", "tokens", both or nothing, found {ignore!r}')
     first, second = opened(a), opened(b)
-    return Difference(*_tokenyard.diff(first._file, second._file, ignore == "time"))
+    return Difference(*_tokenyard.diff(first._file, second._file, "time" in ignored, "tokens" in ignored))
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,9 @@ def test_diff_says_what_the_command_says(traces: dict[str, Path]) -> None:
     assert not same and str(same) == f"the same in all {same.steps} steps"
     with pytest.raises(ValueError, match='expected "time"'):
         tokenyard.diff(traces["orca"], traces["orca"], ignore="blocks")
+    with pytest.raises(ValueError, match="expected"):
+        tokenyard.diff(traces["orca"], traces["orca"], ignore=("time", "blocks"))
+    assert not tokenyard.diff(traces["orca"], traces["orca"], ignore=("time", "tokens"))
 
 
 def test_a_gpus_run_is_replayed(recorded: Path) -> None:

@@ -96,6 +96,18 @@ std::uint64_t hash_of(const std::vector<RequestSpec>& specs) {
   return XXH3_64bits(text.data(), text.size());
 }
 
+// In a closed loop of `concurrency` single requests, each of the later ones starts the moment that an earlier one ends.
+void check_closed(const Recorder& recorder, std::size_t concurrency) {
+  std::vector<TimeNs> ends;
+  for (const auto& [id, end] : recorder.ended) ends.push_back(end.at);
+  std::sort(ends.begin(), ends.end());
+  REQUIRE(recorder.joined.size() == ends.size());
+  for (std::size_t i = 0; i < recorder.joined.size(); ++i) {
+    CAPTURE(i);
+    REQUIRE(recorder.joined[i].arrival == (i < concurrency ? 0 : ends[i - concurrency]));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("listed requests come in the order of their times") {
@@ -200,6 +212,100 @@ TEST_CASE("a generator needs an end") {
   // However slow the arrivals, the clock does not run over.
   CHECK(events_of(generate(R"("count": 2147483648, "arrivals": {"type": "poisson", "rate_per_s": 0.000001})")).size() < 2000);
   CHECK(events_of(generate(R"("count": 5, "arrivals": {"type": "constant", "rate_per_s": 0.000001})")).size() == 5);
+}
+
+TEST_CASE("in a closed loop a request starts when one ends, whatever lists or draws it") {
+  std::string listed;
+  for (int i = 0; i < 60; ++i) {
+    listed += std::string(i > 0 ? "," : "") + R"({"id": ")" + std::to_string(i) + R"(", "prompt_tokens": 50, "max_tokens": )" +
+              std::to_string(1 + i * 7 % 23) + "}";
+  }
+  const std::string generated =
+      R"({"type": "generate", "count": 60, "prompt_tokens": 50, "output_tokens": {"type": "uniform", "min": 1, "max": 30}})";
+  const std::string csv = [] {
+    std::string text = "arrived_at,num_prefill_tokens,num_decode_tokens\n";
+    for (int i = 0; i < 60; ++i) text += "0,50," + std::to_string(1 + i * 5 % 19) + "\n";
+    return text;
+  }();
+  const TemporaryFile file("trace.csv", csv);
+  for (const std::string& workload : {R"({"type": "requests", "requests": [)" + listed + "]}", generated,
+                                      R"({"type": "vidur", "path": ")" + file.path() + R"("})"}) {
+    for (const int concurrency : {1, 4, 100}) {
+      CAPTURE(workload, concurrency);
+      const Scenario scenario =
+          scenario_of(constant_scenario(workload), {"workload.0.concurrency=" + std::to_string(concurrency)});
+      const auto source = make_source(scenario);
+      Recorder recorder(*source);
+      const auto backend = make_backend(scenario);
+      Metrics metrics;
+      Engine engine(scenario.engine, *backend, {&metrics});
+      engine.run(recorder);
+      CHECK(metrics.completed == 60);
+      CHECK(metrics.max_live == std::min(60, concurrency));
+      check_closed(recorder, static_cast<std::size_t>(concurrency));
+    }
+  }
+}
+
+TEST_CASE("a closed loop of sessions counts those that think, too, and ends with its time") {
+  const Scenario scenario = scenario_of(
+      constant_scenario(generate(R"("concurrency": 3, "duration_s": 20, "turns": 3, "think_time_s": 0.5, "start_s": 1)")));
+  const auto source = make_source(scenario);
+  Recorder recorder(*source);
+  const auto backend = make_backend(scenario);
+  Metrics metrics;
+  Engine engine(scenario.engine, *backend, {&metrics});
+  engine.run(recorder);
+  std::map<std::string, std::pair<TimeNs, TimeNs>> sessions;  // from the first turn's arrival to the last one's end
+  for (const RequestSpec& spec : recorder.joined) {
+    const std::string session = spec.id.substr(0, spec.id.find('.'));
+    const auto [at, first] = sessions.try_emplace(session, spec.arrival, 0);
+    at->second.second = recorder.ended.at(spec.id).at;
+    CHECK((!first || (spec.arrival >= 1'000'000'000 && spec.arrival <= 21'000'000'000)));
+  }
+  REQUIRE(sessions.size() > 30);
+  CHECK(recorder.joined.size() == 3 * sessions.size());
+  for (const auto& [name, session] : sessions) {
+    const auto others = std::count_if(sessions.begin(), sessions.end(), [&](const auto& other) {
+      return other.second.first <= session.first && other.second.second > session.first;
+    });
+    REQUIRE(others <= 3);
+  }
+  // Three are always under way, but for the last moments.
+  TimeNs busy = 0;
+  for (const auto& [name, session] : sessions) busy += session.second - session.first;
+  CHECK(static_cast<double>(busy) > 3 * 20e9);
+}
+
+TEST_CASE("a closed loop goes on after refusals and impatient clients, and waits for arrivals") {
+  const std::string refused = R"({"type": "requests", "concurrency": 1, "requests": [{"id": "a", "prompt_tokens": 1000000},
+      {"id": "b", "prompt_tokens": 10, "max_tokens": 5}, {"id": "c", "prompt_tokens": 1000000}]})";
+  const Run run(scenario_of(constant_scenario(refused)));
+  CHECK(run.metrics().refused == 2);
+  CHECK(run.metrics().completed == 1);
+
+  const Run impatient(scenario_of(constant_scenario(generate(R"("count": 40, "concurrency": 4, "patience_s": 0.005)"))));
+  CHECK(impatient.metrics().cancelled == 40);
+  CHECK(impatient.metrics().max_live == 4);
+
+  const std::string late = generate(R"("count": 10, "concurrency": 2, "arrivals": {"type": "constant", "rate_per_s": 1})");
+  const Scenario scenario = scenario_of(constant_scenario(late));
+  const auto source = make_source(scenario);
+  Recorder recorder(*source);
+  const auto backend = make_backend(scenario);
+  Engine engine(scenario.engine, *backend);
+  engine.run(recorder);
+  for (std::size_t i = 0; i < 10; ++i) CHECK(recorder.joined[i].arrival == static_cast<TimeNs>(i) * 1'000'000'000);
+}
+
+TEST_CASE("mistakes about closed loops are named") {
+  CHECK_THAT(error_of([] { events_of(generate(R"("count": 5)")); }), has_text("arrivals"));
+  CHECK_THAT(error_of([] { events_of(generate(R"("concurrency": 5)")); }), has_text("count"));
+  CHECK_THAT(error_of([] { events_of(generate(R"("count": 5, "concurrency": 0)")); }), has_text("/concurrency"));
+  const std::string list = R"({"type": "requests", "concurrency": 2, "requests": [{"id": "a", "prompt_tokens": 1, )";
+  for (const char* more : {R"("cancel_ms": 5})", R"("arrival_step": 5})", R"("cancel_step": 5})"}) {
+    CHECK_THAT(error_of([&] { events_of(list + more + "]}"); }), has_text("/requests/0: expected no arrival_step"));
+  }
 }
 
 TEST_CASE("system prompts are shared, everything else is one's own") {
