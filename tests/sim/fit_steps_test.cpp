@@ -174,3 +174,47 @@ TEST_CASE("too few steps are refused") {
   CHECK_THAT(error_of([&] { fit_runs({run}, find_hardware("l4")); }),
              has_text("run.trace: expected at least 40 steps with a duration, found 39"));
 }
+
+TEST_CASE("recorded runs of an H200 that no fit has seen are met as documented") {
+  const std::string folder = std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/recorded/h200/h200-";
+  const HardwareSpec h200 = find_hardware("h200");
+  struct Expected {
+    const char* run;
+    double mean, p90;
+  };
+  for (const Expected& e :
+       {Expected{"0.6b-overload", 0.04, 0.1}, {"4b-offline", 0.04, 0.1}, {"8b-bursts", 0.04, 0.1}, {"8b-long", 0.05, 0.1}}) {
+    CAPTURE(e.run);
+    RecordedRun run;
+    try {
+      run = read_recorded_run(folder + e.run + ".trace.xz");
+    } catch (const InputError& error) {
+      REQUIRE_THAT(std::string(error.what()), has_text("without liblzma"));
+      WARN("skipped: " << error.what());
+      return;
+    }
+    CHECK(h200.fitted_on.data.find(e.run) == std::string::npos);
+    const RunReport report = judge_run(run, h200, h200);
+    REQUIRE(report.lines.size() == 7);  // parts are in it
+    CHECK(report.lines[0].error.mean < e.mean);
+    CHECK(report.lines[0].error.p90 < e.p90);
+  }
+}
+
+TEST_CASE("the built-in H200 is what its recorded runs give") {
+  const std::string folder = std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/recorded/h200/h200-";
+  std::vector<RecordedRun> runs;
+  try {
+    for (const char* run : {"0.6b-offline", "0.6b-poisson", "0.6b-long", "0.6b-chunks", "0.6b-few", "0.6b-sync", "4b-poisson"})
+      runs.push_back(read_recorded_run(folder + run + ".trace.xz"));
+    const RecordedRun judged = read_recorded_run(folder + "8b-bursts.trace.xz");
+    const HardwareSpec h200 = find_hardware("h200");
+    const HardwareSpec again = fit_runs(std::move(runs), h200, {judged}).hardware;
+    CHECK(again.gemm.t0_us == Approx(h200.gemm.t0_us).epsilon(0.1));
+    CHECK(again.gemm.bandwidth_efficiency == Approx(h200.gemm.bandwidth_efficiency).epsilon(0.05));
+    CHECK(again.decode_attention.bandwidth_efficiency == Approx(h200.decode_attention.bandwidth_efficiency).epsilon(0.05));
+    CHECK(h200.fitted_on.data.find(again.fitted_on.data.substr(again.fitted_on.data.find("(hash"))) != std::string::npos);
+  } catch (const InputError& error) {
+    REQUIRE_THAT(std::string(error.what()), has_text("without liblzma"));
+  }
+}
