@@ -101,6 +101,7 @@ std::string resolved(const Scenario& s, const ScenarioInput& input) {
   if (s.model) members["model"] = to_json(*s.model);
   if (s.hardware) members["hardware"] = to_json(*s.hardware);
   members["tensor_parallel"] = Json(s.execution.tensor_parallel).dump();
+  if (s.execution.kv_dtype != KvDtype::automatic) members["kv_dtype"] = Json(name_of(s.execution.kv_dtype)).dump();
   members["cuda_graphs"] = Json(s.execution.cuda_graphs).dump();
   members["gpu_memory_utilization"] = Json(s.gpu_memory_utilization).dump();
   members["seed"] = Json(s.seed).dump();
@@ -150,6 +151,7 @@ Scenario read_scenario(const ScenarioInput& input) {
     s.hardware = read_spec(top.at("hardware"), input.directory, find_hardware, read_hardware);
   }
   if (const auto v = top.find("tensor_parallel")) s.execution.tensor_parallel = v->int32(1, 1024);
+  if (const auto v = top.find("kv_dtype")) s.execution.kv_dtype = kv_dtype_of(v->choice({"auto", "fp8"}));
   if (const auto v = top.find("cuda_graphs")) s.execution.cuda_graphs = v->boolean();
   if (const auto v = top.find("gpu_memory_utilization")) s.gpu_memory_utilization = v->number(0.01, 1);
   if (const auto v = top.find("seed")) s.seed = static_cast<std::uint64_t>(v->integer(0, std::int64_t{1} << 53));
@@ -204,9 +206,7 @@ Scenario scenario_of_requests(const std::vector<RequestSpec>& requests, const st
 
 CostModel make_cost_model(const Scenario& scenario) {
   if (scenario.step_time) return CostModel(*scenario.step_time);
-  Execution execution = scenario.execution;
-  execution.hides_host = scenario.engine.async_scheduling;
-  return CostModel(*scenario.model, *scenario.hardware, execution);
+  return CostModel(*scenario.model, *scenario.hardware, scenario.execution);
 }
 
 std::unique_ptr<SimBackend> make_backend(const Scenario& scenario) {
@@ -214,12 +214,15 @@ std::unique_ptr<SimBackend> make_backend(const Scenario& scenario) {
 }
 
 std::unique_ptr<RequestSource> make_source(const Scenario& scenario) {
-  return mix_sources(scenario.workload, scenario.seed, scenario.rate_scale);
+  std::unique_ptr<RequestSource> source = mix_sources(scenario.workload, scenario.seed, scenario.rate_scale);
+  const bool at_engine =
+      std::any_of(scenario.workload.begin(), scenario.workload.end(), [](const auto& w) { return w->at_engine(); });
+  const TimeNs later = scenario.hardware ? from_us(scenario.hardware->host.front_end_us) : 0;
+  return later > 0 && !at_engine ? behind_front_end(std::move(source), later) : std::move(source);
 }
 
 std::string error_note(const Scenario& scenario) {
-  std::string out = scenario.step_time ? "constant step time; no hardware is modelled"
-                                       : scenario.hardware->name + ": " + scenario.hardware->known_error;
+  std::string out = scenario.step_time ? "constant step time; no hardware is modelled" : error_note(*scenario.hardware);
   for (const auto& workload : scenario.workload) {
     if (const std::string note = workload->note(); !note.empty()) out += "; " + note;
   }
