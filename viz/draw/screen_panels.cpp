@@ -171,7 +171,8 @@ void Screen::choose_panel(int by) {
 void Screen::explain(const Panel& panel, Box box) const {
   ImGui::SetNextWindowPos({box.x0 + style_.em, box.y0 + style_.em * 0.5F});
   ImGui::BeginTooltip();
-  ImGui::TextUnformatted(in_lines(style_, explanation_of(panel), std::max(style_.em * 16, width_ - box.x0 - 3 * style_.em)).c_str());
+  ImGui::TextUnformatted(
+      in_lines(style_, explanation_of(panel), std::max(style_.em * 16, width_ - box.x0 - 3 * style_.em)).c_str());
   ImGui::EndTooltip();
 }
 
