@@ -32,7 +32,8 @@ if(have_json)
   target_include_directories(nlohmann_json::nlohmann_json SYSTEM INTERFACE ${web_headers})
   set(nlohmann_json_FOUND ON)
 endif()
-set(CLI11_FOUND ON)  # nothing here reads a command line
+set(CLI11_FOUND ON)       # nothing here reads a command line,
+set(TOKENYARD_TESTS OFF)  # and the tests are this machine's: tests/web, tests/determinism
 web_header(xxhash.h have_xxhash)
 if(have_xxhash)
   set(XXHASH_INCLUDE_DIR ${web_headers})

@@ -30,7 +30,7 @@ __global__ void prepare_heads_kernel(Heads args) {
   const std::int32_t slot = args.slots[token];
   const Bf16* const norm = is_value ? nullptr : is_query ? args.q_norm : args.k_norm;
   float2 bias_a{}, bias_b{}, weight_a{}, weight_b{}, cosine{}, sine{};
-  if (inside && slot >= 0) {
+  if (inside) {  // a padded token's position is 0
     if (args.bias != nullptr) {
       bias_a = load_pair(args.bias + head * HeadDim + low);
       bias_b = load_pair(args.bias + head * HeadDim + high);

@@ -1,6 +1,7 @@
 #include "sim/cost_model.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "core/base/input_error.h"
@@ -18,6 +19,20 @@ TimeNs whole_ns(double ns) { return static_cast<TimeNs>(std::floor(std::min(ns, 
 std::string text(std::int64_t n) { return std::to_string(n); }
 
 }  // namespace
+
+namespace {
+
+double share_of_t0(std::int64_t rows, double growth, double one_row) {
+  if (rows <= 1) return one_row;
+  const auto whole = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(rows))) - 1;
+  const std::int64_t power = std::int64_t{1} << whole;
+  return 1 + growth * (whole + static_cast<double>(rows - power) / static_cast<double>(power));
+}
+
+}  // namespace
+
+double t0_share(std::int64_t rows, const HardwareSpec& h) { return share_of_t0(rows, h.t0_growth, h.t0_one_row); }
+double CostModel::t0_share(std::int64_t rows) const { return share_of_t0(rows, t0_growth_, t0_one_row_); }
 
 CostModel::Gemm CostModel::gemm(double n, double k, const HardwareSpec& hardware, double bytes_per_element) const {
   const double flops_per_ns = hardware.gemm.flops_efficiency * hardware.bf16_tflops * 1e3;
@@ -38,6 +53,8 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   const double bytes_per_ns = hardware.memory_gb_per_s;
 
   layers_ = model.num_layers;
+  t0_growth_ = hardware.t0_growth;
+  t0_one_row_ = hardware.t0_one_row;
   gemm_t0_ = hardware.gemm.t0_us * kNsPerUs;
   qkv_ = gemm(q + 2 * kv, h, hardware, s);
   out_ = gemm(h, q, hardware, s);
@@ -48,20 +65,28 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   const auto& decode = hardware.decode_attention;
   decode_t0_ = decode.t0_us * kNsPerUs;
   decode_per_row_ = decode.per_sequence_us * kNsPerUs;
-  decode_per_kv_ = 2 * kv * s / (decode.bandwidth_efficiency * bytes_per_ns);
+  const double kv_bytes = 2 * kv * s;  // K and V of one position in one layer
+  decode_per_kv_ = kv_bytes / (decode.bandwidth_efficiency * bytes_per_ns);
+
+  one_kernel_ = hardware.mixed_attention.has_value();
+  if (one_kernel_) {
+    const auto& mixed = *hardware.mixed_attention;
+    mixed_per_row_ = share.heads.count * mixed.per_row_us * kNsPerUs;
+    mixed_per_kv_ = kv_bytes * (q / kv) / (mixed.read_efficiency * bytes_per_ns);
+  }
 
   const auto& prefill = hardware.prefill_attention;
   prefill_t0_ = prefill.t0_us * kNsPerUs;
   prefill_per_pair_ = 4 * q / (prefill.flops_efficiency * flops_per_ns);
-  prefill_per_kv_ = 2 * kv * s / (prefill.io_efficiency * bytes_per_ns);
+  prefill_per_kv_ = kv_bytes / (prefill.io_efficiency * bytes_per_ns);
   prefill_per_token_ = 2 * q * s / (prefill.io_efficiency * bytes_per_ns);
 
   // Elements moved per position: a norm reads and writes the hidden and the residual stream, rotary embedding turns Q and K
   // in place, the activation reads gate and up, K and V are read and written.
   const double layer_elements = 2 * 4 * h + 2 * (q + kv) + 3 * f + 4 * kv;
   const double other_elements = 2 * h + 4 * h;
-  elementwise_.fixed = (layers_ * kElementwiseKernels + 2) * hardware.elementwise.t0_us * kNsPerUs;
-  elementwise_.per_token =
+  elementwise_t0_ = (layers_ * kElementwiseKernels + 2) * hardware.elementwise.t0_us * kNsPerUs;
+  elementwise_per_token_ =
       (layers_ * layer_elements + other_elements) * s / (hardware.elementwise.bandwidth_efficiency * bytes_per_ns);
   sampler_ = {hardware.sampler.t0_us * kNsPerUs, hardware.sampler.per_sequence_us * kNsPerUs};
 
@@ -80,14 +105,14 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   }
   // Read and written.
   per_copied_block_ = 2 * static_cast<double>(model.kv_bytes_per_token(p)) * execution.block_size / bytes_per_ns;
-  host_step_ = hardware.host.step_us * kNsPerUs;
+  host_ = {hardware.host.step_us * kNsPerUs, hardware.host.row_us * kNsPerUs};
   launch_ = hardware.host.launch_us * kNsPerUs;
   cuda_graphs_ = execution.cuda_graphs;
-  hides_host_ = execution.hides_host;
 }
 
-StepParts CostModel::cost(const StepPlan& plan) const {
+StepParts CostModel::cost(const StepPlan& plan, bool ahead) const {
   StepLoad load;
+  load.ahead = ahead;
   for (const Row& row : plan.rows) load.add(row);
   load.copied_blocks = static_cast<std::int64_t>(plan.copies.size());
   return cost(load);
@@ -101,29 +126,37 @@ StepParts CostModel::cost(const StepLoad& load) const {
     return parts;
   }
   const auto tokens = static_cast<double>(load.positions);
-  const double gemm = layers_ * (4 * gemm_t0_ + qkv_.at(tokens) + out_.at(tokens) + gate_up_.at(tokens) + down_.at(tokens));
+  const double t0_share = this->t0_share(load.positions);
+  const double gemm =
+      layers_ * (4 * gemm_t0_ * t0_share + qkv_.at(tokens) + out_.at(tokens) + gate_up_.at(tokens) + down_.at(tokens));
   double layer_attention = 0;
   double attention_kernels = 0;
-  if (load.decode_rows > 0) {
+  const bool prefills = load.positions > load.decode_rows;
+  if (load.decode_rows > 0 && prefills && one_kernel_) {
+    layer_attention +=
+        mixed_per_row_ * static_cast<double>(load.decode_rows) + mixed_per_kv_ * static_cast<double>(load.decode_kv);
+  } else if (load.decode_rows > 0) {
     layer_attention += decode_t0_ + decode_per_row_ * static_cast<double>(load.decode_rows) +
                        decode_per_kv_ * static_cast<double>(load.decode_kv);
     ++attention_kernels;
   }
-  if (load.positions > load.decode_rows) {
+  if (prefills) {
     layer_attention += prefill_t0_ + prefill_per_pair_ * load.pairs + prefill_per_kv_ * static_cast<double>(load.prefill_kv) +
                        prefill_per_token_ * static_cast<double>(load.positions - load.decode_rows);
     ++attention_kernels;
   }
   const double attention = layers_ * layer_attention;
-  const double elementwise = elementwise_.at(tokens) + per_copied_block_ * static_cast<double>(load.copied_blocks);
+  const double elementwise = elementwise_t0_ * t0_share + elementwise_per_token_ * tokens +
+                             per_copied_block_ * static_cast<double>(load.copied_blocks);
   double head = 0;
   if (load.sampled > 0) {
     const auto rows = static_cast<double>(load.sampled);
-    head = gemm_t0_ + lm_head_.at(rows) + sampler_.at(rows);
+    head = gemm_t0_ * this->t0_share(load.sampled) + lm_head_.at(rows) + sampler_.at(rows);
   }
   const double communication = parallel_ ? layers_ * all_reduce_.at(tokens) : 0;
   const double gpu = gemm + attention + elementwise + head + communication;
-  double host = hides_host_ ? std::max(0.0, host_step_ - gpu) : host_step_;
+  double host = host_.at(static_cast<double>(load.rows));
+  if (load.ahead) host = std::max(0.0, host - gpu);
   if (!cuda_graphs_ || tokens > kMostGraphTokens) {
     const double kernels = layers_ * (4 + kElementwiseKernels + attention_kernels + (parallel_ ? 2 : 0)) + 5;
     host += std::max(0.0, kernels * launch_ - gpu);

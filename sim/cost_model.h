@@ -1,9 +1,9 @@
-// How long a step takes on a GPU: per operation t0 + max(flops / (e_f * peak), bytes / (e_b * bandwidth)).
-// docs/cost-model.md derives every term. Doubles are rounded once per part, so the same step takes the same nanoseconds on
-// every machine.
+// How long a step takes on a GPU: per operation t0 + sqrt((flops / (e_f * peak))^2 + (bytes / (e_b * bandwidth))^2).
+// With more rows t0 grows. docs/cost-model.md derives every term. Doubles are rounded once per part, so the same step takes the
+// same nanoseconds on every machine.
 #pragma once
 
-#include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "core/base/model_shape.h"
@@ -16,7 +16,6 @@ struct Execution {
   std::int32_t tensor_parallel = 1;
   bool cuda_graphs = true;
   std::int32_t block_size = 16;  // tokens; what a block copy moves
-  bool hides_host = false;       // the host prepares a step while the one before runs (async_scheduling)
 };
 
 // For lessons and tests: every step takes per_step + per_token x positions computed.
@@ -27,19 +26,22 @@ struct ConstantTime {
 
 // What of a step its duration depends on.
 struct StepLoad {
-  std::int64_t positions = 0;    // computed, padding too
-  std::int64_t sampled = 0;      // rows that go through the LM head
+  std::int64_t positions = 0;  // computed, padding too
+  std::int64_t sampled = 0;    // rows that go through the LM head
+  std::int64_t rows = 0;
   std::int64_t decode_rows = 0;  // of one position
   std::int64_t decode_kv = 0;    // tokens they attend to
   std::int64_t prefill_kv = 0;   // tokens the other rows attend to: each row's last position + 1
   double pairs = 0;              // of a query and a key of these rows
   std::int64_t copied_blocks = 0;
+  bool ahead = false;  // planned and submitted while the step before ran
 
   // From a plan's or an expanded trace's row.
   void add(const auto& row) {
     const std::int64_t count = std::int64_t{row.count} + row.padding;
     const std::int64_t end = row.first + count;
     positions += count;
+    ++rows;
     sampled += row.sample || row.count == 0;  // a padding row goes through the LM head with its batch
     if (count == 1) {
       ++decode_rows;
@@ -51,14 +53,18 @@ struct StepLoad {
   }
 };
 
+// By what the t0 of a product or an element-wise kernel is multiplied with so many rows: 1 + t0_growth x log2(rows), with the
+// logarithm straight between powers of two, so that it is exact; t0_one_row with one.
+double t0_share(std::int64_t rows, const HardwareSpec& hardware);
+
 class CostModel {
  public:
   // Throws InputError when the model cannot be split over `execution.tensor_parallel` such GPUs.
   CostModel(const ModelShape& model, const HardwareSpec& hardware, const Execution& execution);
   explicit CostModel(ConstantTime constant) : constant_time_(true), constant_(constant) {}
 
-  // O(rows).
-  StepParts cost(const StepPlan& plan) const;
+  // O(rows). `ahead` as StepLoad::ahead.
+  StepParts cost(const StepPlan& plan, bool ahead = false) const;
   StepParts cost(const StepLoad& load) const;
 
  private:
@@ -69,26 +75,34 @@ class CostModel {
   struct Gemm {  // [T, k] x [k, n]
     double flops_per_token = 0;
     Affine bytes;
-    double at(double tokens) const { return std::max(flops_per_token * tokens, bytes.at(tokens)); }
+    // Nearly the larger of the two, and more where they are alike. IEEE's square root is exact on every machine.
+    double at(double tokens) const {
+      const double compute = flops_per_token * tokens, read = bytes.at(tokens);
+      return std::sqrt(compute * compute + read * read);
+    }
   };
+  double t0_share(std::int64_t rows) const;
   Gemm gemm(double n, double k, const HardwareSpec& hardware, double bytes_per_element) const;
 
   bool constant_time_ = false;
   ConstantTime constant_;
 
   double layers_ = 0;
+  double t0_growth_ = 0, t0_one_row_ = 1;
   double gemm_t0_ = 0;
   Gemm qkv_, out_, gate_up_, down_, lm_head_;
   double decode_t0_ = 0, decode_per_row_ = 0, decode_per_kv_ = 0;
+  bool one_kernel_ = false;  // for decodes and chunks of a step: mixed_per_row_ and mixed_per_kv_ stand for the three above
+  double mixed_per_row_ = 0, mixed_per_kv_ = 0;
   double prefill_t0_ = 0, prefill_per_pair_ = 0, prefill_per_kv_ = 0, prefill_per_token_ = 0;
-  Affine elementwise_;  // of all layers, the embedding and the last norm
+  double elementwise_t0_ = 0, elementwise_per_token_ = 0;  // of all layers, the embedding and the last norm
   Affine sampler_;
   bool parallel_ = false;
   Affine all_reduce_;  // of one layer
   double per_copied_block_ = 0;
-  double host_step_ = 0, launch_ = 0;
+  Affine host_;  // over rows
+  double launch_ = 0;
   bool cuda_graphs_ = true;
-  bool hides_host_ = false;
 };
 
 // Blocks of K/V that fit beside the weights:

@@ -1,67 +1,68 @@
-// Fits a GPU's constants (hardware_spec.h) to measurements. docs/calibration.md shows how to use it.
+// Fits all of a GPU's constants (hardware_spec.h) to measured kernel times and recorded runs at once. docs/calibration.md.
 //
-// Everything is fitted on one half of the measurements and judged on the other; the halves are fixed, so that two runs agree.
+// One half of the measurements is fitted, the other judged; the halves are fixed, so that two runs agree. Better: whole runs
+// are judged that no fit has seen.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "sim/cost_model.h"
 #include "sim/hardware_spec.h"
 #include "sim/kernel_times.h"
 #include "sim/least_squares.h"
+#include "sim/recorded_run.h"
 
 namespace tokenyard {
 
+// Of a class of kernels, relative to each kernel's own time; or of a part of a run's steps, relative to the whole step's time,
+// so that the parts' biases add up to the step's.
 struct FitLine {
-  std::string what;       // "GEMM", "steps", ...
-  std::string constants;  // as fitted, for a user
+  std::string what;  // "GEMM", "steps", "attention", ...
+  double share = 1;  // of the run's time: a part's
+  FitError error;    // of the fitted constants on measurements the fit never saw
+  FitError base;     // of the constants it started from, on the same
+};
+
+struct KernelLine : FitLine {
   std::size_t fitted = 0;
-  FitError held_out;  // of the fitted constants on measurements the fit never saw
-  FitError base;      // of the constants it started from, on the same
+};
+
+struct StepResidual {
+  std::int64_t step = 0;
+  TimeNs measured = 0, predicted = 0;
+  bool held_out = false;
+};
+
+struct RunReport {
+  std::string name;
+  std::size_t fitted = 0;                   // steps; 0: the fit saw nothing of this run
+  std::vector<FitLine> lines;               // "steps", then their parts
+  std::vector<StepResidual> residuals;      // every step
+  std::vector<StepResidual> worst() const;  // the five that cost most: |predicted - measured|, of those held out
 };
 
 struct HardwareFit {
   HardwareSpec hardware;
-  std::vector<FitLine> lines;
+  std::vector<KernelLine> kernels;
+  std::vector<RunReport> runs;
+  std::vector<std::string> constants;  // "gemm.t0_us 3.5 -> 2.9", those that were fitted
+  std::vector<std::string> notes;      // what was refused, and what it means; sentences
 };
 
-// Constants of the classes of operation that `times` has at least 8 rows of; the others stay `base`'s. `measured_by` goes into
-// the hardware's source. Throws InputError when no class has enough.
-HardwareFit fit_kernels(const KernelTimes& times, const HardwareSpec& base, const std::string& measured_by);
-
-// One step of a recorded run.
-struct MeasuredStep {
-  std::int64_t step = 0;
-  StepLoad load;
-  TimeNs duration = 0;
+struct FitInput {
+  KernelTimes kernels;
+  std::string kernel_files;  // for the hardware's source
+  std::vector<RecordedRun> runs;
+  std::vector<RecordedRun> judged;  // runs that are predicted and not fitted
 };
 
-struct RecordedSteps {
-  std::vector<MeasuredStep> steps;
-  std::string model;  // JSON text of the trace's header, or empty
-  Execution execution;
-};
+// Constants that nothing in the input tells of stay `base`'s; the others are drawn to them by a ridge. No efficiency of the
+// card's memory or arithmetic becomes more than 1: where the measurements ask for it a note says so. Throws InputError when
+// there is too little to fit: fewer than 8 kernels of a class, or 40 steps.
+HardwareFit fit_hardware(const FitInput& input, const HardwareSpec& base);
 
-// The steps of a trace, with what of its header bears on their duration. Throws InputError.
-RecordedSteps read_recorded_steps(const std::string& path);
-
-struct StepResidual {
-  std::int64_t step;
-  TimeNs measured, predicted;
-  bool held_out;
-};
-
-struct StepFit : HardwareFit {
-  std::vector<StepResidual> residuals;
-};
-
-// What whole steps tell: host time per step, decode attention's time per sequence, and the efficiencies of GEMM, decode and
-// prefill attention. The times per kernel (t0) and the rest stay `base`'s: every step has the same kernels, so its duration
-// cannot tell them from the host's time. Every second block of steps is held out. Throws InputError when there are fewer than
-// 40 steps.
-StepFit fit_steps(const std::vector<MeasuredStep>& steps, const ModelShape& model, const HardwareSpec& base,
-                  const Execution& execution, const std::string& measured_by);
+// How far `hardware` is off on a run, all of it held out.
+RunReport judge_run(const RecordedRun& run, const HardwareSpec& hardware, const HardwareSpec& base);
 
 }  // namespace tokenyard

@@ -1,10 +1,12 @@
-// What the cost model knows of a GPU: the datasheet, and constants fitted per class of operation.
+// What the cost model knows of a GPU under an engine: the datasheet, and constants fitted per class of operation. The same card
+// has other constants under another engine, whose kernels and host differ.
 //
-// Every operation takes t0 + max(flops / (e_f * peak), bytes / (e_b * bandwidth)); docs/cost-model.md derives it and says
-// where each constant comes from. Times are microseconds, efficiencies shares of the datasheet's peak.
+// docs/cost-model.md derives the formulas and says where each constant comes from. Times are microseconds, efficiencies shares
+// of the datasheet's peak.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,14 +16,24 @@ class JsonValue;
 
 struct HardwareSpec {
   std::string name;
+  std::string engine;       // whose kernels and host these are: "tokenyard", "vLLM"; empty: not said
   std::string source;       // where the constants come from
   std::string known_error;  // what is known of their error; shown beside every result
+
+  struct FittedOn {  // what was measured; all empty: datasheet, not fitted
+    std::string card, driver, engine, models, date;
+    std::string data;  // the files, and a hash of what is in them
+    friend bool operator==(const FittedOn&, const FittedOn&) = default;
+  } fitted_on;
 
   double bf16_tflops = 0;         // dense, 10^12 per second
   double memory_gb_per_s = 0;     // 10^9 bytes per second
   std::int64_t memory_bytes = 0;  // on the card
   double link_gb_per_s = 0;       // GPU to GPU, one way, 10^9 bytes per second; 0: none
 
+  // Products' and element-wise kernels' t0 grows by this share with every doubling of the rows: more rows take larger tiles.
+  double t0_growth = 0;
+  double t0_one_row = 1;  // and is this share of itself with one row, for which an engine may have kernels of its own
   struct Gemm {
     double t0_us = 0, flops_efficiency = 0, bandwidth_efficiency = 0;
     friend bool operator==(const Gemm&, const Gemm&) = default;
@@ -34,6 +46,14 @@ struct HardwareSpec {
     double t0_us = 0, io_efficiency = 0, flops_efficiency = 0;
     friend bool operator==(const PrefillAttention&, const PrefillAttention&) = default;
   } prefill_attention;
+  // An engine with one attention kernel for a step of both kinds: what a decoding row adds to the chunks' time. Each query head
+  // reads K and V itself, so per_row_us counts query heads, and the efficiency is above 1 where heads that share K and V find
+  // them in the cache. None: decodes and chunks have a kernel each.
+  struct MixedAttention {
+    double per_row_us = 0, read_efficiency = 0;
+    friend bool operator==(const MixedAttention&, const MixedAttention&) = default;
+  };
+  std::optional<MixedAttention> mixed_attention;
   struct Elementwise {  // norms, rotary embedding, activation, K/V write; t0 per kernel
     double t0_us = 0, bandwidth_efficiency = 0;
     friend bool operator==(const Elementwise&, const Elementwise&) = default;
@@ -43,8 +63,10 @@ struct HardwareSpec {
     friend bool operator==(const Sampler&, const Sampler&) = default;
   } sampler;
   struct Host {
-    double step_us = 0;    // scheduling, input copies, synchronisation: every step
-    double launch_us = 0;  // per kernel, where no CUDA graph launches them; hidden while the GPU is busy for longer
+    double step_us = 0;       // scheduling, input copies, synchronisation: every step
+    double launch_us = 0;     // per kernel, where no CUDA graph launches them; hidden while the GPU is busy for longer
+    double row_us = 0;        // and for each of its rows
+    double front_end_us = 0;  // from a client's request to the engine's queue
     friend bool operator==(const Host&, const Host&) = default;
   } host;
   struct AllReduce {  // a ring's 2 (P-1)/P x bytes over the link
@@ -61,8 +83,11 @@ std::vector<std::string> builtin_hardware();
 
 // A built-in name or a .json file. Throws InputError.
 HardwareSpec find_hardware(const std::string& name_or_file);
-// An object of the fields above; all of them, all_reduce excepted, are required.
+// An object of the fields above. Not required: engine, fitted_on, mixed_attention, t0_growth, t0_one_row, row_us,
+// front_end_us and all_reduce.
 HardwareSpec read_hardware(const JsonValue& json);
+// Whose kernels it means, what it was fitted on and what is known of its error: stands beside every result.
+std::string error_note(const HardwareSpec& hardware);
 std::string to_json(const HardwareSpec& hardware);  // read_hardware reads it back to an equal value
 
 }  // namespace tokenyard

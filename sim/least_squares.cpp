@@ -8,9 +8,9 @@ namespace tokenyard {
 namespace {
 
 constexpr int kMostRounds = 60;
-constexpr double kNudge = 1e-3;   // of a constant, to see what it does
-constexpr double kOutlier = 0.2;  // relative errors above count linearly
-constexpr double kPull = 1e-7;    // towards the start, against a row's weight of 1
+constexpr double kNudge = 1e-2;   // of a constant's logarithm, to see what it does
+constexpr double kOutlier = 0.2;  // errors above count linearly
+constexpr double kMostStep = 1;   // of a logarithm in one round: its curvature is not known further away
 
 // Huber's: the square, and beyond kOutlier its tangent.
 double loss_of(double error) {
@@ -72,52 +72,58 @@ std::vector<double> solve_bounded(const std::vector<double>& a, const std::vecto
 std::vector<double> fit(const FitProblem& problem) {
   const std::size_t n = problem.constants.size();
   const std::size_t rows = problem.measured.size();
-  std::vector<double> x(n), trial(n), predicted(rows), nudged(rows);
-  for (std::size_t i = 0; i < n; ++i) x[i] = problem.constants[i].start;
-
-  const auto loss_at = [&](const std::vector<double>& at, std::vector<double>& out) {
-    problem.predict(at, out);
-    double loss = 0;
-    for (std::size_t r = 0; r < rows; ++r) loss += loss_of(out[r] / problem.measured[r] - 1);
+  // Unknowns are logarithms of constants over their starts.
+  std::vector<double> x(n, 0), trial(n), constants(n), predicted(rows), nudged(rows);
+  const auto constants_at = [&](const std::vector<double>& at) {
     for (std::size_t i = 0; i < n; ++i) {
-      const double away = at[i] / problem.constants[i].start - 1;
-      loss += kPull * static_cast<double>(rows) * away * away;
+      const FitConstant& c = problem.constants[i];
+      constants[i] = std::clamp(c.start * std::exp(at[i]), c.least, c.most);
     }
-    return loss / static_cast<double>(rows);
+    return std::span<const double>(constants);
+  };
+  const auto loss_at = [&](const std::vector<double>& at, std::vector<double>& out) {
+    problem.predict(constants_at(at), out);
+    double loss = 0;
+    for (std::size_t r = 0; r < rows; ++r) {
+      loss += problem.weight[r] * loss_of((out[r] - problem.measured[r]) / problem.scale[r]);
+    }
+    for (std::size_t i = 0; i < n; ++i) loss += problem.ridge * problem.constants[i].pull * at[i] * at[i];
+    return loss;
   };
 
   double loss = loss_at(x, predicted);
-  std::vector<double> gradient(rows * n);  // of the relative error by the relative change of each constant
+  std::vector<double> gradient(rows * n);  // of the error by each unknown
   for (int round = 0; round < kMostRounds; ++round) {
     for (std::size_t i = 0; i < n; ++i) {
       trial = x;
-      const double unit = problem.constants[i].start;
-      trial[i] += kNudge * unit;
-      problem.predict(trial, nudged);
-      for (std::size_t r = 0; r < rows; ++r) gradient[r * n + i] = (nudged[r] - predicted[r]) / (kNudge * problem.measured[r]);
+      // Away from the upper bound, where a constant could not be seen to do anything.
+      const double nudge = x[i] + kNudge < std::log(problem.constants[i].most / problem.constants[i].start) ? kNudge : -kNudge;
+      trial[i] += nudge;
+      problem.predict(constants_at(trial), nudged);
+      for (std::size_t r = 0; r < rows; ++r) gradient[r * n + i] = (nudged[r] - predicted[r]) / (nudge * problem.scale[r]);
     }
     std::vector<double> a(n * n, 0), b(n, 0), low(n), high(n);
     for (std::size_t r = 0; r < rows; ++r) {
-      const double error = predicted[r] / problem.measured[r] - 1;
-      const double weight = kOutlier / std::max(std::fabs(error), kOutlier);
+      const double error = (predicted[r] - problem.measured[r]) / problem.scale[r];
+      const double weight = problem.weight[r] * kOutlier / std::max(std::fabs(error), kOutlier);
       for (std::size_t i = 0; i < n; ++i) {
         const double g = weight * gradient[r * n + i];
+        if (g == 0) continue;  // most measurements know of few constants
         b[i] -= g * error;
         for (std::size_t j = 0; j < n; ++j) a[i * n + j] += g * gradient[r * n + j];
       }
     }
-    const double pull = kPull * static_cast<double>(rows);
     for (std::size_t i = 0; i < n; ++i) {
       const FitConstant& c = problem.constants[i];
-      a[i * n + i] += pull;
-      b[i] -= pull * (x[i] / c.start - 1);
-      low[i] = (c.least - x[i]) / c.start;
-      high[i] = (c.most - x[i]) / c.start;
+      a[i * n + i] += problem.ridge * c.pull;
+      b[i] -= problem.ridge * c.pull * x[i];
+      low[i] = std::max(std::log(c.least / c.start) - x[i], -kMostStep);
+      high[i] = std::min(std::log(c.most / c.start) - x[i], kMostStep);
     }
     const std::vector<double> step = solve_bounded(a, b, low, high);
     double better = loss;
     for (double share = 1; share > 1e-3; share *= 0.5) {
-      for (std::size_t i = 0; i < n; ++i) trial[i] = x[i] + share * step[i] * problem.constants[i].start;
+      for (std::size_t i = 0; i < n; ++i) trial[i] = x[i] + share * step[i];
       better = loss_at(trial, nudged);
       if (better < loss) break;
     }
@@ -128,7 +134,8 @@ std::vector<double> fit(const FitProblem& problem) {
     loss = better;
     if (settled) break;
   }
-  return x;
+  constants_at(x);
+  return constants;
 }
 
 FitError fit_error(std::span<const double> predicted, std::span<const double> measured) {
@@ -145,9 +152,9 @@ FitError fit_error(std::span<const double> predicted, std::span<const double> me
   }
   error.mean /= static_cast<double>(error.count);
   error.bias /= static_cast<double>(error.count);
-  const std::size_t at = (sizes.size() - 1) * 9 / 10;
-  std::nth_element(sizes.begin(), sizes.begin() + static_cast<std::ptrdiff_t>(at), sizes.end());
-  error.p90 = sizes[at];
+  std::sort(sizes.begin(), sizes.end());
+  error.p50 = sizes[(sizes.size() - 1) / 2];
+  error.p90 = sizes[(sizes.size() - 1) * 9 / 10];
   return error;
 }
 

@@ -204,9 +204,7 @@ Scenario scenario_of_requests(const std::vector<RequestSpec>& requests, const st
 
 CostModel make_cost_model(const Scenario& scenario) {
   if (scenario.step_time) return CostModel(*scenario.step_time);
-  Execution execution = scenario.execution;
-  execution.hides_host = scenario.engine.async_scheduling;
-  return CostModel(*scenario.model, *scenario.hardware, execution);
+  return CostModel(*scenario.model, *scenario.hardware, scenario.execution);
 }
 
 std::unique_ptr<SimBackend> make_backend(const Scenario& scenario) {
@@ -214,12 +212,15 @@ std::unique_ptr<SimBackend> make_backend(const Scenario& scenario) {
 }
 
 std::unique_ptr<RequestSource> make_source(const Scenario& scenario) {
-  return mix_sources(scenario.workload, scenario.seed, scenario.rate_scale);
+  std::unique_ptr<RequestSource> source = mix_sources(scenario.workload, scenario.seed, scenario.rate_scale);
+  const bool at_engine =
+      std::any_of(scenario.workload.begin(), scenario.workload.end(), [](const auto& w) { return w->at_engine(); });
+  const TimeNs later = scenario.hardware ? from_us(scenario.hardware->host.front_end_us) : 0;
+  return later > 0 && !at_engine ? behind_front_end(std::move(source), later) : std::move(source);
 }
 
 std::string error_note(const Scenario& scenario) {
-  std::string out = scenario.step_time ? "constant step time; no hardware is modelled"
-                                       : scenario.hardware->name + ": " + scenario.hardware->known_error;
+  std::string out = scenario.step_time ? "constant step time; no hardware is modelled" : error_note(*scenario.hardware);
   for (const auto& workload : scenario.workload) {
     if (const std::string note = workload->note(); !note.empty()) out += "; " + note;
   }

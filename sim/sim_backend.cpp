@@ -5,9 +5,10 @@
 namespace tokenyard {
 
 const StepResult& SimBackend::collect() {
-  const StepPlan& plan = *submitted_.front();
+  const auto [submitted, ahead] = submitted_.front();
+  const StepPlan& plan = *submitted;
   submitted_.pop_front();
-  result_.parts = cost_.cost(plan);
+  result_.parts = cost_.cost(plan, ahead);
   result_.duration = result_.parts.total();
   if (now_ > kNever / 2) throw BackendError("the simulated clock has passed 146 years; the hardware or step time is absurd");
   now_ += result_.duration;

@@ -18,7 +18,7 @@ class SimBackend final : public Backend {
   explicit SimBackend(const CostModel& cost, std::int32_t max_context = 0) : cost_(cost), max_context_(max_context) {}
 
   BackendLimits limits() const override { return {max_context_, 0, false, true}; }
-  void submit(const StepPlan& plan) override { submitted_.push_back(&plan); }
+  void submit(const StepPlan& plan) override { submitted_.push_back({&plan, !submitted_.empty()}); }
   // O(rows). REQUIRES: a submitted plan.
   const StepResult& collect() override;
   TimeNs now() const override { return now_; }
@@ -29,7 +29,11 @@ class SimBackend final : public Backend {
   CostModel cost_;
   std::int32_t max_context_;
   TimeNs now_ = 0;
-  std::deque<const StepPlan*> submitted_;
+  struct Submitted {
+    const StepPlan* plan;
+    bool ahead;  // while another was in flight
+  };
+  std::deque<Submitted> submitted_;
   StepResult result_;
 
   std::mutex mutex_;

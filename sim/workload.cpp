@@ -48,7 +48,27 @@ class MixedSource final : public RequestSource {
   std::vector<std::unique_ptr<RequestSource>> parts_;
 };
 
+class BehindFrontEnd final : public RequestSource {
+ public:
+  BehindFrontEnd(std::unique_ptr<RequestSource> clients, TimeNs later) : clients_(std::move(clients)), later_(later) {}
+  void poll(TimeNs now, std::int64_t step, std::vector<SourceEvent>& due) override { clients_->poll(now - later_, step, due); }
+  TimeNs next_time() const override {
+    const TimeNs sent = clients_->next_time();
+    return sent >= kNever - later_ ? kNever : sent + later_;
+  }
+  std::int64_t next_step() const override { return clients_->next_step(); }
+  void on_end(const Request& request) override { clients_->on_end(request); }
+
+ private:
+  std::unique_ptr<RequestSource> clients_;
+  TimeNs later_;
+};
+
 }  // namespace
+
+std::unique_ptr<RequestSource> behind_front_end(std::unique_ptr<RequestSource> source, TimeNs later) {
+  return std::make_unique<BehindFrontEnd>(std::move(source), later);
+}
 
 std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::string& directory, TextNames& texts) {
   std::vector<std::string> types = recorded_types();

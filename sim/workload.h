@@ -85,6 +85,8 @@ class Workload {
   virtual std::unique_ptr<RequestSource> source(const SourceSeat& seat) const = 0;
   // What to know of where its numbers come from: stands beside results. Empty: nothing.
   virtual std::string note() const { return ""; }
+  // Whether its times are those at which an engine queued the requests, rather than those at which clients sent them.
+  virtual bool at_engine() const { return false; }
 };
 
 // Reads {"type": "requests" | "generate" | a type of recorded traffic, ...}. Files are named relative to `directory`;
@@ -95,6 +97,9 @@ std::shared_ptr<const Workload> read_workload(const JsonValue& json, const std::
 // REQUIRES: 1 <= workloads.size() <= kMostWorkloads.
 std::unique_ptr<RequestSource> mix_sources(const std::vector<std::shared_ptr<const Workload>>& workloads, std::uint64_t seed,
                                            double rate_scale = 1);
+
+// What clients send at a time, the engine behind its front end sees `later`. Arrivals stay the clients'.
+std::unique_ptr<RequestSource> behind_front_end(std::unique_ptr<RequestSource> source, TimeNs later);
 
 // `time` when everything happens `rate_scale` times as fast.
 TimeNs scaled_arrival(TimeNs time, double rate_scale);

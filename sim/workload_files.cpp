@@ -550,6 +550,7 @@ class RecordedWorkload final : public Workload {
            (file_.tokenizer.empty() ? "estimates, a token for every " + std::to_string(kBytesPerToken) + " bytes of text"
                                     : "counted by the tokenizer of " + file_.tokenizer);
   }
+  bool at_engine() const override { return std::string_view(kind_.type) == "vllm_run"; }
 
  private:
   const Kind& kind_;

@@ -41,7 +41,7 @@ HardwareSpec round_hardware() {
   h.prefill_attention = {12, 0.5, 0.5};
   h.elementwise = {1, 0.5};
   h.sampler = {25, 1};
-  h.host = {300, 5};
+  h.host = {300, 5, 0, 0};
   h.all_reduce = {{2, 4, 0.5}};
   return h;
 }
@@ -60,32 +60,77 @@ ModelShape round_model() {
   return m;
 }
 
+// Nanoseconds of [rows, k] x [k, n] on it, without t0: 5e4 flops and 500 bytes a nanosecond.
+double product(double rows, double n, double k) {
+  return std::hypot(2 * rows * n * k / 5e4, 2 * (n * k + rows * (n + k)) / 500);
+}
+double products(double rows) {
+  return product(rows, 2000, 1000) + product(rows, 1000, 1000) + product(rows, 4000, 1000) + product(rows, 1000, 2000);
+}
+
 }  // namespace
 
 TEST_CASE("a decode step by hand") {
   const StepParts parts = CostModel(round_model(), round_hardware(), {}).cost(plan_of({decode(999), decode(1999)}));
-  // GEMMs are bound by reading the weights: bytes / (0.5 * 1000 GB/s), 2 bytes an element, T = 2 rows.
-  // qkv [1000 x 2000]: 2e6 weights + 2*3000 activations; out [1000 x 1000]; gate+up [1000 x 4000]; down [2000 x 1000]
-  const double elements = (2e6 + 2 * 3000) + (1e6 + 2 * 2000) + (4e6 + 2 * 5000) + (2e6 + 2 * 3000);
-  CHECK(parts.gemm == std::llround(10 * (4 * 2000 + elements * 2 / 500)));
+  // qkv [1000 x 2000], out [1000 x 1000], gate+up [1000 x 4000], down [2000 x 1000].
+  CHECK(parts.gemm == std::llround(10 * (4 * 2000 + products(2))));
   // K and V of 1000 + 2000 positions, 5 heads x 100, 2 bytes; 10 us a kernel and 0.1 us a row.
   CHECK(parts.attention == std::llround(10 * (10000 + 2 * 100 + 3000 * 2 * 500 * 2 / 500.0)));
   // 8h + 2(q+kv) + 3f + 4kv = 8000 + 3000 + 6000 + 2000 a layer, 6h around them; 5 kernels a layer and 2.
   CHECK(parts.elementwise == std::llround((10 * 5 + 2) * 1000 + 2 * (10 * 19000.0 + 6000) * 2 / 500));
-  CHECK(parts.head == std::llround(2000 + (1e7 + 2 * 11000) * 2 / 500 + 25000 + 2 * 1000));
+  CHECK(parts.head == std::llround(2000 + product(2, 10000, 1000) + 25000 + 2 * 1000));
   CHECK(parts.communication == 0);
   CHECK(parts.host == 300'000);
 }
 
 TEST_CASE("a prefill step by hand") {
   const StepParts parts = CostModel(round_model(), round_hardware(), {}).cost(plan_of({prefill(500, 4000)}));
-  // GEMMs are bound by multiplying: 2 * 4000 * 9e6 elements / (0.5 * 1e5 flops/ns).
-  CHECK(parts.gemm == std::llround(10 * (4 * 2000 + 2.0 * 4000 * 9e6 / 5e4)));
+  CHECK(parts.gemm == std::llround(10 * (4 * 2000 + products(4000))));
+  CHECK(product(4000, 4000, 1000) < 1.02 * 2 * 4000 * 4e6 / 5e4);  // bound by multiplying
   // Position i of the chunk attends to 500 + i keys: 4000 * (500 + 4001/2) pairs, 4 * 1000 flops each; K and V once, Q and O.
   const double pairs = 4000 * (500 + 4001 / 2.0);
   const double bytes = 2.0 * 500 * 2 * 4500 + 2.0 * 1000 * 2 * 4000;
   CHECK(parts.attention == std::llround(10 * (12000 + pairs * 4000 / 5e4 + bytes / 500)));
   CHECK(parts.host == 300'000);  // too large for a graph, and long enough to hide the launches
+}
+
+TEST_CASE("t0 grows with the doublings of the rows, and one row has its own") {
+  HardwareSpec h = round_hardware();
+  h.t0_growth = 0.5;
+  h.t0_one_row = 0.25;
+  CHECK(t0_share(1, h) == 0.25);
+  CHECK(t0_share(2, h) == 1.5);
+  CHECK(t0_share(3, h) == 1.75);
+  CHECK(t0_share(1024, h) == 6);
+  const TimeNs before = CostModel(round_model(), round_hardware(), {}).cost(decodes(4, 10)).gemm;
+  CHECK(CostModel(round_model(), h, {}).cost(decodes(4, 10)).gemm == before + 10 * 4 * 2000);  // twice t0
+}
+
+TEST_CASE("where decodes and chunks share a kernel, decodes read for each query head") {
+  HardwareSpec h = round_hardware();
+  const StepPlan mixed = plan_of({prefill(0, 100), decode(999), decode(1999)});
+  const TimeNs chunk = CostModel(round_model(), h, {}).cost(plan_of({prefill(0, 100)})).attention;
+  // A kernel each: both add up.
+  CHECK(CostModel(round_model(), h, {}).cost(mixed).attention - chunk ==
+        std::llround(10 * (10000 + 2 * 100 + 3000 * 2 * 500 * 2 / 500.0)));
+  h.mixed_attention = {0.05, 2};
+  // 10 query heads, 0.05 us a row and head; 10 x 100 numbers of K and of V a position, at 2 x 1000 GB/s.
+  CHECK(CostModel(round_model(), h, {}).cost(mixed).attention - chunk ==
+        std::llround(10 * (10 * 50 * 2 + 3000 * 2 * 1000 * 2 / 2000.0)));
+  CHECK(CostModel(round_model(), h, {}).cost(decodes(3, 50)) ==
+        CostModel(round_model(), round_hardware(), {}).cost(decodes(3, 50)));
+}
+
+TEST_CASE("the host's time grows with the rows, and a step ahead hides it behind the GPU's") {
+  HardwareSpec h = round_hardware();
+  h.host.row_us = 2;
+  const CostModel model(round_model(), h, {});
+  CHECK(model.cost(decodes(50, 100)).host == 400'000);
+  h.host.step_us = 5000;
+  const CostModel slow(round_model(), h, {});
+  const StepParts ahead = slow.cost(decodes(50, 100), true);
+  CHECK(std::abs(ahead.total() - 5'100'000) <= 3);
+  CHECK(model.cost(decodes(50, 100), true).host == 0);
 }
 
 TEST_CASE("two GPUs share the work and pay for two all-reduces a layer") {
@@ -156,15 +201,15 @@ TEST_CASE("built-in hardware gives times in the range of published ones") {
   CHECK(ms(a100, decodes(1, 1000)) > 15.0 / 2.039 / 1.0);
   CHECK(ms(a100, decodes(1, 1000)) < 15.0 / 2.039 * 2);
   // vLLM on one H100, Llama-3.1-8B's size: 7 to 7.5 ms a token in small batches.
-  CHECK(ms(model_of("llama-3.1-8b", "h100-sxm"), decodes(8, 1000)) == Approx(7.2).epsilon(0.2));
+  CHECK(ms(model_of("llama-3.1-8b", "h100-sxm-vllm"), decodes(8, 1000)) == Approx(7.2).epsilon(0.2));
   // Small models are bound by launches: reading Qwen3-0.6B's weights takes 0.36 ms of an H100's time.
-  CHECK(ms(model_of("qwen3-0.6b", "h100-sxm"), decodes(1, 600)) > 3 * 0.36);
+  CHECK(ms(model_of("qwen3-0.6b", "h100-sxm-vllm"), decodes(1, 600)) > 3 * 0.36);
 }
 
 TEST_CASE("CUDA graphs save launches, but only where the GPU waits for them") {
   const auto host = [](const CostModel& model, const StepPlan& plan) { return model.cost(plan).host; };
-  const CostModel with = model_of("qwen3-0.6b", "h100-sxm");
-  const CostModel without = model_of("qwen3-0.6b", "h100-sxm", {1, false, 16});
+  const CostModel with = model_of("qwen3-0.6b", "h100-sxm-vllm");
+  const CostModel without = model_of("qwen3-0.6b", "h100-sxm-vllm", {1, false, 16});
   CHECK(host(with, decodes(1, 100)) == 300'000);
   CHECK(host(without, decodes(1, 100)) > 300'000);
   CHECK(with.cost(decodes(1, 100)).gemm == without.cost(decodes(1, 100)).gemm);
@@ -172,7 +217,7 @@ TEST_CASE("CUDA graphs save launches, but only where the GPU waits for them") {
   const StepParts parts = without.cost(decodes(1, 100));
   const TimeNs gpu = parts.total() - parts.host;
   CHECK(std::abs(parts.host - 300'000 + gpu - (28 * 10 + 5) * 8000) <= 3);
-  const CostModel large = model_of("qwen3-32b", "h100-sxm", {1, false, 16});
+  const CostModel large = model_of("qwen3-32b", "h100-sxm-vllm", {1, false, 16});
   CHECK(host(large, decodes(1, 100)) == 300'000);
 }
 

@@ -44,8 +44,15 @@ std::string refusal(const std::string& csv) {
   return name == std::string::npos ? error : error.substr(name);
 }
 
-const FitLine& line_of(const HardwareFit& fit, const std::string& what) {
-  for (const FitLine& line : fit.lines) {
+HardwareFit fit_kernels(KernelTimes times, const HardwareSpec& base) {
+  FitInput input;
+  input.kernels = std::move(times);
+  input.kernel_files = "synthetic.csv";
+  return fit_hardware(input, base);
+}
+
+const KernelLine& line_of(const HardwareFit& fit, const std::string& what) {
+  for (const KernelLine& line : fit.kernels) {
     if (line.what == what) return line;
   }
   FAIL("no line " << what);
@@ -63,7 +70,7 @@ KernelTimes synthetic(const HardwareSpec& h) {
       for (const double k : {2048.0, 4096.0, 14336.0}) {
         const double compute = 2 * m * n * k / (h.gemm.flops_efficiency * flops);
         const double memory = 2 * (m * k + k * n + m * n) / (h.gemm.bandwidth_efficiency * bytes);
-        times.gemm.push_back({m, n, k, (h.gemm.t0_us + std::max(compute, memory)) * noise()});
+        times.gemm.push_back({m, n, k, (h.gemm.t0_us + std::hypot(compute, memory)) * noise()});
       }
     }
   }
@@ -93,12 +100,12 @@ KernelTimes synthetic(const HardwareSpec& h) {
 }  // namespace
 
 TEST_CASE("kernel times with 10 % of noise give back the constants they were made with") {
-  HardwareSpec truth = find_hardware("h100-sxm");
+  HardwareSpec truth = find_hardware("h100-sxm-vllm");
   truth.gemm = {6, 0.7, 0.6};
   truth.decode_attention = {9, 0.3, 0.8};
   truth.prefill_attention = {15, 0.3, 0.5};
   truth.all_reduce = {{2, 9, 0.4}};
-  const HardwareFit found = fit_kernels(synthetic(truth), find_hardware("h100-sxm"), "synthetic");
+  const HardwareFit found = fit_kernels(synthetic(truth), find_hardware("h100-sxm-vllm"));
   const HardwareSpec& h = found.hardware;
   CHECK(h.gemm.t0_us == Approx(6).epsilon(0.05));
   CHECK(h.gemm.flops_efficiency == Approx(0.7).epsilon(0.03));
@@ -112,13 +119,13 @@ TEST_CASE("kernel times with 10 % of noise give back the constants they were mad
   REQUIRE(h.all_reduce.size() == 3);
   CHECK(h.all_reduce[0].latency_us == Approx(9).epsilon(0.1));
   CHECK(h.all_reduce[0].link_efficiency == Approx(0.4).epsilon(0.1));
-  for (const FitLine& line : found.lines) {
+  for (const KernelLine& line : found.kernels) {
     CAPTURE(line.what);
-    CHECK(line.held_out.mean < 0.07);
-    CHECK(line.base.mean > line.held_out.mean);
+    CHECK(line.error.mean < 0.07);
+    CHECK(line.base.mean > line.error.mean);
     CHECK(h.known_error.find(line.what) != std::string::npos);
   }
-  CHECK(h.elementwise == find_hardware("h100-sxm").elementwise);
+  CHECK(h.elementwise == find_hardware("h100-sxm-vllm").elementwise);
   CHECK(h.source.find("synthetic") != std::string::npos);
 }
 
@@ -172,7 +179,7 @@ TEST_CASE("kernel tables that make no sense are refused with file and line") {
   CHECK_THAT(refusal("num_gpus,message_size,time_us\n2.5,8,9\n"), has_text("as num_gpus"));
   CHECK_THAT(refusal("layer,tokens,time_us\nqkv_proj,1,2\n"), has_text("--model"));
   CHECK_THAT(error_of([] { times_in("/no/such/file.csv"); }), has_text("cannot be read"));
-  CHECK_THAT(error_of([] { fit_kernels({}, find_hardware("l4"), "nothing"); }), has_text("at least 8"));
+  CHECK_THAT(error_of([] { fit_kernels({}, find_hardware("l4")); }), has_text("at least 8"));
 }
 
 TEST_CASE("public H100 kernel tables are met on rows the fit never saw") {
@@ -186,15 +193,18 @@ TEST_CASE("public H100 kernel tables are met on rows the fit never saw") {
     WARN("skipped: " << error.what());
     return;
   }
-  const HardwareFit found = fit_kernels(times, find_hardware("h100-sxm"), "public tables");
-  CHECK(line_of(found, "GEMM").held_out.mean < 0.12);
-  CHECK(line_of(found, "decode attention").held_out.mean < 0.15);
-  CHECK(line_of(found, "prefill attention").held_out.mean < 0.16);
+  const HardwareFit found = fit_kernels(times, find_hardware("h100-sxm-vllm"));
+  CHECK(line_of(found, "GEMM").error.mean < 0.12);
+  CHECK(line_of(found, "decode attention").error.mean < 0.16);
+  CHECK(line_of(found, "prefill attention").error.mean < 0.17);
+  for (const char* what : {"GEMM", "decode attention", "prefill attention"}) {
+    CHECK(std::fabs(line_of(found, what).error.bias) < 0.03);  // what remains in a step
+  }
   // What is built in must be no worse than said.
   CHECK(line_of(found, "GEMM").base.mean < 0.13);
-  CHECK(line_of(found, "decode attention").base.mean < 0.15);
-  CHECK(line_of(found, "prefill attention").base.mean < 0.16);
-  const HardwareSpec builtin = find_hardware("h100-sxm");
+  CHECK(line_of(found, "decode attention").base.mean < 0.16);
+  CHECK(line_of(found, "prefill attention").base.mean < 0.17);
+  const HardwareSpec builtin = find_hardware("h100-sxm-vllm");
   REQUIRE(found.hardware.all_reduce.size() == builtin.all_reduce.size());
   for (std::size_t i = 0; i < builtin.all_reduce.size(); ++i) {
     CHECK(found.hardware.all_reduce[i].latency_us == Approx(builtin.all_reduce[i].latency_us).epsilon(1e-3));
@@ -206,14 +216,14 @@ TEST_CASE("one card's kernel times predict what a real vLLM served on it") {
   const std::string folder = shared_folder("data/vllm_rtx4090");
   if (folder.empty()) return;
   const HardwareSpec builtin = find_hardware("rtx-4090");
-  const HardwareFit found = fit_kernels(times_in(folder + "/op_times", find_model("llama-3.1-8b")), builtin, "op_times");
+  const HardwareFit found = fit_kernels(times_in(folder + "/op_times", find_model("llama-3.1-8b")), builtin);
   // The built-in constants are these.
-  CHECK(found.hardware.gemm.t0_us == Approx(builtin.gemm.t0_us).epsilon(1e-3));
+  CHECK(found.hardware.gemm.t0_us == Approx(builtin.gemm.t0_us).epsilon(1e-2));
   CHECK(found.hardware.gemm.bandwidth_efficiency == Approx(builtin.gemm.bandwidth_efficiency).epsilon(1e-3));
   CHECK(found.hardware.decode_attention.per_sequence_us == Approx(builtin.decode_attention.per_sequence_us).epsilon(1e-3));
   CHECK(found.hardware.elementwise.bandwidth_efficiency == Approx(builtin.elementwise.bandwidth_efficiency).epsilon(1e-3));
-  CHECK(line_of(found, "GEMM").held_out.mean < 0.05);
-  CHECK(line_of(found, "decode attention").held_out.mean < 0.10);
+  CHECK(line_of(found, "GEMM").error.mean < 0.05);
+  CHECK(line_of(found, "decode attention").error.mean < 0.10);
 
   // Kernel times say nothing of the host: vLLM 0.19 schedules while the GPU is busy, so none is counted.
   HardwareSpec kernels_alone = found.hardware;

@@ -21,24 +21,31 @@ Scenario mixed_traffic(const HardwareSpec& hardware) {
      "prompt_tokens": {"type": "lognormal", "mean": 1500, "sigma": 1.2, "max": 16000}, "output_tokens": 20}]})");
 }
 
-std::string record(const Scenario& scenario, const std::string& path) {
+RecordedRun record(const Scenario& scenario, const std::string& name) {
+  const TemporaryFile file(name, "");
   const auto backend = make_backend(scenario);
-  TraceWriter trace(path);
+  TraceWriter trace(file.path());
   TraceRecorder recorder(trace);
   Engine engine(scenario.engine, *backend, {&recorder});
   trace.on_header(
-      {"test", "sim", engine.scheduler().config(), scenario.json, to_json(*scenario.model), to_json(*scenario.hardware)});
+      {"vLLM 9", "sim", engine.scheduler().config(), scenario.json, to_json(*scenario.model), R"({"name":"a card"})"});
   engine.run(*make_source(scenario));
   trace.on_end(engine.num_steps(), backend->now());
-  trace.flush();
-  return path;
+  trace.finish();
+  return read_recorded_run(file.path());
 }
 
-}  // namespace
+double noise(std::mt19937_64& engine) { return 0.97 + 0.06 * static_cast<double>(engine() >> 11) * 0x1p-53; }
 
-TEST_CASE("a run's steps give back the constants they were made with, in spite of noise") {
-  const HardwareSpec base = find_hardware("a100-80gb");
-  HardwareSpec truth = base;
+HardwareFit fit_runs(std::vector<RecordedRun> runs, const HardwareSpec& base, std::vector<RecordedRun> judged = {}) {
+  FitInput input;
+  input.runs = std::move(runs);
+  input.judged = std::move(judged);
+  return fit_hardware(input, base);
+}
+
+HardwareSpec another_a100() {
+  HardwareSpec truth = find_hardware("a100-80gb");
   truth.host.step_us = 1500;
   truth.gemm.flops_efficiency = 0.5;
   truth.gemm.bandwidth_efficiency = 0.85;
@@ -46,64 +53,124 @@ TEST_CASE("a run's steps give back the constants they were made with, in spite o
   truth.decode_attention.bandwidth_efficiency = 0.5;
   truth.prefill_attention.io_efficiency = 0.25;
   truth.prefill_attention.flops_efficiency = 0.4;
-  const Scenario scenario = mixed_traffic(truth);
-  const TemporaryFile file("run.trace", "");
-  RecordedSteps recorded = read_recorded_steps(record(scenario, file.path()));
-  REQUIRE(recorded.steps.size() > 500);
-  CHECK(recorded.model == to_json(*scenario.model));
-  CHECK(recorded.execution.tensor_parallel == 1);
+  return truth;
+}
 
-  // What the trace says of a step is what it cost.
+}  // namespace
+
+TEST_CASE("a run's steps give back the constants they were made with, in spite of noise") {
+  const HardwareSpec base = find_hardware("a100-80gb");
+  const Scenario scenario = mixed_traffic(another_a100());
+  RecordedRun run = record(scenario, "run.trace");
+  REQUIRE(run.steps.size() > 500);
+  CHECK(to_json(run.model) == to_json(*scenario.model));
+  CHECK(run.device == "a card");
+
+  // What the trace says of a step is what it cost, part by part.
   const CostModel exact = make_cost_model(scenario);
-  for (const MeasuredStep& step : recorded.steps) REQUIRE(exact.cost(step.load).total() == step.duration);
+  for (const MeasuredStep& step : run.steps) REQUIRE(exact.cost(step.load) == step.parts);
 
-  // +-3 % each, and a hiccup of the machine once in a hundred steps.
+  // +-3 % each, and a hiccup of the machine once in a hundred steps; and nothing but whole steps.
   std::mt19937_64 engine(11);
-  for (MeasuredStep& step : recorded.steps) {
-    const double noise = 0.97 + 0.06 * static_cast<double>(engine() >> 11) * 0x1p-53;
-    step.duration = static_cast<TimeNs>(static_cast<double>(step.duration) * noise * (engine() % 100 == 0 ? 4 : 1));
+  for (MeasuredStep& step : run.steps) {
+    step.duration = static_cast<TimeNs>(static_cast<double>(step.duration) * noise(engine) * (engine() % 100 == 0 ? 4 : 1));
+    step.parts = {};
   }
-  const StepFit found = fit_steps(recorded.steps, *scenario.model, base, recorded.execution, "run.trace");
+  const HardwareFit found = fit_runs({run}, base);
+  const RunReport& report = found.runs.at(0);
+  CHECK(report.lines.size() == 1);
+  CHECK(report.lines.at(0).error.mean < 0.05);  // of which the hiccups are 0.03
+  CHECK(report.lines.at(0).error.p50 < 0.025);
+  CHECK(report.lines.at(0).base.mean > 0.1);
+  CHECK(report.fitted + report.lines.at(0).error.count == run.steps.size());
+  REQUIRE(report.residuals.size() == run.steps.size());
+  CHECK(report.worst().size() == 5);
+  CHECK(report.worst()[0].measured > 2 * report.worst()[0].predicted);
   const HardwareSpec& h = found.hardware;
-  CHECK(h.host.step_us == Approx(1500).epsilon(0.15));
   CHECK(h.gemm.flops_efficiency == Approx(0.5).epsilon(0.05));
-  CHECK(h.gemm.bandwidth_efficiency == Approx(0.85).epsilon(0.05));
-  CHECK(h.decode_attention.bandwidth_efficiency == Approx(0.5).epsilon(0.05));
-  CHECK(h.decode_attention.per_sequence_us == Approx(1).epsilon(0.15));
-  CHECK(h.prefill_attention.flops_efficiency == Approx(0.4).epsilon(0.15));
-  CHECK(h.gemm.t0_us == base.gemm.t0_us);
+  CHECK(h.gemm.bandwidth_efficiency == Approx(0.85).epsilon(0.1));
+  CHECK(h.decode_attention.bandwidth_efficiency == Approx(0.5).epsilon(0.1));
+  CHECK_THAT(h.known_error, has_text("never saw: run.trace"));
+  CHECK(h.fitted_on.card == "a card");
+  CHECK_THAT(h.fitted_on.data, has_text("run.trace (hash "));
+}
 
-  const FitLine& line = found.lines.at(0);
-  CHECK(line.held_out.mean < 0.03);
-  CHECK(line.base.mean > 0.1);
-  CHECK(line.fitted + line.held_out.count == recorded.steps.size());
-  REQUIRE(found.residuals.size() == recorded.steps.size());
-  for (const StepResidual& r : found.residuals) CHECK(r.predicted > 0);
-  CHECK(h.known_error.find("never saw") != std::string::npos);
+TEST_CASE("steps with their parts tell every constant, and another model's run is met") {
+  const HardwareSpec base = find_hardware("a100-80gb");
+  HardwareSpec truth = another_a100();
+  truth.gemm.t0_us = 4;
+  truth.elementwise.t0_us = 3;
+  truth.decode_attention.t0_us = 8;
+  truth.sampler = {40, 0.5};
+  truth.t0_growth = 0.1;
+  truth.t0_one_row = 0.7;
+  truth.host.row_us = 3;
+  RecordedRun run = record(mixed_traffic(truth), "run.trace");
+  std::mt19937_64 engine(12);
+  for (MeasuredStep& step : run.steps) {
+    const auto noisy = [&](TimeNs& part) { part = static_cast<TimeNs>(static_cast<double>(part) * noise(engine)); };
+    for (TimeNs* part :
+         {&step.parts.gemm, &step.parts.attention, &step.parts.elementwise, &step.parts.head, &step.parts.host}) {
+      noisy(*part);
+    }
+    step.duration = step.parts.total();
+  }
+  Scenario other = mixed_traffic(truth);
+  other.model = find_model("qwen3-4b");
+  const HardwareFit found = fit_runs({run}, base, {record(other, "other.trace")});
+  const HardwareSpec& h = found.hardware;
+  CHECK(h.gemm.flops_efficiency == Approx(0.5).epsilon(0.03));
+  CHECK(h.elementwise.t0_us == Approx(3).epsilon(0.2));
+  CHECK(h.t0_one_row < 0.9);
+  CHECK(h.host.step_us == Approx(1500).epsilon(0.05));
+  CHECK(h.host.row_us == Approx(3).epsilon(0.4));
+  CHECK(found.notes.empty());
+
+  REQUIRE(found.runs.size() == 2);
+  CHECK(found.runs[1].fitted == 0);
+  REQUIRE(found.runs[1].lines.size() == 7);
+  double parts = 0;
+  for (std::size_t i = 1; i < 7; ++i) parts += found.runs[1].lines[i].error.bias;
+  CHECK(parts == Approx(found.runs[1].lines[0].error.bias).margin(1e-6));  // signed errors add up
+  CHECK(found.runs[1].lines[0].error.mean < 0.02);
+  CHECK_THAT(h.known_error, has_text("never saw: other.trace"));
+}
+
+TEST_CASE("no efficiency of a card becomes more than 1") {
+  RecordedRun run = record(mixed_traffic(another_a100()), "run.trace");
+  for (MeasuredStep& step : run.steps) {
+    step.parts.gemm /= 4;  // faster than the card can multiply and read
+    step.duration = step.parts.total();
+  }
+  const HardwareFit found = fit_runs({run}, find_hardware("a100-80gb"));
+  CHECK(found.hardware.gemm.flops_efficiency <= 1);
+  CHECK(found.hardware.gemm.bandwidth_efficiency <= 1);
+  REQUIRE_FALSE(found.notes.empty());
+  CHECK_THAT(found.notes.front(), has_text("the measurements ask for more than 1, which no card can do"));
 }
 
 TEST_CASE("constants that a run does not show stay as they were") {
   // Nothing but decodes of one sequence.
   const HardwareSpec base = find_hardware("a100-80gb");
-  const ModelShape model = find_model("llama-3.1-8b");
   HardwareSpec truth = base;
   truth.host.step_us = 900;
-  const CostModel cost(model, truth, {});
-  std::vector<MeasuredStep> steps;
+  RecordedRun run{"t", find_model("llama-3.1-8b"), {}, "", "", 0, {}};
+  const CostModel cost(run.model, truth, {});
   for (std::int32_t i = 0; i < 100; ++i) {
-    MeasuredStep step{i, {}, 0};
+    MeasuredStep step;
+    step.step = i;
     step.load.add(Row{nullptr, 500 + i, 1, 0, true});
     step.duration = cost.cost(step.load).total();
-    steps.push_back(step);
+    run.steps.push_back(step);
   }
-  const StepFit found = fit_steps(steps, model, base, {}, "t");
-  CHECK(found.lines[0].held_out.mean < 1e-3);
+  const HardwareFit found = fit_runs({run}, base);
+  CHECK(found.runs[0].lines[0].error.mean < 1e-2);
   CHECK(found.hardware.prefill_attention == base.prefill_attention);
-  CHECK(found.hardware.gemm.flops_efficiency == base.gemm.flops_efficiency);
+  CHECK(found.hardware.all_reduce == base.all_reduce);
 }
 
 TEST_CASE("too few steps are refused") {
-  const std::vector<MeasuredStep> steps(39);
-  CHECK_THAT(error_of([&] { fit_steps(steps, find_model("llama-3.1-8b"), find_hardware("l4"), {}, "run.trace"); }),
+  RecordedRun run{"run.trace", find_model("llama-3.1-8b"), {}, "", "", 0, std::vector<MeasuredStep>(39)};
+  CHECK_THAT(error_of([&] { fit_runs({run}, find_hardware("l4")); }),
              has_text("run.trace: expected at least 40 steps with a duration, found 39"));
 }

@@ -23,7 +23,9 @@ FitProblem roofline(double spread) {
       problem.measured.push_back((4 + std::max(1.5 * x, 0.8 * y)) * noise(engine, spread));
     }
   }
-  problem.constants = {{1, 0, 100}, {1, 0.01, 100}, {1, 0.01, 100}};
+  problem.scale = problem.measured;
+  problem.weight.assign(rows.size(), 1.0 / static_cast<double>(rows.size()));
+  problem.constants = {{1, 0.01, 100}, {1, 0.01, 100}, {1, 0.01, 100}};
   problem.predict = [](std::span<const double> c, std::span<double> out) {
     for (std::size_t i = 0; i < rows.size(); ++i) out[i] = c[0] + std::max(c[1] * rows[i].first, c[2] * rows[i].second);
   };
@@ -49,6 +51,7 @@ TEST_CASE("noise of 20 % moves fitted constants by a few percent") {
 TEST_CASE("one time in twenty that is ten times too long moves them by less than 5 %") {
   FitProblem problem = roofline(0.05);
   for (std::size_t i = 0; i < problem.measured.size(); i += 20) problem.measured[i] *= 10;
+  problem.scale = problem.measured;
   const auto found = fit(problem);
   CHECK(found[1] == Approx(1.5).epsilon(0.05));
   CHECK(found[2] == Approx(0.8).epsilon(0.05));
@@ -57,10 +60,27 @@ TEST_CASE("one time in twenty that is ten times too long moves them by less than
 TEST_CASE("constants keep to their bounds, and to their start where nothing is said of them") {
   FitProblem problem = roofline(0);
   problem.constants[0].most = 2;
-  problem.constants.push_back({7, 0, 100});
+  problem.constants.push_back({7, 0.01, 100});
   const auto found = fit(problem);
   CHECK(found[0] == 2);
   CHECK(found[3] == Approx(7));
+}
+
+TEST_CASE("a ridge holds constants near their start, each measurement's weight against it") {
+  FitProblem problem = roofline(0);
+  problem.ridge = 100;
+  CHECK(fit(problem)[1] == Approx(1).epsilon(0.02));
+  problem.ridge = 1e-3;
+  CHECK(fit(problem)[1] == Approx(1.5).epsilon(0.05));
+  // What has no weight is not heard.
+  for (std::size_t i = 0; i < problem.measured.size(); ++i) {
+    if (i % 2 == 0) {
+      problem.weight[i] = 0;
+      problem.measured[i] *= 3;
+    }
+  }
+  problem.ridge = 1e-7;
+  CHECK(fit(problem)[1] == Approx(1.5).epsilon(1e-3));
 }
 
 TEST_CASE("errors are counted on both sides") {

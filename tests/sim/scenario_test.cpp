@@ -170,7 +170,7 @@ TEST_CASE("a peer's workload becomes a scenario with as many usable blocks under
 }
 
 TEST_CASE("results name the hardware's known error") {
-  CHECK_THAT(error_note(scenario_of(with_engine("{}"))), has_text("h100-sxm: mean error"));
+  CHECK_THAT(error_note(scenario_of(with_engine("{}"))), has_text("h100-sxm, kernels and host of Tokenyard: mean error"));
   CHECK_THAT(error_note(scenario_of(constant_scenario(kWorkload))), has_text("constant"));
 }
 

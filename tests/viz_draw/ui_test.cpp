@@ -377,7 +377,7 @@ namespace {
 struct TwoSpeeds {
   App app;
   TwoSpeeds() {
-    add_side(app, open_scenario(scenario_file("preemption-storm"), {"hardware=h100-sxm"}, "fast"));
+    add_side(app, open_scenario(scenario_file("preemption-storm"), {"hardware=h100-sxm-vllm"}, "fast"));
     add_side(app, open_scenario(scenario_file("preemption-storm"), {"hardware=a100-80gb"}, "slow"));
   }
 };
