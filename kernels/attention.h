@@ -16,29 +16,35 @@ inline constexpr std::int32_t kGranule = 16;
 // Query heads of one K/V head at most: the kernels give each a row of an 8 x 8 matrix.
 inline constexpr std::int32_t kMaxGroup = 8;
 
-// bf16 [layer][K|V][block][kv_head][slot][head_dim].
+// [layer][K|V][block][kv_head][slot][head_dim]: bf16, or bytes in the order of fp8.cuh.
 struct KvShape {
   std::int32_t layers;
   std::int32_t blocks;
   std::int32_t kv_heads;
   std::int32_t block_size;  // a multiple of kGranule
   std::int32_t head_dim;    // 64 or 128
+  bool fp8 = false;
 };
 
 // A K/V cache on the current device, with the description of it that the card's copy engine (TMA) reads, if it has one.
 class AttentionCache {
  public:
-  // REQUIRES: `data` is aligned to 16 bytes and outlives this; less than 2^31 rows of head_dim numbers. Throws DeviceError.
-  AttentionCache(Bf16* data, const KvShape& shape);
+  // `scales`: of fp8, [layer][K|V][block][kv_head][slot]. REQUIRES: both are aligned to 16 bytes and outlive this; less than
+  // 2^31 rows of head_dim numbers. Throws DeviceError.
+  AttentionCache(Bf16* data, const KvShape& shape, const std::uint8_t* scales = nullptr);
 
   const KvShape& shape() const { return shape_; }
   const Bf16* data() const { return data_; }
+  const std::uint8_t* scales() const { return scales_; }
   const void* tensor_map() const { return tensor_map_; }
+  const void* panel_map() const { return panel_map_; }
 
  private:
   KvShape shape_;
   const Bf16* data_;
-  alignas(64) unsigned char tensor_map_[128];  // a CUtensorMap
+  const std::uint8_t* scales_;
+  alignas(64) unsigned char tensor_map_[128];  // a CUtensorMap: a copy takes a granule
+  alignas(64) unsigned char panel_map_[128];   // the same, 64 dimensions of one
 };
 
 // Arrays in device memory. Work and tables are inputs of the step: written before its first kernel.

@@ -10,8 +10,9 @@ namespace tokenyard::kernels {
 // Positions are split at multiples of 256; every part is a softmax of its own, and the parts are merged in ascending order. So
 // nothing a batch, a chunk or a grid looks like can change a bit.
 inline constexpr std::int32_t kAttentionChunk = 256;
-// Query rows, (token, query head) pairs of one K/V head, that a block of the prefill kernel attends with.
-inline constexpr std::int32_t kPrefillRows = 64;
+// Query rows, (token, query head) pairs of one K/V head, of an item of prefill: what a block of Hopper's kernel attends with,
+// and two blocks of the other.
+inline constexpr std::int32_t kPrefillRows = 128;
 
 // `count` tokens of one request whose K/V precede or lie at position first + count - 1. One token is a decode, however it came.
 struct AttentionRow {

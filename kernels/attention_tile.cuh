@@ -18,13 +18,16 @@ inline constexpr int kTile = 64;  // tokens
 // A tile is four granules. A granule is D / 64 panels: the tokens' dimensions 0 .. 63, then 64 .. 127. A panel has a row of 128
 // bytes for each token: eight vectors of 16 bytes, of which number v lies at v ^ row % 8. That is the copy engine's 128-byte
 // swizzle; with it the eight rows that ldmatrix reads lie in different banks.
+//
+// D is what 16-bit numbers would fill: a tile of 128 dimensions in fp8 is one of D = 64. One of 64 in fp8 is one of D = 32, and
+// has two tokens in a row.
 inline constexpr int kPanelDims = 64;
 inline constexpr std::uint32_t kRowBytes = kPanelDims * 2;
 inline constexpr std::uint32_t kVectorBytes = 16;
 inline constexpr std::uint32_t kRowVectors = kRowBytes / kVectorBytes;
 inline constexpr std::uint32_t kPanelBytes = kGranule * kRowBytes;
 template <int D>
-inline constexpr std::uint32_t kGranuleBytes = D / kPanelDims* kPanelBytes;
+inline constexpr std::uint32_t kGranuleBytes = kPanelBytes* D / kPanelDims;
 template <int D>
 inline constexpr std::uint32_t kTileBytes = kTile / kGranule* kGranuleBytes<D>;
 inline constexpr int kTileAlignment = 1024;  // eight rows: the pattern of the swizzle
@@ -34,11 +37,15 @@ template <int D>
 __device__ __forceinline__ std::uint32_t tile_offset(int row, int vec) {
   const auto r = static_cast<std::uint32_t>(row);
   const auto v = static_cast<std::uint32_t>(vec);
+  if constexpr (D < kPanelDims) {
+    return r / 2 * kRowBytes + ((r % 2 * (kRowVectors / 2) + v) ^ r / 2 % kRowVectors) * kVectorBytes;
+  }
   return r / kGranule * kGranuleBytes<D> + v / kRowVectors * kPanelBytes + r % kGranule * kRowBytes +
          (v % kRowVectors ^ r % kRowVectors) * kVectorBytes;
 }
 // For a thread that has computed `address`, one in the first granule and the first two vectors: the address `granules` granules
-// and `vec` vectors further on. REQUIRES: vec is even. With constant arguments that takes one exclusive or and one addition.
+// and `vec` vectors further on. REQUIRES: vec is even, or the address is in the first vector. With constant arguments that
+// takes one exclusive or and one addition.
 template <int D>
 __device__ __forceinline__ std::uint32_t moved(std::uint32_t address, int granules, int vec) {
   const auto v = static_cast<std::uint32_t>(vec);
@@ -50,7 +57,7 @@ __device__ __forceinline__ std::uint32_t moved(std::uint32_t address, int granul
 // row.
 template <int D>
 __device__ __forceinline__ std::uint32_t rows_down(std::uint32_t address, int granules, int rows) {
-  const auto r = static_cast<std::uint32_t>(rows);
+  const auto r = static_cast<std::uint32_t>(D < kPanelDims ? rows * D / kPanelDims : rows);
   return (address ^ r % kRowVectors * kVectorBytes) + static_cast<std::uint32_t>(granules) * kGranuleBytes<D> + r * kRowBytes;
 }
 
@@ -133,11 +140,18 @@ struct Softmax {
 // out.
 using TileScores = float[kTile / 8][4];
 
+// A tile of K and one of V, by their addresses.
+template <int D>
+struct Bf16Tiles {
+  std::uint32_t k;
+  std::uint32_t v;
+};
+
 // s = q k^T. q: 16 rows of D as `a` of multiply_add.
 template <int D>
-__device__ __forceinline__ void score(TileScores& s, const std::uint32_t (&q)[D / 16][4], std::uint32_t k_tile) {
+__device__ __forceinline__ void score(TileScores& s, const std::uint32_t (&q)[D / 16][4], const Bf16Tiles<D>& tiles) {
   const int lane = static_cast<int>(threadIdx.x % 32);
-  const std::uint32_t k_lane = k_tile + tile_offset<D>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
+  const std::uint32_t k_lane = tiles.k + tile_offset<D>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
 #pragma unroll
   for (int n = 0; n < kTile / 8; ++n) s[n][0] = s[n][1] = s[n][2] = s[n][3] = 0;
 #pragma unroll
@@ -206,9 +220,9 @@ __device__ __forceinline__ void pack_weights(std::uint32_t (&p)[kTile / 16][4], 
 // Merges p v into o, 16 dimensions at a time: each is summed from zero, so that a tile's own result needs few registers.
 template <int D, int kHalves>
 __device__ __forceinline__ void add_values(float (&o)[D / 8][2 * kHalves], const std::uint32_t (&p)[kTile / 16][4],
-                                           std::uint32_t v_tile, const Scales (&scales)[kHalves]) {
+                                           const Bf16Tiles<D>& tiles, const Scales (&scales)[kHalves]) {
   const int lane = static_cast<int>(threadIdx.x % 32);
-  const std::uint32_t v_lane = v_tile + tile_offset<D>(lane % 16, lane / 16);
+  const std::uint32_t v_lane = tiles.v + tile_offset<D>(lane % 16, lane / 16);
 #pragma unroll
   for (int d = 0; d < D / 8; d += 2) {
     float fresh[2][4] = {};
@@ -230,12 +244,12 @@ __device__ __forceinline__ void add_values(float (&o)[D / 8][2 * kHalves], const
 // Appends a tile's tokens to `state`, for the rows of a warp. q: 16 rows as `a` of multiply_add. Row i sees the first
 // limit[i / 8] tokens; V must be finite behind them (0 x NaN is NaN), K may be anything. `masked`, the same for the warp: some
 // limit is less than kTile. k_done() is called when K is no longer needed, v_ready() before V is read.
-template <int D, int kHalves, class KDone, class VReady>
-__device__ __forceinline__ void attend_tile(Softmax<D, kHalves>& state, const std::uint32_t (&q)[D / 16][4],
-                                            std::uint32_t k_tile, std::uint32_t v_tile, const int (&limit)[kHalves],
-                                            bool masked, float scale, KDone&& k_done, VReady&& v_ready) {
+template <int D, int kHalves, class Tiles, class KDone, class VReady>
+__device__ __forceinline__ void attend_tile(Softmax<D, kHalves>& state, const std::uint32_t (&q)[D / 16][4], const Tiles& tiles,
+                                            const int (&limit)[kHalves], bool masked, float scale, KDone&& k_done,
+                                            VReady&& v_ready) {
   TileScores s;
-  score<D>(s, q, k_tile);
+  score<D>(s, q, tiles);
   k_done();
   if (masked) mask(s, limit);
   Scales scales[kHalves];
@@ -248,7 +262,7 @@ __device__ __forceinline__ void attend_tile(Softmax<D, kHalves>& state, const st
   std::uint32_t p[kTile / 16][4];
   pack_weights<kHalves>(p, s);
   v_ready();
-  add_values<D, kHalves>(state.o, p, v_tile, scales);
+  add_values<D, kHalves>(state.o, p, tiles, scales);
 }
 
 }  // namespace tokenyard::kernels

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "kernels/fp8.cuh"
 #include "kernels/launch.cuh"
 
 namespace tokenyard::kernels {
@@ -11,6 +12,29 @@ constexpr int kThreads = 128;
 
 __device__ float2 load_pair(const Bf16* from) { return __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(from)); }
 __device__ void store_pair(Bf16* to, float2 x) { *reinterpret_cast<__nv_bfloat162*>(to) = __floats2bfloat162_rn(x.x, x.y); }
+
+// A head's vector in fp8, by its HeadDim / 4 lanes. A lane and the one four further on have eight neighbours of a half each and
+// put theirs together: four bytes for one of them in each half.
+template <int HeadDim>
+__device__ void store_fp8(std::uint8_t* to, std::uint8_t* scale, int low, float2 a, float2 b) {
+  constexpr int kLanes = HeadDim / 4;
+  const unsigned mine = HeadDim == 128 ? ~0u : 0xffffu << threadIdx.x % 32 / kLanes * kLanes;
+  float greatest = fmaxf(fmaxf(fabsf(a.x), fabsf(a.y)), fmaxf(fabsf(b.x), fabsf(b.y)));
+  for (int distance = kLanes / 2; distance > 0; distance /= 2) {
+    greatest = fmaxf(greatest, __shfl_xor_sync(mine, greatest, distance));
+  }
+  const std::int32_t exponent = fp8::exponent_for(greatest);
+  const auto pair = [&](float2 x) {
+    return std::uint32_t{fp8::encode(x.x, exponent)} | std::uint32_t{fp8::encode(x.y, exponent)} << 16;
+  };
+  const std::uint32_t codes_a = pair(a);
+  const std::uint32_t codes_b = pair(b);
+  const bool upper = low % 16 >= 8;
+  const std::uint32_t theirs = __shfl_xor_sync(mine, upper ? codes_a : codes_b, 4);
+  const std::uint32_t word = upper ? theirs | codes_b << 8 : codes_a | theirs << 8;
+  *reinterpret_cast<std::uint32_t*>(to + fp8_place(upper ? low - 8 + HeadDim / 2 : low)) = word;
+  if (low == 0) *scale = fp8::stored_scale(exponent);
+}
 
 // HeadDim / 4 lanes a head. Each holds two neighbours of the lower half and their partners in the upper half, so the rotation
 // needs no exchange.
@@ -80,8 +104,14 @@ __global__ void prepare_heads_kernel(Heads args) {
   } else {
     const int kv_head = (head - args.num_heads) % args.num_kv_heads;
     const std::int64_t block = slot / args.block_size;
-    to = (is_value ? args.values : args.keys) +
-         ((block * args.num_kv_heads + kv_head) * args.block_size + slot % args.block_size) * HeadDim;
+    const std::int64_t row = (block * args.num_kv_heads + kv_head) * args.block_size + slot % args.block_size;
+    to = is_value ? args.values : args.keys;
+    if (args.key_scales != nullptr) {
+      store_fp8<HeadDim>(reinterpret_cast<std::uint8_t*>(to) + row * HeadDim,
+                         (is_value ? args.value_scales : args.key_scales) + row, low, a, b);
+      return;
+    }
+    to += row * HeadDim;
   }
   store_pair(to + low, a);
   store_pair(to + high, b);

@@ -25,6 +25,10 @@ struct Heads {
   std::int32_t num_kv_heads;
   std::int32_t head_dim;  // 64 or 128
   std::int32_t block_size;
+  // K and V in fp8: keys and values are bytes then, in the order of kernels/fp8.cuh; these are their scales,
+  // [block][kv_head][slot], written. Null: in bf16.
+  std::uint8_t* key_scales = nullptr;
+  std::uint8_t* value_scales = nullptr;
 };
 
 void prepare_heads(const Heads& args, std::int32_t tokens, Stream stream);

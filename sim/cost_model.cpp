@@ -48,6 +48,7 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   const double h = model.hidden;
   const double q = static_cast<double>(share.heads.count) * model.head_dim;
   const double kv = static_cast<double>(share.kv_heads.count) * model.head_dim;
+  const auto kv_bytes = static_cast<double>(share.kv_heads.count * model.kv_vector_bytes(execution.kv_dtype));
   const double f = share.intermediate.count;
   const double flops_per_ns = hardware.bf16_tflops * 1e3;
   const double bytes_per_ns = hardware.memory_gb_per_s;
@@ -65,20 +66,19 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   const auto& decode = hardware.decode_attention;
   decode_t0_ = decode.t0_us * kNsPerUs;
   decode_per_row_ = decode.per_sequence_us * kNsPerUs;
-  const double kv_bytes = 2 * kv * s;  // K and V of one position in one layer
-  decode_per_kv_ = kv_bytes / (decode.bandwidth_efficiency * bytes_per_ns);
+  decode_per_kv_ = 2 * kv_bytes / (decode.bandwidth_efficiency * bytes_per_ns);
 
   one_kernel_ = hardware.mixed_attention.has_value();
   if (one_kernel_) {
     const auto& mixed = *hardware.mixed_attention;
     mixed_per_row_ = share.heads.count * mixed.per_row_us * kNsPerUs;
-    mixed_per_kv_ = kv_bytes * (q / kv) / (mixed.read_efficiency * bytes_per_ns);
+    mixed_per_kv_ = 2 * kv_bytes * (q / kv) / (mixed.read_efficiency * bytes_per_ns);
   }
 
   const auto& prefill = hardware.prefill_attention;
   prefill_t0_ = prefill.t0_us * kNsPerUs;
   prefill_per_pair_ = 4 * q / (prefill.flops_efficiency * flops_per_ns);
-  prefill_per_kv_ = kv_bytes / (prefill.io_efficiency * bytes_per_ns);
+  prefill_per_kv_ = 2 * kv_bytes / (prefill.io_efficiency * bytes_per_ns);
   prefill_per_token_ = 2 * q * s / (prefill.io_efficiency * bytes_per_ns);
 
   // Elements moved per position: a norm reads and writes the hidden and the residual stream, rotary embedding turns Q and K
@@ -104,7 +104,8 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
                    2 * (2.0 * (p - 1) / p) * h * s / (entry->link_efficiency * hardware.link_gb_per_s)};
   }
   // Read and written.
-  per_copied_block_ = 2 * static_cast<double>(model.kv_bytes_per_token(p)) * execution.block_size / bytes_per_ns;
+  per_copied_block_ =
+      2 * static_cast<double>(model.kv_bytes_per_token(p, execution.kv_dtype)) * execution.block_size / bytes_per_ns;
   host_ = {hardware.host.step_us * kNsPerUs, hardware.host.row_us * kNsPerUs};
   launch_ = hardware.host.launch_us * kNsPerUs;
   cuda_graphs_ = execution.cuda_graphs;
@@ -180,7 +181,7 @@ std::int32_t kv_blocks(const ModelShape& model, const HardwareSpec& hardware, co
       (4 * std::int64_t{model.hidden} + 3 * std::int64_t{share_of(model, 0, p).intermediate.count});
   const std::int64_t logits = std::int64_t{max_num_seqs} * model.vocabulary * 12;
   const std::int64_t fixed = 644245094;  // 0.6 GiB
-  const std::int64_t block = model.kv_bytes_per_token(p) * execution.block_size;
+  const std::int64_t block = model.kv_bytes_per_token(p, execution.kv_dtype) * execution.block_size;
   const std::int64_t left = usable - weights - fixed - activations - logits;
   if (left < block) {
     const auto gb = [](std::int64_t bytes) {

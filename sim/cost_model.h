@@ -16,6 +16,7 @@ struct Execution {
   std::int32_t tensor_parallel = 1;
   bool cuda_graphs = true;
   std::int32_t block_size = 16;  // tokens; what a block copy moves
+  KvDtype kv_dtype = KvDtype::automatic;
 };
 
 // For lessons and tests: every step takes per_step + per_token x positions computed.

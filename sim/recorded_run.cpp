@@ -30,6 +30,7 @@ RecordedRun read_recorded_run(const std::string& path, const std::optional<Model
   if (!header.scenario.empty()) {
     JsonObject scenario = JsonValue::parse(header.scenario, path + ": scenario").object();
     if (const auto v = scenario.find("tensor_parallel")) out.execution.tensor_parallel = v->int32(1, 1024);
+    if (const auto v = scenario.find("kv_dtype")) out.execution.kv_dtype = kv_dtype_of(v->choice({"auto", "fp8"}));
     if (const auto v = scenario.find("cuda_graphs")) out.execution.cuda_graphs = v->boolean();
   }
   if (!header.hardware.empty()) {

@@ -101,6 +101,7 @@ std::string resolved(const Scenario& s, const ScenarioInput& input) {
   if (s.model) members["model"] = to_json(*s.model);
   if (s.hardware) members["hardware"] = to_json(*s.hardware);
   members["tensor_parallel"] = Json(s.execution.tensor_parallel).dump();
+  if (s.execution.kv_dtype != KvDtype::automatic) members["kv_dtype"] = Json(name_of(s.execution.kv_dtype)).dump();
   members["cuda_graphs"] = Json(s.execution.cuda_graphs).dump();
   members["gpu_memory_utilization"] = Json(s.gpu_memory_utilization).dump();
   members["seed"] = Json(s.seed).dump();
@@ -150,6 +151,7 @@ Scenario read_scenario(const ScenarioInput& input) {
     s.hardware = read_spec(top.at("hardware"), input.directory, find_hardware, read_hardware);
   }
   if (const auto v = top.find("tensor_parallel")) s.execution.tensor_parallel = v->int32(1, 1024);
+  if (const auto v = top.find("kv_dtype")) s.execution.kv_dtype = kv_dtype_of(v->choice({"auto", "fp8"}));
   if (const auto v = top.find("cuda_graphs")) s.execution.cuda_graphs = v->boolean();
   if (const auto v = top.find("gpu_memory_utilization")) s.gpu_memory_utilization = v->number(0.01, 1);
   if (const auto v = top.find("seed")) s.seed = static_cast<std::uint64_t>(v->integer(0, std::int64_t{1} << 53));

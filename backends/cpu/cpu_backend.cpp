@@ -21,7 +21,8 @@ class CpuBackend::Steps {
       : vocabulary_(weights.config().shape.vocabulary),
         eos_token_id_(config.eos_token_id),
         options_(std::move(options)),
-        forward_(weights, config.num_blocks, config.block_size, positions, threads, options_.tensor_parallel, options_.on_rank),
+        forward_(weights, config.num_blocks, config.block_size, positions, threads, options_.tensor_parallel, options_.kv_dtype,
+                 options_.on_rank),
         sampler_(vocabulary_, num_ids) {}
 
   void carry_out(const StepPlan& plan, StepResult& result) {

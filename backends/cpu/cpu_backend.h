@@ -19,7 +19,9 @@ namespace tokenyard {
 struct CpuOptions {
   std::int32_t threads = 0;          // 0: one a core
   std::int32_t tensor_parallel = 1;  // ranks that share the model, each a thread with its part of `threads`: 1, 2, 4 or 8
-  std::int32_t num_ids = 0;          // token ids the tokenizer knows, the only ones sampled; 0: the whole vocabulary
+  // fp8: what of K and V eight bits can hold, kept in single precision all the same: the answers of fp8, not its savings.
+  KvDtype kv_dtype = KvDtype::automatic;
+  std::int32_t num_ids = 0;  // token ids the tokenizer knows, the only ones sampled; 0: the whole vocabulary
 
   // Sees the logits (the vocabulary's, valid during the call) after the token at `position`, which predict the next one: of
   // every sampled row, in row order, or else of every position computed. On the engine's thread.

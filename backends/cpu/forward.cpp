@@ -14,11 +14,11 @@ TimeNs own_time(const CpuRank& rank) { return rank.parts().total() - rank.parts(
 }  // namespace
 
 Forward::Forward(const Weights& weights, std::int32_t num_blocks, std::int32_t block_size, std::int32_t positions,
-                 std::int32_t threads, std::int32_t ranks, std::function<void(std::int32_t rank)> on_rank)
+                 std::int32_t threads, std::int32_t ranks, KvDtype kv_dtype, std::function<void(std::int32_t rank)> on_rank)
     : vocabulary_(static_cast<std::size_t>(weights.config().shape.vocabulary)), on_rank_(std::move(on_rank)), exchange_(ranks) {
   for (std::int32_t rank = 0; rank < ranks; ++rank) {
-    ranks_.push_back(
-        std::make_unique<CpuRank>(weights, rank, exchange_, num_blocks, block_size, positions, std::max(1, threads / ranks)));
+    ranks_.push_back(std::make_unique<CpuRank>(weights, rank, exchange_, num_blocks, block_size, positions,
+                                               std::max(1, threads / ranks), kv_dtype));
   }
 }
 

@@ -16,7 +16,7 @@ class Forward {
  public:
   // `threads` are divided among the ranks, of which each has one at least. Throws InputError as share_of() does.
   Forward(const Weights& weights, std::int32_t num_blocks, std::int32_t block_size, std::int32_t positions,
-          std::int32_t threads, std::int32_t ranks, std::function<void(std::int32_t rank)> on_rank);
+          std::int32_t threads, std::int32_t ranks, KvDtype kv_dtype, std::function<void(std::int32_t rank)> on_rank);
 
   void copy_blocks(std::span<const BlockCopy> copies);
 

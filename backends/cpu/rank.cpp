@@ -7,6 +7,7 @@
 #include "backends/cpu/attention.h"
 #include "backends/cpu/linear.h"
 #include "core/base/exact_math.h"
+#include "core/base/fp8.h"
 
 namespace tokenyard {
 namespace {
@@ -51,7 +52,7 @@ float silu(float x) {
 }  // namespace
 
 CpuRank::CpuRank(const Weights& weights, std::int32_t rank, RankExchange& exchange, std::int32_t num_blocks,
-                 std::int32_t block_size, std::int32_t positions, std::int32_t threads)
+                 std::int32_t block_size, std::int32_t positions, std::int32_t threads, KvDtype kv_dtype)
     : rank_(rank),
       exchange_(exchange),
       config_(shape_of(weights.config().shape, share_of(weights.config().shape, rank, exchange.team.ranks()))),
@@ -59,6 +60,7 @@ CpuRank::CpuRank(const Weights& weights, std::int32_t rank, RankExchange& exchan
       final_norm_(to_floats(weights_.final_norm)),
       rope_(make_rope_table(config_, positions)),
       cache_(config_, num_blocks, block_size),
+      kv_dtype_(kv_dtype),
       pool_(threads) {
   for (const LayerWeights& layer : weights_.layers) {
     vectors_.push_back({to_floats(layer.attention_norm), to_floats(layer.q_bias), to_floats(layer.k_bias),
@@ -152,6 +154,10 @@ void CpuRank::prepare_heads(std::int32_t layer, std::span<const TokenWork> token
       const std::int32_t slot = token.position % cache_.block_size();
       for (std::int32_t head = 0; head < config_.num_kv_heads; ++head) {
         rotate(k + head * d, vectors.k_norm, token.position);
+        if (kv_dtype_ == KvDtype::fp8) {
+          fp8::round(k + head * d, config_.head_dim);
+          fp8::round(v + head * d, config_.head_dim);
+        }
         std::copy_n(k + head * d, d, cache_.key(layer, block, head, slot));
         std::copy_n(v + head * d, d, cache_.value(layer, block, head, slot));
       }

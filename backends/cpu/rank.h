@@ -36,7 +36,7 @@ class CpuRank {
  public:
   // Reads only its slice of `weights`. `exchange` is borrowed. Throws InputError as share_of() does.
   CpuRank(const Weights& weights, std::int32_t rank, RankExchange& exchange, std::int32_t num_blocks, std::int32_t block_size,
-          std::int32_t positions, std::int32_t threads);
+          std::int32_t positions, std::int32_t threads, KvDtype kv_dtype);
 
   void copy_blocks(std::span<const BlockCopy> copies);
 
@@ -72,6 +72,7 @@ class CpuRank {
   std::vector<float> final_norm_;
   RopeTable rope_;
   KvCache cache_;
+  KvDtype kv_dtype_;
   ThreadPool pool_;
 
   Rows residual_;    // [tokens, hidden]

@@ -90,11 +90,18 @@ void CudaRank::take_cache(std::int32_t num_blocks, std::uint32_t* failed) {
   check(cudaMemsetAsync(cache_memory_.data(), 0, static_cast<std::size_t>(cache_memory_.bytes()), stream_), "clearing K/V");
   on_device([&] {
     forward_.use_cache(reinterpret_cast<Bf16*>(cache_memory_.data()),
-                       {model_.num_layers, num_blocks_, model_.num_kv_heads, config_.block_size, model_.head_dim});
+                       {model_.num_layers, num_blocks_, model_.num_kv_heads, config_.block_size, model_.head_dim, fp8()},
+                       scales());
   });
   pairs_memory_ = DeviceMemory(kMostCopies * static_cast<std::int64_t>(sizeof(kernels::BlockPair)), "moving blocks");
   if (place_.ranks > 1) link(std::vector(static_cast<std::size_t>(place_.ranks), forward_.shared()), failed);
   warm_up();
+}
+
+std::uint8_t* CudaRank::scales() const {
+  if (!fp8()) return nullptr;
+  const std::int64_t numbers = token_vectors() * model_.head_dim * config_.block_size * num_blocks_;
+  return reinterpret_cast<std::uint8_t*>(cache_memory_.data() + numbers);
 }
 
 // A step of every kind of launch: code is loaded at a kernel's first, and cannot be while a graph is captured or while another
@@ -171,15 +178,20 @@ void CudaRank::start(int slot_index, const Pass& pass) {
 
 void CudaRank::copy_blocks(const std::vector<BlockCopy>& copies) {
   static_assert(sizeof(BlockCopy) == sizeof(kernels::BlockPair));
-  const std::int64_t block = std::int64_t{model_.num_kv_heads} * config_.block_size * model_.head_dim;
+  const std::int64_t block = std::int64_t{model_.num_kv_heads} * config_.block_size;  // vectors
+  const std::int64_t units = fp8() ? model_.head_dim / 2 : model_.head_dim;           // of 16 bits, a vector
   for (std::size_t done = 0; done < copies.size(); done += kMostCopies) {
     const std::size_t count = std::min<std::size_t>(kMostCopies, copies.size() - done);
     check(
         cudaMemcpyAsync(pairs_memory_.data(), copies.data() + done, count * sizeof(BlockCopy), cudaMemcpyHostToDevice, stream_),
         "moving blocks");
-    kernels::copy_blocks(reinterpret_cast<Bf16*>(cache_memory_.data()), 2 * model_.num_layers, num_blocks_,
-                         static_cast<std::int32_t>(block), reinterpret_cast<const kernels::BlockPair*>(pairs_memory_.data()),
-                         static_cast<std::int32_t>(count), stream_);
+    const auto* const pairs = reinterpret_cast<const kernels::BlockPair*>(pairs_memory_.data());
+    const auto copy = [&](void* data, std::int64_t elements) {
+      kernels::copy_blocks(static_cast<Bf16*>(data), 2 * model_.num_layers, num_blocks_, static_cast<std::int32_t>(elements),
+                           pairs, static_cast<std::int32_t>(count), stream_);
+    };
+    copy(cache_memory_.data(), block * units);
+    if (fp8()) copy(scales(), block / 2);
   }
 }
 

@@ -92,7 +92,10 @@ class CudaRank {
     std::map<std::int32_t, Graph> graphs;  // by padded number of rows
   };
 
-  std::int64_t token_bytes() const { return std::int64_t{4} * model_.num_layers * model_.num_kv_heads * model_.head_dim; }
+  bool fp8() const { return options_.kv_dtype == KvDtype::fp8; }
+  std::int64_t token_vectors() const { return std::int64_t{2} * model_.num_layers * model_.num_kv_heads; }
+  std::int64_t token_bytes() const { return token_vectors() * (fp8() ? model_.head_dim + 1 : 2 * model_.head_dim); }
+  std::uint8_t* scales() const;  // of fp8: behind the numbers
   void place_sampled(Slot& slot) const;
   StepShape shape_of(const Pass& pass) const;
   void enqueue(const StepShape& shape, const Slot& slot, bool capturing);

@@ -215,7 +215,8 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
   attention.partial_shares = partial_shares_;
   attention.tickets = tickets_;
   const kernels::KvShape& kv = cache_->shape();
-  const std::int64_t plane = std::int64_t{kv.blocks} * kv.kv_heads * kv.block_size * kv.head_dim;
+  const std::int64_t kv_rows = std::int64_t{kv.blocks} * kv.kv_heads * kv.block_size;
+  const std::int64_t plane = kv_rows * kv.head_dim * (kv.fp8 ? 1 : 2);  // bytes
   for (std::size_t i = 0; i < weights_.layers().size(); ++i) {
     const DeviceLayer& w = weights_.layers()[i];
     const auto index = static_cast<std::int32_t>(i);
@@ -233,12 +234,13 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
       kernel(StepKernel::qkv, [&] { gemms_[kQkv].run(w.qkv, normed_, qkv_, tokens, stream); });
     }
     mark(StepTimer::qkv);
-    auto* const keys = reinterpret_cast<Bf16*>(reinterpret_cast<std::uint16_t*>(cache_data_) + 2 * index * plane);
-    auto* const values = reinterpret_cast<Bf16*>(reinterpret_cast<std::uint16_t*>(keys) + plane);
+    auto* const keys = reinterpret_cast<std::byte*>(cache_data_) + 2 * index * plane;
+    std::uint8_t* const key_scales = kv.fp8 ? cache_scales_ + 2 * index * kv_rows : nullptr;
     kernel(StepKernel::heads, [&] {
       kernels::prepare_heads(
-          {qkv_, w.qkv_bias, w.q_norm, w.k_norm, cosine_, sine_, arrays.positions, arrays.slots, q_, keys, values,
-           config_.norm_epsilon, config_.num_heads, config_.num_kv_heads, config_.head_dim, kv.block_size},
+          {qkv_, w.qkv_bias, w.q_norm, w.k_norm, cosine_, sine_, arrays.positions, arrays.slots, q_,
+           reinterpret_cast<Bf16*>(keys), reinterpret_cast<Bf16*>(keys + plane), config_.norm_epsilon, config_.num_heads,
+           config_.num_kv_heads, config_.head_dim, kv.block_size, key_scales, kv.fp8 ? key_scales + kv_rows : nullptr},
           tokens, stream);
     });
     mark(StepTimer::heads);

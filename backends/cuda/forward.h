@@ -72,9 +72,10 @@ class Forward {
   void link(std::int32_t rank, const std::vector<Shared>& all, std::uint32_t* failed);
 
   // Before the first step. `data` is borrowed.
-  void use_cache(Bf16* data, const kernels::KvShape& shape) {
+  void use_cache(Bf16* data, const kernels::KvShape& shape, std::uint8_t* scales) {
     cache_data_ = data;
-    cache_.emplace(data, shape);
+    cache_scales_ = scales;
+    cache_.emplace(data, shape, scales);
   }
 
   // Everything from ids to sampled tokens, whose inputs are in place. `before`: what the step before sampled, for the rows
@@ -122,6 +123,7 @@ class Forward {
   CublasLt cublas_;
   std::vector<Gemm> gemms_;  // qkv, o, gate_up, down, head
   Bf16* cache_data_ = nullptr;
+  std::uint8_t* cache_scales_ = nullptr;  // of fp8
   std::optional<kernels::AttentionCache> cache_;
 
   DeviceMemory memory_;

@@ -19,7 +19,8 @@
 namespace tokenyard {
 
 struct GpuOptions {
-  std::int32_t tensor_parallel = 1;     // cards that share the model: the first so many, 1, 2, 4 or 8
+  std::int32_t tensor_parallel = 1;  // cards that share the model: the first so many, 1, 2, 4 or 8
+  KvDtype kv_dtype = KvDtype::automatic;
   std::int32_t num_ids = 0;             // token ids the tokenizer knows, the only ones sampled; 0: the whole vocabulary
   double gpu_memory_utilization = 0.9;  // of the card's memory; what weights and activations leave of it is for K/V
   bool graphs = true;                   // capture steps of one token a request; false: to measure what that is worth

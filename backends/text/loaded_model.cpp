@@ -45,12 +45,14 @@ std::unique_ptr<Backend> make_backend(bool on_card, const Weights& weights, cons
   if (on_card) {
     GpuOptions options;
     options.tensor_parallel = text.tensor_parallel;
+    options.kv_dtype = text.kv_dtype;
     options.num_ids = num_ids;
     return make_gpu_backend(weights, config, std::move(options));
   }
   CpuOptions options;
   options.threads = text.threads;
   options.tensor_parallel = text.tensor_parallel;
+  options.kv_dtype = text.kv_dtype;
   options.num_ids = num_ids;
   return std::make_unique<CpuBackend>(weights, config, std::move(options));
 }
@@ -66,6 +68,16 @@ std::vector<std::string> joined(std::vector<std::string> notes, const std::vecto
   return notes;
 }
 
+// What the steps' times depend on besides the engine's settings, as a trace's header has it.
+std::string hardware_of(const TextOptions& options) {
+  std::string out;
+  if (options.tensor_parallel > 1) out = "\"tensor_parallel\":" + std::to_string(options.tensor_parallel);
+  if (options.kv_dtype != KvDtype::automatic) {
+    out += std::string(out.empty() ? "" : ",") + "\"kv_dtype\":\"" + name_of(options.kv_dtype) + "\"";
+  }
+  return out.empty() ? "" : "{" + out + "}";
+}
+
 }  // namespace
 
 Sampling default_sampling(const ModelConfig& model) {
@@ -79,7 +91,7 @@ LoadedModel::LoadedModel(const std::string& folder, const TextOptions& options)
       tokenizer(Tokenizer::load(folder + "/tokenizer.json")),
       notes(joined(weights.notes(), tokenizer.notes())),
       backend_name(takes_cuda(options, weights.config().shape) ? "cuda" : "cpu"),
-      hardware(options.tensor_parallel > 1 ? "{\"tensor_parallel\":" + std::to_string(options.tensor_parallel) + "}" : ""),
+      hardware(hardware_of(options)),
       engine(resolve(options.engine, weights.config(), backend_name == "cuda")),
       backend(make_backend(backend_name == "cuda", weights, engine, options, tokenizer.num_ids())) {}
 

@@ -39,6 +39,7 @@ struct TextOptions {
   // Ranks that share the model, 1, 2, 4 or 8: cards, or groups of the threads. The answers are the same with each on a CPU; on
   // GPUs with 1 and 2 (docs/gpu.md).
   std::int32_t tensor_parallel = 1;
+  KvDtype kv_dtype = KvDtype::automatic;
   std::optional<bool> thinking;  // turns the switch of the model's chat template; else as the template has it
   TraceSink* trace = nullptr;    // borrowed; gets the whole trace, header and end too
   std::string program;           // who writes the trace: "tokenyard 0.1.0"

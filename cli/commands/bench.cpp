@@ -33,6 +33,7 @@ struct BenchOptions {
   std::string shape, model, policy, trace, json;
   std::vector<std::string> set, goodput;
   std::int32_t tensor_parallel = 0;  // 0: the scenario's
+  std::string kv_dtype;              // likewise, if empty
   float temperature = 0.6f;
   double gpu_memory_utilization = 0.9;
   bool no_graphs = false;
@@ -157,6 +158,7 @@ int bench(const BenchOptions& options) {
   if (!options.shape.empty()) overrides.push_back("model=" + options.shape);
   if (!options.model.empty()) overrides.push_back("model=" + options.model + "/config.json");
   if (options.tensor_parallel > 0) overrides.push_back("tensor_parallel=" + std::to_string(options.tensor_parallel));
+  if (!options.kv_dtype.empty()) overrides.push_back("kv_dtype=" + options.kv_dtype);
   note_temperature(options.temperature);
   const Slo slo = parse_slo(options.goodput);
   const Scenario scenario = load_scenario(find_scenario(options.scenario), overrides);
@@ -171,6 +173,7 @@ int bench(const BenchOptions& options) {
   const Clock::time_point start = Clock::now();
   GpuOptions gpu;
   gpu.tensor_parallel = scenario.execution.tensor_parallel;
+  gpu.kv_dtype = scenario.execution.kv_dtype;
   gpu.gpu_memory_utilization = options.gpu_memory_utilization;
   gpu.graphs = !options.no_graphs;
   EngineConfig config = scenario.engine;
@@ -250,6 +253,10 @@ Command bench_command() {
       .option("--tensor-parallel", &options->tensor_parallel, "N",
               "GPUs that share the model: 1, 2, 4 or 8; the scenario's tensor_parallel unless said")
       .between(1, kMostRanks);
+  command
+      .option("--kv-dtype", &options->kv_dtype, "TYPE",
+              "fp8: K and V in eight bits a number (docs/fp8.md); the scenario's kv_dtype unless said")
+      .one_of({"auto", "fp8"});
   command.option("--policy", &options->policy, "NAME", "Short for --set engine.policy=NAME").one_of(all_names<Policy>());
   command.option("--set", &options->set, "PATH=VALUE", "Change values: engine.max_num_seqs=64");
   command.option("--temperature", &options->temperature, "NUMBER", "Of every request; 0: greedy")
@@ -285,6 +292,7 @@ Command bench_command() {
   command.examples({{"tokenyard bench", "nano-vLLM's workload, Qwen3-0.6B's shape"},
                     {"tokenyard bench --policy vllm_v1 --set engine.block_size=16 --trace gpu.trace", ""},
                     {"tokenyard bench --shape qwen3-8b --tensor-parallel 2", "two GPUs share the model"},
+                    {"tokenyard bench --kv-dtype fp8", "half the K/V to read"},
                     {"tokenyard bench --profile --rows 1 8 32 256 --timeline step.json", "each kernel beside its floor"},
                     {"tokenyard replay gpu.trace", "the same decisions again, without a GPU"}});
   command.run([options] { return bench(*options); });

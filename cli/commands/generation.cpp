@@ -43,6 +43,10 @@ EngineArguments::EngineArguments(Command& command) {
   command
       .option("--tensor-parallel", &tensor_parallel_, "N", "Ranks that share the model: GPUs, or groups of threads; 1, 2, 4, 8")
       .between(1, kMostRanks);
+  command
+      .option("--kv-dtype", &kv_dtype_, "TYPE",
+              "K and V in eight bits a number (docs/fp8.md): half the memory and, on a GPU, half the reading; auto if not said")
+      .one_of({"auto", "fp8"});
 
   command.group("Engine");
   command.option("--policy", &policy_, "NAME", "The scheduler's; vllm_v1 unless said").one_of(all_names<Policy>());
@@ -81,6 +85,7 @@ TextOptions EngineArguments::text_options() const {
   TextOptions options;
   options.threads = threads_;
   options.tensor_parallel = tensor_parallel_;
+  options.kv_dtype = kv_dtype_of(kv_dtype_);
   options.thinking = thinking();
   options.program = kProgram;
   if (!policy_.empty()) apply_setting("engine.policy=" + policy_, options.engine);
@@ -91,6 +96,7 @@ TextOptions EngineArguments::text_options() const {
 std::vector<std::string> EngineArguments::scenario_overrides() const {
   std::vector<std::string> out = set_;
   out.push_back("tensor_parallel=" + std::to_string(tensor_parallel_));
+  if (!kv_dtype_.empty()) out.push_back("kv_dtype=" + kv_dtype_);
   if (!policy_.empty()) out.push_back("engine.policy=" + policy_);
   return out;
 }

@@ -34,6 +34,7 @@ class EngineArguments {
   std::vector<std::string> set_;
   int threads_ = 0;
   int tensor_parallel_ = 1;
+  std::string kv_dtype_;
 };
 
 // And how an answer is chosen.

@@ -107,14 +107,22 @@ const char* name_of(RopeScaling::Kind kind) {
   return "?";
 }
 
+const char* name_of(KvDtype kv_dtype) { return kv_dtype == KvDtype::fp8 ? "fp8" : "auto"; }
+
+KvDtype kv_dtype_of(const std::string& name) { return name == "fp8" ? KvDtype::fp8 : KvDtype::automatic; }
+
 std::int64_t ModelShape::parameters() const { return elements(*this, share_of(*this, 0, 1)); }
 
 std::int64_t ModelShape::weight_bytes(std::int32_t ranks) const {
   return elements(*this, share_of(*this, 0, ranks)) * bytes_per_element;
 }
 
-std::int64_t ModelShape::kv_bytes_per_token(std::int32_t ranks) const {
-  return std::int64_t{2} * num_layers * share_of(*this, 0, ranks).kv_heads.count * head_dim * bytes_per_element;
+std::int64_t ModelShape::kv_bytes_per_token(std::int32_t ranks, KvDtype kv_dtype) const {
+  return 2 * num_layers * share_of(*this, 0, ranks).kv_heads.count * kv_vector_bytes(kv_dtype);
+}
+
+std::int64_t ModelShape::kv_vector_bytes(KvDtype kv_dtype) const {
+  return kv_dtype == KvDtype::fp8 ? head_dim + 1 : std::int64_t{head_dim} * bytes_per_element;
 }
 
 RankShare share_of(const ModelShape& model, std::int32_t rank, std::int32_t ranks) {

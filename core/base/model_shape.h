@@ -40,6 +40,12 @@ struct Experts {
   std::int32_t intermediate = 0;  // of each
 };
 
+// In what numbers K and V are kept. automatic: in the model's on a GPU, in single precision on a CPU. fp8: core/base/fp8.h.
+enum class KvDtype { automatic, fp8 };
+const char* name_of(KvDtype);  // "auto", "fp8"
+// REQUIRES: one of the names.
+KvDtype kv_dtype_of(const std::string& name);
+
 struct ModelShape {
   std::string name;
   ModelFamily family = ModelFamily::llama;
@@ -67,7 +73,9 @@ struct ModelShape {
   // Bytes of them that one of `ranks` holds, its rows of the embedding included. Throws InputError as share_of() does.
   std::int64_t weight_bytes(std::int32_t ranks = 1) const;
   // Bytes of K and V one token leaves on one of `ranks`. Throws InputError as share_of() does.
-  std::int64_t kv_bytes_per_token(std::int32_t ranks = 1) const;
+  std::int64_t kv_bytes_per_token(std::int32_t ranks = 1, KvDtype kv_dtype = KvDtype::automatic) const;
+  // Bytes of a K or V vector of one token and head; in fp8 its scale too.
+  std::int64_t kv_vector_bytes(KvDtype kv_dtype) const;
 };
 
 // What rank r of N computes under tensor parallelism. Each part is an N-th of the whole, in the order of the ranks. Where there

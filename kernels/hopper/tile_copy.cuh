@@ -27,23 +27,24 @@ __device__ __forceinline__ void barrier_wait(std::uint32_t barrier, std::uint32_
 // Between what threads wrote into shared memory and a later copy that overwrites it.
 __device__ __forceinline__ void copy_fence() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
+// One thread arrives and announces bytes.
+__device__ __forceinline__ void barrier_expect(std::uint32_t barrier, std::uint32_t bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
 // Warp-wide: copies the first granules of a tile and lets `barrier` await them. Lane i has granule i, which begins at row
 // row() of the cache.
 template <int D, class Row>
 __device__ __forceinline__ void copy_granules(const CUtensorMap* map, const Bf16*, std::uint32_t tile, std::uint32_t barrier,
                                               int granules, const Row& row) {
   const int lane = static_cast<int>(threadIdx.x % 32);
-  if (lane == 0) {
-    asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(barrier),
-                 "r"(static_cast<std::uint32_t>(granules) * kGranuleBytes<D>)
-                 : "memory");
-  }
+  if (lane == 0) barrier_expect(barrier, static_cast<std::uint32_t>(granules) * kGranuleBytes<D>);
   __syncwarp();
   if (lane < granules) {
     asm volatile(
         "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(
             tile + static_cast<std::uint32_t>(lane) * kGranuleBytes<D>),
-        "l"(map), "r"(0), "r"(static_cast<int>(row())), "r"(0), "r"(barrier)
+        "l"(map), "r"(0), "r"(static_cast<int>(D < kPanelDims ? row() * D / kPanelDims : row())), "r"(0), "r"(barrier)
         : "memory");
   }
 }

@@ -115,7 +115,7 @@ class PythonEngine {
  public:
   // `engine`: a JSON object of EngineConfig's fields.
   PythonEngine(const std::string& model, const std::string& engine, const std::string& backend, int threads,
-               int tensor_parallel, const std::string& trace)
+               int tensor_parallel, const std::string& kv_dtype, const std::string& trace)
       : served_(std::make_shared<Served>()) {
     const nb::gil_scoped_release unlocked;
     TextOptions options;
@@ -125,6 +125,7 @@ class PythonEngine {
     options.backend = backend == "cpu" ? TextBackend::cpu : backend == "cuda" ? TextBackend::cuda : TextBackend::automatic;
     options.threads = threads;
     options.tensor_parallel = tensor_parallel;
+    options.kv_dtype = kv_dtype_of(kv_dtype);
     options.program = cli::kProgram;
     if (!trace.empty()) served_->trace = std::make_unique<TraceWriter>(trace);
     options.trace = served_->trace.get();
@@ -200,8 +201,9 @@ void bind_text(nb::module_& module) {
       .def("cancel", &Pending::cancel)
       .def("result", &Pending::result);
   nb::class_<PythonEngine>(module, "Engine")
-      .def(nb::init<const std::string&, const std::string&, const std::string&, int, int, const std::string&>(), "model"_a,
-           "engine"_a, "backend"_a, "threads"_a, "tensor_parallel"_a, "trace"_a)
+      .def(nb::init<const std::string&, const std::string&, const std::string&, int, int, const std::string&,
+                    const std::string&>(),
+           "model"_a, "engine"_a, "backend"_a, "threads"_a, "tensor_parallel"_a, "kv_dtype"_a, "trace"_a)
       .def("submit", &PythonEngine::submit, "prompt"_a, "sampling"_a, "streams"_a)
       .def("submit_tokens", &PythonEngine::submit_tokens, "prompt"_a, "sampling"_a, "streams"_a)
       .def("chat", &PythonEngine::chat, "messages"_a, "sampling"_a, "streams"_a)

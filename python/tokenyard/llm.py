@@ -138,7 +138,7 @@ class LLM:
     model: a Hugging Face folder of Qwen3, Qwen2.5, Llama 3 or SmolLM2; None: the small storyteller that comes along.
     The engine's options have nano-vLLM's and vLLM's names. enforce_eager is accepted and changes nothing: whether steps run as
     CUDA graphs is the backend's choice. tensor_parallel_size: ranks that share the model, 1, 2, 4 or 8: GPUs, or groups of the
-    CPU's threads.
+    CPU's threads. kv_cache_dtype: "fp8" keeps K and V in eight bits a number.
     """
 
     def __init__(
@@ -147,6 +147,7 @@ class LLM:
         *,
         enforce_eager: bool = False,
         tensor_parallel_size: int = 1,
+        kv_cache_dtype: str = "auto",
         max_model_len: int | None = None,
         max_num_seqs: int | None = None,
         max_num_batched_tokens: int | None = None,
@@ -162,6 +163,8 @@ class LLM:
             raise _arguments.wrong_type("tensor_parallel_size", "a whole number", tensor_parallel_size)
         if tensor_parallel_size not in (1, 2, 4, 8):
             raise ValueError(f"tensor_parallel_size: expected 1, 2, 4 or 8, found {tensor_parallel_size}")
+        if kv_cache_dtype not in ("auto", "fp8"):
+            raise ValueError(f"kv_cache_dtype: expected auto or fp8, found {kv_cache_dtype!r}")
         if not isinstance(enforce_eager, bool):
             raise _arguments.wrong_type("enforce_eager", "True or False", enforce_eager)
         if backend not in ("auto", "cpu", "cuda"):
@@ -188,7 +191,7 @@ class LLM:
             folder = _arguments.path_text("model", model)
         engine = json.dumps({name: value for name, value in given.items() if value is not None})
         file = "" if trace is None else _arguments.path_text("trace", trace)
-        self._engine = _tokenyard.Engine(folder, engine, backend, threads, tensor_parallel_size, file)
+        self._engine = _tokenyard.Engine(folder, engine, backend, threads, tensor_parallel_size, kv_cache_dtype, file)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-// dump_logits FOLDER OUT [--chunk N] [--cuda] < ids: a backend's logits after every token, for a script to compare.
+// dump_logits FOLDER OUT [--chunk N] [--cuda] [--fp8] < ids: a backend's logits after every token, for a script to compare.
 //
 // Standard input has one sequence of token ids a line. OUT gets, sequence by sequence and position by position, the
 // vocabulary's logits as 32-bit floats.
@@ -45,13 +45,15 @@ class Sequences : public RequestSource {
 
 int run(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: dump_logits FOLDER OUT [--chunk N] [--cuda] < ids\n");
+    std::fprintf(stderr, "usage: dump_logits FOLDER OUT [--chunk N] [--cuda] [--fp8] < ids\n");
     return 2;
   }
   std::int32_t chunk = 256;
   bool on_card = false;
+  KvDtype kv_dtype = KvDtype::automatic;
   for (int i = 3; i < argc; ++i) {
     if (std::strcmp(argv[i], "--cuda") == 0) on_card = true;
+    if (std::strcmp(argv[i], "--fp8") == 0) kv_dtype = KvDtype::fp8;
     if (std::strcmp(argv[i], "--chunk") == 0 && i + 1 < argc) chunk = std::atoi(argv[++i]);
   }
   const Weights weights(argv[1]);
@@ -79,11 +81,13 @@ int run(int argc, char** argv) {
   std::unique_ptr<Backend> backend;
   if (on_card) {
     GpuOptions options;
+    options.kv_dtype = kv_dtype;
     options.every_position = true;
     options.on_logits = write;
     backend = make_gpu_backend(weights, config, options);
   } else {
     CpuOptions options;
+    options.kv_dtype = kv_dtype;
     options.every_position = true;
     options.on_logits = write;
     backend = std::make_unique<CpuBackend>(weights, config, options);

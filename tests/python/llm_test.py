@@ -36,6 +36,13 @@ def test_nano_vllms_interface(llm: LLM) -> None:
     assert llm.config["max_model_len"] == 512 and llm.backend == "cpu"
 
 
+def test_fp8_keeps_k_and_v_in_eight_bits() -> None:
+    with LLM(kv_cache_dtype="fp8", max_model_len=512, backend="cpu") as fp8:
+        assert fp8.generate(STORY, GREEDY)[0].finish_reason == "length"
+    with pytest.raises(ValueError, match="kv_cache_dtype: expected auto or fp8, found 'int8'"):
+        LLM(kv_cache_dtype="int8")
+
+
 def test_text_does_not_depend_on_the_batch(llm: LLM) -> None:
     params = SamplingParams(temperature=0.9, seed=7, max_tokens=20)
     alone = llm.generate(STORY, params)[0]

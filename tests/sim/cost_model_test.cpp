@@ -147,6 +147,26 @@ TEST_CASE("two GPUs share the work and pay for two all-reduces a layer") {
   CHECK_THAT(error_of([&] { CostModel(even, find_hardware("rtx-4090"), {2, true, 16}); }), has_text("all-reduce"));
 }
 
+TEST_CASE("K and V in fp8: less to read, more blocks, other parts as before") {
+  const ModelShape qwen = find_model("qwen3-0.6b");
+  Execution fp8;
+  fp8.kv_dtype = KvDtype::fp8;
+  CHECK(qwen.kv_bytes_per_token(1, KvDtype::fp8) == 2 * 28 * 8 * (128 + 1));
+  CHECK(find_model("llama-3.1-70b").kv_bytes_per_token(4, KvDtype::fp8) == 2 * 80 * 2 * (128 + 1));
+  const HardwareSpec h100 = find_hardware("h100-sxm");
+  const double more =
+      static_cast<double>(kv_blocks(qwen, h100, fp8, 0.9, 2048, 256)) / kv_blocks(qwen, h100, {}, 0.9, 2048, 256);
+  CHECK(more == Approx(256.0 / 129).epsilon(1e-4));
+  const StepPlan plan = decodes(64, 1000);
+  const StepParts bf16 = CostModel(qwen, h100, {}).cost(plan);
+  const StepParts half = CostModel(qwen, h100, fp8).cost(plan);
+  const auto read = 64 * 1001.0 * static_cast<double>(qwen.kv_bytes_per_token() - qwen.kv_bytes_per_token(1, KvDtype::fp8));
+  const double ns = read / (h100.decode_attention.bandwidth_efficiency * h100.memory_gb_per_s);
+  CHECK(static_cast<double>(bf16.attention - half.attention) == Approx(ns).epsilon(1e-6));
+  CHECK(half.gemm == bf16.gemm);
+  CHECK(half.elementwise == bf16.elementwise);
+}
+
 TEST_CASE("K/V heads fewer than GPUs are held by several of them") {
   ModelShape few = round_model();
   few.num_kv_heads = 1;

@@ -21,9 +21,14 @@ struct Decode {
   const char* name;
   std::int32_t batch, shortest, longest;
   std::int32_t kv_heads, group, head_dim, block_size, layers;
+  bool fp8 = false;
 };
 constexpr Decode kDecodes[] = {
     {"256 x 500..1500", 256, 500, 1500, 8, 2, 128, 16, 4},
+    {"256 x 500..1500, fp8", 256, 500, 1500, 8, 2, 128, 16, 8, true},
+    {"256 x 500..1500, SmolLM2, fp8", 256, 500, 1500, 3, 3, 64, 16, 16, true},
+    {"32 x 2000, fp8", 32, 2000, 2000, 8, 2, 128, 16, 16, true},
+    {"1 x 1024, fp8", 1, 1024, 1024, 8, 2, 128, 16, 64, true},
     {"256 x 500..1500, blocks of 256", 256, 500, 1500, 8, 2, 128, 256, 4},
     {"256 x 500..1500, group 4", 256, 500, 1500, 8, 4, 128, 16, 4},
     {"256 x 500..1500, group 8", 256, 500, 1500, 8, 8, 128, 16, 4},
@@ -45,8 +50,8 @@ void bench_decode(const Decode& shape) {
     requests.push_back({static_cast<std::uint32_t>(dice()), context});
     rows.push_back({r, 0, context - 1, 1});
   }
-  AttentionProblem problem({shape.layers, 0, shape.kv_heads, shape.block_size, shape.head_dim}, shape.group, requests,
-                           shape.batch, 1);
+  AttentionProblem problem({shape.layers, 0, shape.kv_heads, shape.block_size, shape.head_dim, shape.fp8}, shape.group,
+                           requests, shape.batch, 1);
   problem.plan(rows);
   const auto bytes = static_cast<double>(problem.kv_bytes());
   for (const DecodeSplit split : {DecodeSplit::automatic, DecodeSplit::warps, DecodeSplit::teams}) {
@@ -56,6 +61,7 @@ void bench_decode(const Decode& shape) {
     });
     bench::report(fmt::format("attention/decode {}, {}", shape.name, names[static_cast<int>(split)]), us, bytes);
   }
+  if (shape.fp8) return;
   const double us = bench::time_us(shape.layers, [&](kernels::Stream stream) {
     for (std::int32_t layer = 0; layer < shape.layers; ++layer) problem.launch_simple(layer, stream);
   });
@@ -66,17 +72,18 @@ struct Prefill {
   const char* name;
   std::int32_t first, count;
   std::int32_t kv_heads, group, head_dim, block_size;
+  bool fp8 = false;
 };
 constexpr Prefill kPrefills[] = {
     {"4096", 0, 4096, 8, 2, 128, 16},          {"4096, group 4", 0, 4096, 8, 4, 128, 16},
     {"4096, group 8", 0, 4096, 8, 8, 128, 16}, {"16384", 0, 16384, 8, 2, 128, 16},
     {"1024", 0, 1024, 8, 2, 128, 16},          {"512 after 8192", 8192, 512, 8, 2, 128, 16},
-    {"4096, SmolLM2", 0, 4096, 3, 3, 64, 16},
+    {"4096, SmolLM2", 0, 4096, 3, 3, 64, 16},  {"4096, fp8", 0, 4096, 8, 2, 128, 16, true},
 };
 
 void bench_prefill(const Prefill& shape) {
   constexpr std::int32_t kLayers = 4;
-  AttentionProblem problem({kLayers, 0, shape.kv_heads, shape.block_size, shape.head_dim}, shape.group,
+  AttentionProblem problem({kLayers, 0, shape.kv_heads, shape.block_size, shape.head_dim, shape.fp8}, shape.group,
                            {{1, shape.first + shape.count}}, shape.count, 1);
   problem.plan({{0, 0, shape.first, shape.count}});
   const double us = bench::time_us(kLayers, [&](kernels::Stream stream) {

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "catch.h"
+#include "core/base/fp8.h"
+#include "kernels/card.h"
 #include "tests/kernels/gpu/support/attention_problem.h"
 
 namespace {
@@ -160,6 +162,47 @@ TEST_CASE("attention gives the same bits however its work is cut") {
         return std::vector<Bf16>(begin, begin + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(count) * size));
       };
       REQUIRE(differing(cut(expected, context - count), cut(out, before), size) == "");
+    }
+  }
+}
+
+TEST_CASE("every fp8 code is read as the CPU reads it, at every scale") {
+  for (std::int32_t exponent = fp8::kLeastExponent; exponent <= fp8::kMostExponent; ++exponent) {
+    const std::vector<Bf16> got = gpu::fp8_as_bf16(exponent);
+    for (int code = 0; code < 256; ++code) {
+      INFO("code " << code << " exponent " << exponent);
+      REQUIRE(static_cast<float>(got[static_cast<std::size_t>(code)]) ==
+              fp8::decode(static_cast<std::uint8_t>(code), exponent));
+    }
+  }
+}
+
+TEST_CASE("attention over fp8 has the bits of attention over the same numbers in bf16") {
+  Dice dice(3);
+  for (int i = 0; i < 64; ++i) {
+    const std::int32_t head_dim = i % 2 == 0 ? 128 : 64;
+    const std::int32_t group = 1 + i / 2 % 8;
+    const KvShape shape{2, 0, dice.between(1, 4), kBlockSizes[dice.between(0, 7)], head_dim, true};
+    std::vector<AttentionRequest> requests;
+    std::vector<AttentionRow> rows;
+    std::int32_t tokens = 0;
+    for (std::int32_t r = 0; r < 6; ++r) {
+      requests.push_back({dice.word(), some_length(dice, 900)});
+      const std::int32_t context = requests.back().context;
+      const std::int32_t count = r % 2 == 0 ? 1 : dice.between(1, context);
+      rows.push_back({r, 0, context - count, count});
+      tokens += count;
+    }
+    INFO("case " << i << " head_dim " << head_dim << " group " << group << " block_size " << shape.block_size);
+    AttentionProblem problem(shape, group, requests, tokens, dice.word());
+    problem.plan(rows);
+    for (const DecodeSplit split : {DecodeSplit::warps, DecodeSplit::teams}) {
+      const std::vector<Bf16> expected = problem.attend_in_bf16(1, split);
+      REQUIRE(differing(expected, problem.attend(1, split), problem.token_size()) == "");
+      kernels::Card older = kernels::card();  // one without Hopper's warp-group products
+      older.capability = 89;
+      const kernels::PretendedCard pretended(older);
+      REQUIRE(differing(expected, problem.attend_in_bf16(1, split), problem.token_size()) == "");
     }
   }
 }

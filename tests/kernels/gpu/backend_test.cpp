@@ -55,7 +55,7 @@ EngineConfig small_config() {
   return config;
 }
 
-TEST_CASE("cuda backend: no schedule changes a token or a logit") {
+void check_schedules(KvDtype kv_dtype, int schedules) {
   const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
   test::Subject subject;
   int graphs = 0;
@@ -64,15 +64,19 @@ TEST_CASE("cuda backend: no schedule changes a token or a logit") {
     options.on_logits = std::move(on_logits);
     options.graphs = dice.chance(70);
     options.time_parts = dice.chance(50);
+    options.kv_dtype = kv_dtype;
     graphs += options.graphs;
     options.gpu_memory_utilization = 0.5;
     return std::make_unique<CudaBackend>(*model.weights, config, std::move(options));
   };
   subject.block_sizes = {16, 32, 48, 64, 128, 256};
-  subject.schedules = test::scaled(300);
+  subject.schedules = test::scaled(schedules);
   test::check_invariance(subject);
   CHECK(graphs > 0);
 }
+
+TEST_CASE("cuda backend: no schedule changes a token or a logit") { check_schedules(KvDtype::automatic, 300); }
+TEST_CASE("cuda backend: nor with K and V in fp8") { check_schedules(KvDtype::fp8, 150); }
 
 // Without a look at the logits, which would make every step wait, two steps are in flight.
 TEST_CASE("cuda backend: planning a step ahead changes nothing that is said") {

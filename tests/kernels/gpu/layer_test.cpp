@@ -5,6 +5,7 @@
 #include <random>
 
 #include "catch.h"
+#include "core/base/fp8.h"
 #include "kernels/block_copy.h"
 #include "kernels/embedding.h"
 #include "kernels/heads.h"
@@ -275,6 +276,85 @@ void check_heads(decltype(&kernels::prepare_heads) prepare_heads) {
     check_close(got, want);
     for (std::size_t i = 0; i < cache_size; ++i) {
       if (!written[i]) REQUIRE((std::isnan(value(keys_host[i])) && std::isnan(value(values_host[i]))));
+    }
+  }
+}
+
+TEST_CASE("heads in fp8: the nearest numbers, the least scale, the same queries") {
+  Numbers numbers(9);
+  for (const std::int32_t head_dim : {64, 128}) {
+    const std::int32_t heads = 6, kv_heads = 3, tokens = 40, block_size = 16, blocks = 4;
+    const auto d = static_cast<std::size_t>(head_dim);
+    const std::int32_t all = heads + 2 * kv_heads;
+    const DeviceArray<Bf16> qkv(numbers.bf16(size_of(tokens, all) * d));
+    const DeviceArray<float> cosine(std::vector<float>(64 * d / 2, 0.8f));
+    const DeviceArray<float> sine(std::vector<float>(64 * d / 2, 0.6f));
+    std::vector<std::int32_t> slots;
+    for (std::int32_t t = 0; t < tokens; ++t) slots.push_back(t == 5 ? -1 : tokens - 1 - t);
+    const DeviceArray<std::int32_t> device_slots(slots);
+    const std::size_t vectors = static_cast<std::size_t>(blocks * block_size * kv_heads);
+    const DeviceArray<Bf16> q(size_of(tokens, heads) * d);
+    const DeviceArray<Bf16> fp8_q(size_of(tokens, heads) * d);
+    const DeviceArray<Bf16> plain[] = {DeviceArray<Bf16>(vectors * d), DeviceArray<Bf16>(vectors * d)};
+    const DeviceArray<std::uint8_t> codes[] = {DeviceArray<std::uint8_t>(vectors * d), DeviceArray<std::uint8_t>(vectors * d)};
+    const DeviceArray<std::uint8_t> scales[] = {DeviceArray<std::uint8_t>(vectors), DeviceArray<std::uint8_t>(vectors)};
+    kernels::Heads args{qkv.data(),
+                        nullptr,
+                        nullptr,
+                        nullptr,
+                        cosine.data(),
+                        sine.data(),
+                        device_slots.data(),
+                        device_slots.data(),
+                        q.data(),
+                        plain[0].data(),
+                        plain[1].data(),
+                        1e-6f,
+                        heads,
+                        kv_heads,
+                        head_dim,
+                        block_size};
+    // Positions are slots; the padded token's is not read.
+    kernels::prepare_heads(args, tokens, nullptr);
+    args.q = fp8_q.data();
+    args.keys = reinterpret_cast<Bf16*>(codes[0].data());
+    args.values = reinterpret_cast<Bf16*>(codes[1].data());
+    args.key_scales = scales[0].data();
+    args.value_scales = scales[1].data();
+    kernels::prepare_heads(args, tokens, nullptr);
+    gpu::synchronize();
+    const auto queries = q.download();
+    const auto fp8_queries = fp8_q.download();
+    for (std::int32_t which = 0; which < 2; ++which) {
+      const auto x = plain[which].download();
+      const auto c = codes[which].download();
+      const auto s = scales[which].download();
+      for (std::size_t v = 0; v < vectors; ++v) {
+        const auto slot = static_cast<std::int32_t>(v / static_cast<std::size_t>(block_size * kv_heads)) * block_size +
+                          static_cast<std::int32_t>(v) % block_size;
+        if (slot >= tokens || slot == tokens - 1 - 5) {  // not written: the poison
+          REQUIRE(s[v] == 0xff);
+          continue;
+        }
+        const std::int32_t exponent = fp8::exponent_of(s[v]);
+        double greatest = 0;
+        for (std::size_t i = 0; i < d; ++i) {
+          const auto at = static_cast<std::size_t>(i / 16 * 16 + i % 8 * 2 + i % 16 / 8);
+          const auto want = static_cast<double>(static_cast<float>(x[v * d + i]));
+          const auto got = static_cast<double>(fp8::decode(c[v * d + at], exponent));
+          greatest = std::max(greatest, std::fabs(want));
+          INFO("head_dim " << head_dim << " vector " << v << " dimension " << i);
+          // Half a step of e4m3, and the rounding to bf16 that `want` has.
+          REQUIRE(std::fabs(got - want) <= std::fabs(want) * (1.0 / 16 + 1.0 / 128) + std::ldexp(1.0, exponent - 10));
+        }
+        REQUIRE(std::ldexp(448.0, exponent) * 1.01 >= greatest);
+        REQUIRE(std::ldexp(448.0, exponent - 1) <= greatest * 1.01);
+      }
+    }
+    for (std::size_t i = 0; i < queries.size(); ++i) {
+      if (static_cast<std::int32_t>(i / d) / heads != 5) {
+        REQUIRE(static_cast<float>(queries[i]) == static_cast<float>(fp8_queries[i]));
+      }
     }
   }
 }

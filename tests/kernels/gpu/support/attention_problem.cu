@@ -8,6 +8,7 @@
 #include <random>
 #include <utility>
 
+#include "kernels/fp8.cuh"
 #include "kernels/simple/simple.h"
 
 namespace tokenyard::gpu {
@@ -45,6 +46,28 @@ __global__ void fill_kv(Bf16* kv, KvShape s, const std::int32_t* tables, int str
       kv[kv_index(s, which, block, head, position % s.block_size) + threadIdx.x] = random_number(
           request.content, static_cast<std::uint32_t>(which), static_cast<std::uint32_t>(head), blockIdx.x, threadIdx.x);
     }
+  }
+}
+
+// Writes the codes and scales of what fill_kv wrote, and rounds that. The same grid; one thread does a vector.
+__global__ void round_kv(Bf16* kv, std::uint8_t* codes, std::uint8_t* scales, KvShape s, const std::int32_t* tables, int stride,
+                         const AttentionRequest* requests) {
+  const auto position = static_cast<int>(blockIdx.x);
+  if (position >= requests[blockIdx.y].context) return;
+  const int block = tables[static_cast<std::int64_t>(blockIdx.y) * stride + position / s.block_size];
+  for (int i = static_cast<int>(threadIdx.x); i < 2 * s.layers * s.kv_heads; i += static_cast<int>(blockDim.x)) {
+    const std::int64_t at = kv_index(s, i / s.kv_heads, block, i % s.kv_heads, position % s.block_size);
+    // Vectors of all sizes.
+    const float size = fp8::power_of_two(static_cast<int>(mixed(blockIdx.x, static_cast<std::uint32_t>(i)) % 8) - 5);
+    float greatest = 0;
+    for (int d = 0; d < s.head_dim; ++d) greatest = fmaxf(greatest, fabsf(__bfloat162float(kv[at + d]) * size));
+    const std::int32_t exponent = fp8::exponent_for(greatest);
+    for (int d = 0; d < s.head_dim; ++d) {
+      const std::uint8_t code = fp8::encode(__bfloat162float(kv[at + d]) * size, exponent);
+      codes[at + kernels::fp8_place(d)] = code;
+      kv[at + d] = __float2bfloat16(fp8::decode(code, exponent));
+    }
+    scales[at / s.head_dim] = fp8::stored_scale(exponent);
   }
 }
 
@@ -94,6 +117,13 @@ __global__ void reference_kernel(const Bf16* q, const Bf16* kv, KvShape s, int l
   out[row * s.head_dim + threadIdx.x] = value / total;
 }
 
+// Thread t has codes 4 t .. 4 t + 3.
+__global__ void read_codes(std::uint32_t factor, std::uint32_t* even, std::uint32_t* odd) {
+  const std::uint32_t codes = threadIdx.x * 0x04040404u + 0x03020100u;
+  even[threadIdx.x] = kernels::fp8_even(codes, factor);
+  odd[threadIdx.x] = kernels::fp8_odd(codes, factor);
+}
+
 std::int32_t max_context(std::span<const AttentionRequest> requests) {
   std::int32_t most = 1;
   for (const AttentionRequest& request : requests) most = std::max(most, request.context);
@@ -105,6 +135,11 @@ std::size_t size_of(const KvShape& s) {
          static_cast<std::size_t>(s.block_size) * static_cast<std::size_t>(s.head_dim);
 }
 
+KvShape as_bf16(KvShape shape) {
+  shape.fp8 = false;
+  return shape;
+}
+
 // `shape` with as many blocks as the requests need.
 KvShape with_blocks(KvShape shape, std::span<const AttentionRequest> requests) {
   shape.blocks = 1;  // one that nobody has
@@ -113,6 +148,20 @@ KvShape with_blocks(KvShape shape, std::span<const AttentionRequest> requests) {
 }
 
 }  // namespace
+
+std::vector<Bf16> fp8_as_bf16(std::int32_t exponent) {
+  const std::uint32_t scale = fp8::stored_scale(exponent);
+  const DeviceArray<std::uint32_t> even(64);
+  const DeviceArray<std::uint32_t> odd(64);
+  read_codes<<<1, 64>>>(scale << 7 | scale << 23, even.data(), odd.data());
+  synchronize();
+  const std::vector<std::uint32_t> pairs[] = {even.download(), odd.download()};
+  std::vector<Bf16> out(256);
+  for (std::size_t code = 0; code < 256; ++code) {
+    out[code] = __ushort_as_bfloat16(static_cast<unsigned short>(pairs[code % 2][code / 4] >> (code % 4 / 2 * 16)));
+  }
+  return out;
+}
 
 AttentionProblem::AttentionProblem(const KvShape& shape, std::int32_t group, std::vector<AttentionRequest> requests,
                                    std::int32_t max_tokens, std::uint32_t seed)
@@ -123,7 +172,10 @@ AttentionProblem::AttentionProblem(const KvShape& shape, std::int32_t group, std
       capacity_(kernels::AttentionCapacity::of(max_tokens, max_tokens, max_context(requests_), group)),
       tables_(requests_.size() * static_cast<std::size_t>(table_stride_)),
       kv_(size_of(shape_)),
-      cache_(kv_.data(), shape_),
+      codes_(shape_.fp8 ? kv_.size() : 1),
+      scales_(shape_.fp8 ? kv_.size() / static_cast<std::size_t>(shape_.head_dim) : 1),
+      bf16_(kv_.data(), as_bf16(shape_)),
+      cache_(shape_.fp8 ? kernels::AttentionCache(reinterpret_cast<Bf16*>(codes_.data()), shape_, scales_.data()) : bf16_),
       q_(static_cast<std::size_t>(max_tokens) * token_size()),
       out_(q_.size()),
       work_(kernels::AttentionWork::bytes(capacity_)),
@@ -146,6 +198,10 @@ AttentionProblem::AttentionProblem(const KvShape& shape, std::int32_t group, std
   const DeviceArray<AttentionRequest> on_device(requests_);
   fill_kv<<<dim3(static_cast<unsigned>(max_context(requests_)), static_cast<unsigned>(requests_.size())),
             static_cast<unsigned>(shape_.head_dim)>>>(kv_.data(), shape_, tables_.data(), table_stride_, on_device.data());
+  if (shape_.fp8) {
+    round_kv<<<dim3(static_cast<unsigned>(max_context(requests_)), static_cast<unsigned>(requests_.size())), 32>>>(
+        kv_.data(), codes_.data(), scales_.data(), shape_, tables_.data(), table_stride_, on_device.data());
+  }
   synchronize();
 }
 
@@ -175,7 +231,7 @@ void AttentionProblem::plan(std::vector<AttentionRow> rows) {
 std::int64_t AttentionProblem::kv_bytes() const {
   std::int64_t tokens = 0;
   for (const AttentionRow& row : rows_) tokens += row.count == 1 ? row.first + 1 : 0;
-  return tokens * shape_.kv_heads * shape_.head_dim * 4;
+  return tokens * shape_.kv_heads * 2 * (shape_.fp8 ? shape_.head_dim + 1 : shape_.head_dim * 2);
 }
 
 kernels::AttentionStep AttentionProblem::step() const {
@@ -210,6 +266,13 @@ std::vector<Bf16> AttentionProblem::attend(std::int32_t layer, kernels::DecodeSp
   launch_prefill(layer, nullptr);
   synchronize();
   return result();
+}
+
+std::vector<Bf16> AttentionProblem::attend_in_bf16(std::int32_t layer, kernels::DecodeSplit split) {
+  const kernels::AttentionCache fp8 = std::exchange(cache_, bf16_);
+  std::vector<Bf16> out = attend(layer, split);
+  cache_ = fp8;
+  return out;
 }
 
 std::vector<Bf16> AttentionProblem::attend_simply(std::int32_t layer) {

@@ -16,9 +16,13 @@ struct AttentionRequest {
   std::int32_t context;
 };
 
+// Every fp8 code with a scale of 2^exponent, as the kernels make bf16 of it. [256]
+std::vector<Bf16> fp8_as_bf16(std::int32_t exponent);
+
 class AttentionProblem {
  public:
-  // Blocks are shuffled; what belongs to no position of a request is poisoned. `max_tokens`: of a step.
+  // shape.fp8: numbers are rounded to fp8; both forms of the cache hold the same. Blocks are shuffled; what belongs to no
+  // position of a request is poisoned. `max_tokens`: of a step.
   AttentionProblem(const kernels::KvShape& shape, std::int32_t group, std::vector<AttentionRequest> requests,
                    std::int32_t max_tokens, std::uint32_t seed);
 
@@ -34,6 +38,8 @@ class AttentionProblem {
   // Both, from poisoned buffers. [num_tokens][heads][head_dim]
   std::vector<Bf16> attend(std::int32_t layer, kernels::DecodeSplit split = kernels::DecodeSplit::automatic);
   std::vector<Bf16> attend_simply(std::int32_t layer);
+  // Both over a bf16 cache of the same numbers.
+  std::vector<Bf16> attend_in_bf16(std::int32_t layer, kernels::DecodeSplit split);
   std::vector<Bf16> attend_by(const CapturedGraph& graph);
   // In double precision.
   std::vector<double> reference(std::int32_t layer) const;
@@ -52,6 +58,8 @@ class AttentionProblem {
   kernels::AttentionCapacity capacity_;
   DeviceArray<std::int32_t> tables_;
   DeviceArray<Bf16> kv_;
+  DeviceArray<std::uint8_t> codes_, scales_;  // of fp8
+  kernels::AttentionCache bf16_;
   kernels::AttentionCache cache_;
   DeviceArray<Bf16> q_;
   DeviceArray<Bf16> out_;
