@@ -16,8 +16,8 @@
 #include "core/base/text_file.h"
 #include "viz/app/app.h"
 #include "viz/app/svg.h"
-#include "viz/app/when.h"
 #include "viz/app/view_state.h"
+#include "viz/app/when.h"
 #ifdef TOKENYARD_HAVE_PICTURES
 #include "viz/host/picture_host.h"
 #endif
