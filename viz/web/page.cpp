@@ -167,7 +167,8 @@ std::vector<std::filesystem::path> files_of(const std::filesystem::path& folder,
   return out;
 }
 
-// {"lessons": [{"name", "title", "pages", "chapter"}], "scenarios": [{"name", "title", "teaches", "variants": [{"name", "note"}]}]}
+// {"lessons": [{"name", "title", "pages", "chapter"}],
+//  "scenarios": [{"name", "title", "teaches", "variants": [{"name", "note"}]}]}
 std::string catalog() {
   std::string out = R"({"lessons":[)";
   const auto field = [&](const char* name, const std::string& value, const char* before) {
