@@ -99,23 +99,23 @@ std::vector<HardwareSpec> make_builtins() {
     h.engine = kTokenyard;
     h.source = "seven runs of this engine on an H200; all-reduce of 2 measured, of 4 and 8 vLLM's";
     h.known_error =
-        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 2.1 % (P90 3.8, bias +0.8), 4B "
-        "offline 1.4 % (P90 2.8, bias -0.4), 8B bursts 2.6 % (P90 4.8, bias -2.3), 8B long prompts 4.4 % (P90 5.5, bias -4.4)";
+        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 3.3 % (P90 8.6, bias -0.8), 4B "
+        "offline 1.5 % (P90 3.3, bias +0.1), 8B bursts 1.7 % (P90 3.6, bias -1.2), 8B long prompts 4.3 % (P90 7.5, bias -4.3)";
     h.fitted_on = {"NVIDIA H200",
                    "580.159.04",
                    "tokenyard 0.2.0",
                    "qwen3-0.6b, qwen3-4b",
                    "2026-11-30",
                    "h200-{0.6b-offline,0.6b-poisson,0.6b-long,0.6b-chunks,0.6b-few,0.6b-sync,4b-poisson}.trace.xz (hash "
-                   "c8f633bb75b66827)"};
-    h.t0_growth = 0.04939;
-    h.t0_one_row = 0.7806;
-    h.gemm = {3.079, 0.744, 0.9325};
-    h.decode_attention = {3.583, 0.01745, 0.8963};
-    h.prefill_attention = {11.61, 0.2409, 0.2373};
-    h.elementwise = {2.021, 0.5674};
-    h.sampler = {20.76, 0.5393};
-    h.host = {55.08, 3.5, 0, 0};
+                   "98d3c12ef1f20d24)"};
+    h.t0_growth = 0.1335;
+    h.t0_one_row = 0.9054;
+    h.gemm = {2.305, 0.7649, 0.8758};
+    h.decode_attention = {3.352, 0.01398, 0.8933};
+    h.prefill_attention = {10.41, 0.2883, 0.3803};
+    h.elementwise = {1.247, 0.5267};
+    h.sampler = {16.95, 0.4342};
+    h.host = {46.31, 3.5, 0.02556, 0};
     h.all_reduce = nvlink;
     all.push_back(h);
   }
