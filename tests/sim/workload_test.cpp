@@ -265,9 +265,10 @@ TEST_CASE("a closed loop of sessions counts those that think, too, and ends with
   }
   REQUIRE(sessions.size() > 30);
   CHECK(recorder.joined.size() == 3 * sessions.size());
-  for (const auto& [name, session] : sessions) {
+  for (const auto& entry : sessions) {
+    const TimeNs begin = entry.second.first;
     const auto others = std::count_if(sessions.begin(), sessions.end(), [&](const auto& other) {
-      return other.second.first <= session.first && other.second.second > session.first;
+      return other.second.first <= begin && other.second.second > begin;
     });
     REQUIRE(others <= 3);
   }
