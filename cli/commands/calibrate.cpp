@@ -34,7 +34,8 @@ std::string errors(const FitError& e) {
 void print(const HardwareFit& fit, const std::map<std::string, std::string>& paths) {
   const std::string columns = fmt::format("{:>8} {:>7} {:>7} {:>7}", "bias", "mean", "P50", "P90");
   if (!fit.kernels.empty()) {
-    say("Kernels, error of each one's time    fitted  held out   before: {}   now: {}\n", columns.substr(2), columns.substr(2));
+    say("{:<36} {:>6} {:>9}   was {}   now {}\n", "% of each kernel's time", "fitted", "held out", columns.substr(4),
+        columns.substr(4));
     for (const KernelLine& line : fit.kernels) {
       say("{:<36} {:>6} {:>9}   {}   {}\n", line.what, line.fitted, line.error.count, errors(line.base), errors(line.error));
     }
@@ -44,7 +45,7 @@ void print(const HardwareFit& fit, const std::map<std::string, std::string>& pat
         run.fitted > 0 ? fmt::format("{} steps fitted, the errors are of {} {}", run.fitted, run.lines.front().error.count,
                                      run.lines.front().error.count == run.fitted ? "the same" : "others")
                        : fmt::format("{} steps, none of them fitted", run.lines.front().error.count));
-    say("{:<16} {:>6}   {}   {}\n", "error, % of a step", "time", "before" + columns.substr(6), "now   " + columns.substr(6));
+    say("  {:<16} {:>6}   was {}   now {}\n", "% of a step", "time", columns.substr(4), columns.substr(4));
     for (const FitLine& line : run.lines) {
       say("  {:<16} {:>5.1f}%   {}   {}\n", line.what, 100 * line.share, errors(line.base), errors(line.error));
     }
