@@ -12,11 +12,15 @@ import sys
 
 # ptxas reserves a frame of 8 bytes in kernels for 12.0 that nothing uses: with -v it reports no spill.
 MOST_STACK = 8
+# Known spills, which may shrink and not grow: the prefill kernels of head_dim 128 are at the limit of a thread's registers
+# (docs/kernels/attention.md says what it costs).
+SPILLS = {("sm_90a", "prefill_kernelILi128E"): 56, ("", "prefill_kernelILi128ELb1E"): 24}
+OF_ONE_CARD = {"sm_90a"}  # what only this one runs, beside the kernels for all
 MOST_SHARED = 48 * 1024 + 1024  # from 9.0 on, a kilobyte that the system keeps is counted
 
 
 def name_of(symbol):
-    return re.sub(r"^.*_cu_[0-9a-f]{8}\d+", "", symbol)
+    return re.sub(r"^.*_cu_[0-9a-f]{8}[_\d]*", "", symbol)
 
 
 def main():
@@ -32,13 +36,15 @@ def main():
         elif match := re.search(r"REG:(\d+) STACK:(\d+) SHARED:(\d+) LOCAL:(\d+)", line):
             registers, stack, shared, local = map(int, match.groups())
             kernels.setdefault(architecture, []).append(function)
-            if stack > MOST_STACK or local > 0:
+            known = max(spill for (of, name), spill in {("", ""): MOST_STACK, **SPILLS}.items()
+                        if function.startswith(name) and of in ("", architecture))
+            if stack > known or local > 0:
                 faults.append(f"{architecture} {function}: {stack} bytes of stack and {local} of local memory, {registers} registers")
             if shared > MOST_SHARED:
                 faults.append(f"{architecture} {function}: {shared} bytes of shared memory, {MOST_SHARED} are there")
     for missing in sorted(expected - kernels.keys()):
         faults.append(f"{missing}: nothing was compiled for it")
-    counts = {len(set(names)) for names in kernels.values()}
+    counts = {len(set(names)) for architecture, names in kernels.items() if architecture not in OF_ONE_CARD}
     if len(counts) > 1:
         faults.append(f"not the same kernels for all: {({a: len(set(n)) for a, n in kernels.items()})}")
     for fault in faults:
