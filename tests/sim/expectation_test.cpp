@@ -69,7 +69,7 @@ TEST_CASE("malformed expectations are refused with their place") {
   CHECK(expression_error("") == "column 1: expected a number, VARIANT.METRIC or \"(\", found the end");
   CHECK(expression_error("a.x") == "column 4: expected <, <=, >, >=, == or !=, found the end");
   CHECK(expression_error("a.x = 1") == "column 7: expected \"==\", found \"1\"");
-  CHECK(expression_error("a.x ! 1") == "column 6: expected \"!=\", found \"1\"");
+  CHECK(expression_error("a.x ! 1") == "column 7: expected \"!=\", found \"1\"");
   CHECK(expression_error("a > 1") == "column 3: expected \".\" and a metric, found \">\"");
   CHECK(expression_error("a. > 1") == "column 4: expected a metric, found \">\"");
   CHECK(expression_error("a.x > 1 < 2") == "column 9: expected the end, found \"<\"");
