@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <ctime>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -8,8 +9,10 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/commands/gpu_run.h"
 #include "cli/output/report.h"
 #include "cli/output/say.h"
+#include "cli/scenario_files.h"
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
 #include "core/base/model_json.h"
@@ -21,7 +24,8 @@ namespace {
 
 struct CalibrateOptions {
   std::vector<std::string> kernels, traces, judged;
-  std::string model, hardware, name, out, residuals;
+  std::string model, hardware, name, out, residuals, keep;
+  bool this_gpu = false;
 };
 
 std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
@@ -73,9 +77,94 @@ void write_residuals(const std::string& path, const HardwareFit& fit) {
   write_file(path, text);
 }
 
-int calibrate(const CalibrateOptions& options) {
-  if (options.kernels.empty() && options.traces.empty())
-    throw InputError("tokenyard calibrate: expected --kernels or --trace, found neither");
+// Runs that excite every term: batches of all sizes, chunks beside decodes and behind long prefixes, a host that is not hidden,
+// two models; and two that are only judged.
+struct GpuRun {
+  const char* name;  // of fidelity/NAME.json; 0.6b-offline is nano-vLLM's benchmark
+  bool judged;
+};
+constexpr GpuRun kGpuRuns[] = {{"0.6b-offline", false}, {"0.6b-poisson", false}, {"0.6b-long", false},
+                               {"0.6b-chunks", false},  {"0.6b-few", false},     {"0.6b-sync", false},
+                               {"4b-poisson", false},   {"0.6b-overload", true}, {"8b-bursts", true}};
+
+// The built-in file whose datasheet is that of the card, by its name; empty: none is.
+std::string builtin_for(const std::string& device) {
+  const std::pair<const char*, const char*> known[] = {{"H200", "h200"},
+                                                       {"H100", "h100-sxm"},
+                                                       {"A100", "a100-80gb"},
+                                                       {"B200", "b200"},
+                                                       {"L40S", "l40s"},
+                                                       {"L4", "l4"},
+                                                       {"RTX 4090", "rtx-4090"},
+                                                       {"RTX PRO 6000", "rtx-pro-6000"},
+                                                       {"RTX 4070 Laptop", "rtx-4070-laptop"}};
+  for (const auto& [part, name] : known) {
+    if (device.find(part) != std::string::npos) return name;
+  }
+  return "";
+}
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  return fmt::format("{:04}-{:02}-{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday);
+}
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() : path_((std::filesystem::temp_directory_path() / "tokenyard-calibrate-XXXXXX").string()) {
+    if (mkdtemp(path_.data()) == nullptr)
+      throw InputError(path_ + ": cannot be made; --keep names a folder for the recordings");
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Fills the options' runs with recordings of this machine's card; what does not fit its memory is left out.
+GpuFacts record_runs(CalibrateOptions& options, const std::string& folder) {
+  GpuFacts facts;
+  for (const GpuRun& run : kGpuRuns) {
+    const std::string_view name = run.name;
+    const std::string trace = folder + "/" + run.name + ".trace";
+    const std::string scenario = name.ends_with("-offline") ? find_scenario("nano-vllm-bench") : find_fidelity_run(run.name);
+    try {
+      facts = record_on_gpu(scenario, {}, !name.ends_with("-sync"), trace);
+    } catch (const BackendError& error) {
+      if (facts.device.empty()) throw;  // not even the smallest
+      warn("note: {} was left out: {}\n", run.name, error.what());
+      continue;
+    }
+    warn("{} recorded\n", run.name);
+    (run.judged ? options.judged : options.traces).push_back(trace);
+  }
+  return facts;
+}
+
+int calibrate(CalibrateOptions options) {
+  if (options.kernels.empty() && options.traces.empty() && !options.this_gpu)
+    throw InputError("tokenyard calibrate: expected --this-gpu, --trace or --kernels, found none");
+  GpuFacts facts;
+  std::optional<TemporaryFolder> scratch;
+  if (options.this_gpu) {
+    if (options.keep.empty()) scratch.emplace();
+    const std::string folder = scratch ? scratch->path() : options.keep;
+    facts = record_runs(options, folder);
+    if (options.hardware.empty()) options.hardware = builtin_for(facts.device);
+    if (options.hardware.empty()) {
+      throw InputError("tokenyard calibrate: --hardware: expected the datasheet of " + facts.device +
+                       ", which is no built-in card (docs/calibration.md, step 1), found none");
+    }
+  }
+  if (options.hardware.empty()) throw InputError("tokenyard calibrate: expected --hardware, found none");
   const HardwareSpec base = find_hardware(options.hardware);
   std::optional<ModelShape> model;
   if (!options.model.empty()) model = find_model(options.model);
@@ -100,6 +189,10 @@ int calibrate(const CalibrateOptions& options) {
   HardwareFit fit = fit_hardware(input, base);
   print(fit, paths);
   if (!options.residuals.empty()) write_residuals(options.residuals, fit);
+  if (options.this_gpu) {
+    fit.hardware.fitted_on.date = today();
+    fit.hardware.fitted_on.driver = fmt::format("CUDA {}.{}", facts.driver_cuda / 1000, facts.driver_cuda % 1000 / 10);
+  }
   fit.hardware.name = options.name.empty() ? base.name + "-calibrated" : options.name;
   write_file(options.out, Json::parse(to_json(fit.hardware), "hardware").dump(2) + "\n");
   const std::string use = is_stream(options.out) ? "" : "; use it with --set hardware=" + options.out;
@@ -112,12 +205,15 @@ int calibrate(const CalibrateOptions& options) {
 Command calibrate_command() {
   Command command("calibrate", "Fit a GPU's constants to measured kernel times or to a recorded run");
   auto options = std::make_shared<CalibrateOptions>();
+  command.flag("--this-gpu", options->this_gpu,
+               "Record nine runs on this machine's GPU, about two minutes, and fit seven of them");
+  command.option("--keep", &options->keep, "FOLDER", "Keep these recordings there; it must exist").needs("--this-gpu");
   command.option("--kernels", &options->kernels, "FILE.csv", "Tables of kernel times (.csv, packed or not) or folders of them");
   command.option("--trace", &options->traces, "FILE.trace", "Runs recorded on the real GPU, to be fitted");
   command.option("--judge", &options->judged, "FILE.trace",
                  "Runs to be predicted and not fitted; else half of each run's steps");
-  command.option("--hardware", &options->hardware, "GPU", "Datasheet and first guesses: a built-in name or a .json file")
-      .required();
+  command.option("--hardware", &options->hardware, "GPU",
+                 "Datasheet and first guesses: a built-in name or a .json file; --this-gpu knows the built-in cards");
   command.option("--model", &options->model, "NAME", "The model the trace, or a table that names layers, was measured with");
   command.option("--out", &options->out, "FILE.json", "The hardware file to write").writes().required();
   command.option("--name", &options->name, "NAME", "Its name; else that of --hardware with -calibrated");
@@ -129,7 +225,8 @@ Command calibrate_command() {
       "Where the "
       "measurements say little, constants stay near those of --hardware.");
   command.examples(
-      {{"tokenyard calibrate --trace scenarios/recorded/h100-poisson.trace --hardware h100-sxm --out my-h100.json", ""},
+      {{"tokenyard calibrate --this-gpu --out my-gpu.json", "needs an NVIDIA GPU"},
+       {"tokenyard calibrate --trace scenarios/recorded/h100-poisson.trace --hardware h100-sxm --out my-h100.json", ""},
        {"tokenyard simulate chat-hour --set hardware=my-h100.json", ""},
        {"tokenyard calibrate --kernels gemm.csv attention.csv --hardware rtx-4090 --out my-4090.json", ""}});
   command.run([options] { return calibrate(*options); });
