@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "backends/gpu/gpu.h"
 
@@ -10,7 +9,6 @@ namespace tokenyard::cli {
 
 // Runs it to its end and writes the trace, with times by part. `ahead`: steps are planned while the one before runs, where the
 // policy can. Throws InputError for the scenario, BackendError when the card cannot do it.
-GpuFacts record_on_gpu(const std::string& scenario, const std::vector<std::string>& overrides, bool ahead,
-                       const std::string& trace);
+GpuFacts record_on_gpu(const std::string& scenario, bool ahead, const std::string& trace);
 
 }  // namespace tokenyard::cli
