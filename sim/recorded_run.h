@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/request.h"
+#include "core/trace/records.h"
 #include "sim/cost_model.h"
 
 namespace tokenyard {
@@ -26,6 +27,9 @@ struct RecordedRun {
   std::uint64_t hash = 0;       // of its steps and their times
   std::vector<MeasuredStep> steps;
 };
+
+// How the run was carried out, as far as its header says. Throws InputError.
+Execution read_execution(const TraceHeader& header, const std::string& path);
 
 // Steps without a duration are passed over. `model` stands for the header's where that names none, or is to be another. Throws
 // InputError.

@@ -137,6 +137,7 @@ GpuFacts record_runs(CalibrateOptions& options, std::optional<HardwareSpec>& har
                        ", a card that is not known here (docs/calibration.md, step 1), found none");
     }
     hardware = hardware_of(*card);
+    hardware->elementwise.rows_at_once = facts.multiprocessors;
   }
   return facts;
 }
