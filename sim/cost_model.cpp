@@ -114,6 +114,7 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
       2 * static_cast<double>(model.kv_bytes_per_token(p, execution.kv_dtype)) * execution.block_size / bytes_per_ns;
   host_ = {hardware.host.step_us * kNsPerUs, hardware.host.row_us * kNsPerUs};
   launch_ = hardware.host.launch_us * kNsPerUs;
+  pieces_ = layers_ * hardware.host.piece_us * kNsPerUs;
   cuda_graphs_ = execution.cuda_graphs;
 }
 
@@ -173,6 +174,8 @@ StepParts CostModel::cost(const StepLoad& load) const {
   if (!cuda_graphs_ || tokens > kMostGraphTokens) {
     const double kernels = layers_ * (4 + kElementwiseKernels + attention_kernels + (parallel_ ? 2 : 0)) + 5;
     host += std::max(0.0, kernels * launch_ - gpu);
+  } else if (prefills) {
+    host += std::max(0.0, pieces_ - gpu);
   }
   parts.gemm = whole_ns(gemm * slower);
   parts.attention = whole_ns(attention * slower);

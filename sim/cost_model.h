@@ -104,7 +104,7 @@ class CostModel {
   double per_copied_block_ = 0;
   Affine host_;                                                   // over rows
   double throttle_ = 0, peak_per_token_ = 0, peak_per_pair_ = 0;  // nanoseconds, at the peak
-  double launch_ = 0;
+  double launch_ = 0, pieces_ = 0;                                // of a kernel; of all layers' graphs
   bool cuda_graphs_ = true;
 };
 

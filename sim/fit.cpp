@@ -26,11 +26,13 @@ struct Knob {
   double* (*of)(HardwareSpec&, std::size_t);  // null: this hardware has none
   std::size_t index = 0;                      // of an all-reduce
   bool physical = false;                      // a share of what the card can do
+  double also = 0;                            // FitConstant::also
 };
 
 constexpr double kLeastUs = 1e-3, kMostConstantUs = 1e5;
 constexpr double kLeastRowUs = 1e-4;
 constexpr double kLeastShare = 0.02;
+constexpr double kSlowLaunchUs = 50, kSlowPieceUs = 200;  // an interpreter's
 
 // `runs`: there are any. `products`: they have a share of the bandwidth of their own.
 std::vector<Knob> knobs_of(const HardwareSpec& hardware, bool runs, bool products) {
@@ -61,7 +63,9 @@ std::vector<Knob> knobs_of(const HardwareSpec& hardware, bool runs, bool product
       {"sampler.per_sequence_us", kLeastRowUs, kMostConstantUs, [](H& h, Index) { return &h.sampler.per_sequence_us; }},
       {"host.step_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.step_us; }},
       {"host.row_us", 0.01, kMostConstantUs, [](H& h, Index) { return &h.host.row_us; }},
-      {"host.launch_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.launch_us; }}};
+      // Where launching is hidden behind the GPU's work, a little more or less of it changes nothing.
+      {"host.launch_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.launch_us; }, 0, false, kSlowLaunchUs},
+      {"host.piece_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.piece_us; }, 0, false, kSlowPieceUs}};
   if (products) {
     knobs.push_back(
         {"gemm.bandwidth_efficiency", kLeastShare, 1, [](H& h, Index) { return &h.gemm.bandwidth_efficiency; }, 0, true});
@@ -170,6 +174,12 @@ constexpr const char* kPartNames[] = {"products", "attention", "element-wise", "
 
 bool has_parts(const MeasuredStep& step) { return step.parts != StepParts{}; }
 
+StepParts predict(const MeasuredStep& step, const CostModel& cost) {
+  StepParts parts = cost.cost(step.load);
+  if (step.launched) parts.host = cost.cost(*step.launched).host;
+  return parts;
+}
+
 // A step's time, and its parts where they are known, all relative to the step's.
 Group steps_group(const RecordedRun& run, std::vector<const MeasuredStep*> steps) {
   Group group;
@@ -186,7 +196,7 @@ Group steps_group(const RecordedRun& run, std::vector<const MeasuredStep*> steps
     const CostModel cost(run.model, h, run.execution);
     std::size_t at = 0;
     for (const MeasuredStep* step : steps) {
-      const StepParts parts = cost.cost(step->load);
+      const StepParts parts = predict(*step, cost);
       predicted[at++] = static_cast<double>(parts.total());
       if (!has_parts(*step)) continue;
       for (const auto part : kParts) predicted[at++] = static_cast<double>(parts.*part);
@@ -307,7 +317,7 @@ class Fit {
       const double* const value = knob.of(start, knob.index);
       // What is 0 begins where it hardly counts, and stays 0 if nothing asks for more.
       const double from = value ? std::clamp(*value, 10 * knob.least, knob.most) : knob.most;
-      problem.constants.push_back({from, knob.least, knob.most, value && *value > 0 ? 1.0 : 1e-3});
+      problem.constants.push_back({from, knob.least, knob.most, value && *value > 0 ? 1.0 : 1e-3, knob.also});
     }
     for (const Group& group : fitted_) {
       problem.measured.insert(problem.measured.end(), group.measured.begin(), group.measured.end());
@@ -422,8 +432,8 @@ RunReport judge_run(const RecordedRun& run, const HardwareSpec& hardware, const 
   double all = 0;
   bool parts = true;
   for (const MeasuredStep& step : run.steps) {
-    predicted.push_back(now.cost(step.load));
-    predicted_before.push_back(before.cost(step.load));
+    predicted.push_back(predict(step, now));
+    predicted_before.push_back(predict(step, before));
     report.residuals.push_back({step.step, step.duration, predicted.back().total(), true});
     all += static_cast<double>(step.duration);
     parts = parts && has_parts(step);

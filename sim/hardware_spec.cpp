@@ -306,6 +306,7 @@ HardwareSpec read_hardware(const JsonValue& json) {
     h.host.step_us = time_us(o, "step_us");
     h.host.launch_us = time_us(o, "launch_us");
     if (const auto row = o.find("row_us")) h.host.row_us = row->number(kLeastTime, kMostTime);
+    if (const auto piece = o.find("piece_us")) h.host.piece_us = piece->number(kLeastTime, kMostTime);
     if (const auto later = o.find("front_end_us")) h.host.front_end_us = later->number(kLeastTime, kMostTime);
     o.done();
   }
@@ -370,6 +371,7 @@ std::string to_json(const HardwareSpec& h) {
     json["mixed_attention"] =
         Object{{"per_row_us", h.mixed_attention->per_row_us}, {"read_efficiency", h.mixed_attention->read_efficiency}};
   }
+  if (h.host.piece_us > 0) json["host"]["piece_us"] = h.host.piece_us;
   if (h.throttle > 0) json["throttle"] = h.throttle;
   if (h.elementwise.rows_at_once > 1) json["elementwise"]["rows_at_once"] = h.elementwise.rows_at_once;
   return json.dump();

@@ -72,6 +72,7 @@ struct HardwareSpec {
     double launch_us = 0;     // per kernel, where no CUDA graph launches them; hidden while the GPU is busy for longer
     double row_us = 0;        // and for each of its rows
     double front_end_us = 0;  // from a client's request to the engine's queue
+    double piece_us = 0;  // per layer of a captured step with a prompt, where graphs stop at each attention (vLLM); hidden, too
     friend bool operator==(const Host&, const Host&) = default;
   } host;
   struct AllReduce {  // a ring's 2 (P-1)/P x bytes over the link
@@ -89,7 +90,7 @@ std::vector<std::string> builtin_hardware();
 // A built-in name or a .json file. Throws InputError.
 HardwareSpec find_hardware(const std::string& name_or_file);
 // An object of the fields above. Not required: engine, fitted_on, mixed_attention, t0_growth, t0_one_row, throttle,
-// rows_at_once, row_us, front_end_us and all_reduce.
+// rows_at_once, row_us, piece_us, front_end_us and all_reduce.
 HardwareSpec read_hardware(const JsonValue& json);
 // Whose kernels it means, what it was fitted on and what is known of its error: stands beside every result.
 std::string error_note(const HardwareSpec& hardware);

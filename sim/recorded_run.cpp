@@ -76,6 +76,7 @@ RecordedRun read_recorded_run(const std::string& path, const std::optional<Model
         step.parts = record.parts;
         step.parts.host += step.duration - step.parts.total();
       }
+      if (step.load.ahead && step.parts == StepParts{} && !out.steps.empty()) out.steps.back().launched = step.load;
       out.hash = mixed(mixed(mixed(out.hash, record.step), record.duration), step.load.decode_kv);
       out.steps.push_back(step);
     }

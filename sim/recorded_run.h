@@ -1,6 +1,7 @@
 // A run of a real backend, step by step, from its trace: what was computed, and how long it and its parts took.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct MeasuredStep {
   // the host does between two steps is in it.
   TimeNs duration = 0;
   StepParts parts;  // add up to `duration`; all zero where the trace does not say
+  // Planned ahead, the next step is launched while this one runs, so the host's time for it is in this one's duration. Where
+  // the trace gives times by part, the host's is the step's own, and this is empty.
+  std::optional<StepLoad> launched;
 };
 
 struct RecordedRun {

@@ -140,6 +140,20 @@ TEST_CASE("a step that would multiply at full rate is slowed down, all its kerne
   CHECK(read_hardware(JsonValue::parse(to_json(h), "h")) == h);
 }
 
+TEST_CASE("where graphs stop at each attention, a short prompt costs the host a launch a layer") {
+  HardwareSpec h = round_hardware();
+  h.host.piece_us = 200;
+  const CostModel pieces(round_model(), h, {}), whole(round_model(), round_hardware(), {});
+  const StepPlan prompt = plan_of({prefill(0, 100), decode(50)});
+  const StepParts parts = pieces.cost(prompt);
+  const TimeNs gpu = parts.total() - parts.host;
+  CHECK(gpu < 2'000'000);
+  CHECK(parts.host - whole.cost(prompt).host == 10 * 200'000 - gpu);
+  CHECK(pieces.cost(decodes(8, 50)) == whole.cost(decodes(8, 50)));
+  CHECK(pieces.cost(plan_of({prefill(0, 1000)})) == whole.cost(plan_of({prefill(0, 1000)})));  // launched kernel by kernel
+  CHECK(read_hardware(JsonValue::parse(to_json(h), "h")) == h);
+}
+
 TEST_CASE("where decodes and chunks share a kernel, decodes read for each query head") {
   HardwareSpec h = round_hardware();
   const StepPlan mixed = plan_of({prefill(0, 100), decode(999), decode(1999)});

@@ -136,6 +136,45 @@ TEST_CASE("steps with their parts tell every constant, and another model's run i
   CHECK_THAT(h.known_error, has_text("never saw: other.trace"));
 }
 
+TEST_CASE("slow launches are found where they stand: in the step that runs meanwhile") {
+  const HardwareSpec base = find_hardware("a100-80gb");
+  HardwareSpec truth = base;
+  truth.host.launch_us = 160;  // some 55 ms a step of more than 512 tokens, longer than such a step here
+  truth.host.piece_us = 1500;
+  Scenario scenario = mixed_traffic(truth);
+  scenario.model = find_model("qwen3-0.6b");
+  RecordedRun run = record(scenario, "run.trace");
+  for (MeasuredStep& step : run.steps) step.load.ahead = true;
+  const CostModel cost(run.model, truth, run.execution);
+  for (std::size_t i = 0; i < run.steps.size(); ++i) {
+    const StepParts own = cost.cost(run.steps[i].load);
+    const StepParts next = cost.cost(run.steps[std::min(i + 1, run.steps.size() - 1)].load);
+    run.steps[i].duration = own.total() - own.host + next.host;
+    run.steps[i].parts = {};
+    if (i + 1 < run.steps.size()) run.steps[i].launched = run.steps[i + 1].load;
+  }
+  const HardwareFit found = fit_runs({run}, base);
+  CHECK(found.hardware.host.launch_us == Approx(160).epsilon(0.1));
+  CHECK(found.hardware.host.piece_us == Approx(1500).epsilon(0.1));
+  CHECK(found.runs[0].lines[0].error.mean < 0.02);
+}
+
+TEST_CASE("a recording of an engine that plans ahead says which launch stands in a step") {
+  const RecordedRun run = read_recorded_run(std::string(TOKENYARD_SOURCE_DIR) + "/scenarios/recorded/vllm-0.26-h200-live.trace",
+                                            find_model("qwen3-0.6b"));
+  std::size_t shown = 0;
+  for (std::size_t i = 0; i + 1 < run.steps.size(); ++i) {
+    const StepLoad& next = run.steps[i + 1].load;
+    CHECK(run.steps[i].launched.has_value() == next.ahead);
+    if (run.steps[i].launched) shown += run.steps[i].launched->positions == next.positions;
+  }
+  CHECK(shown > 2000);
+  // Its short prompts take the host 7 ms and its long ones 17, whatever their tokens.
+  const HardwareFit found = fit_runs({run}, find_hardware("h200-vllm"));
+  CHECK(found.hardware.host.piece_us * 28 == Approx(7300).epsilon(0.15));
+  CHECK(found.hardware.host.launch_us * 28 * 11 == Approx(17500).epsilon(0.15));
+}
+
 TEST_CASE("no efficiency of a card becomes more than 1") {
   RecordedRun run = record(mixed_traffic(another_a100()), "run.trace");
   for (MeasuredStep& step : run.steps) {
