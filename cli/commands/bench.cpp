@@ -217,8 +217,9 @@ int bench(const BenchOptions& options) {
   }
   const GpuFacts facts = backend->facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
-  const std::string cards =
-      facts.tensor_parallel > 1 ? fmt::format("{} x {}", facts.tensor_parallel, facts.device) : facts.device;
+  const std::string cards = facts.tensor_parallel > 1 ? fmt::format("{} x {}{}", facts.tensor_parallel, facts.device,
+                                                                    facts.by_nccl ? " over NCCL" : "")
+                                                      : facts.device;
   warn("{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", cards,
        static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs, start_s);
 
