@@ -58,22 +58,22 @@ std::vector<HardwareSpec> make_builtins() {
         "two runs of this engine on an H100, drawn to h200's constants; all-reduce of 2 measured on H200s, of 4 and 8 vLLM's";
     h.known_error =
         "mean error of a step's time, on the halves of both runs that were not fitted: Qwen3-0.6B offline 1.3 % (P90 2.2, bias "
-        "-1.0), Poisson 2.8 % (P90 3.7, bias -0.5); other models and long prompts not checked on this card";
+        "-1.1), Poisson 2.8 % (P90 3.6, bias -0.5); other models and long prompts not checked on this card";
     h.fitted_on = {"NVIDIA H100 80GB HBM3",
                    "580.159.04",
                    "tokenyard 0.1.0",
                    "qwen3-0.6b",
                    "2026-11-25",
                    "h100-nano-vllm.trace, h100-poisson.trace (hash 45feb79d5c0248d6)"};
-    h.t0_growth = 0.1277;
-    h.t0_one_row = 1.007;
-    h.throttle = 2.027;
-    h.gemm = {2.341, 0.9382, 0.9277};
-    h.decode_attention = {3.861, 0.008628, 0.9277};
-    h.prefill_attention = {13.95, 0.5937, 0.3102};
-    h.elementwise = {1.397, 0.8001, 132};
-    h.sampler = {25.81, 0.5705};
-    h.host = {69.8, 3.5, 0.1128, 0};
+    h.t0_growth = 0.1244;
+    h.t0_one_row = 1.002;
+    h.throttle = 1.958;
+    h.gemm = {2.35, 0.9135, 0.9274};
+    h.decode_attention = {3.926, 0.008015, 0.9274};
+    h.prefill_attention = {13.7, 0.5855, 0.2995};
+    h.elementwise = {1.395, 0.781, 132};
+    h.sampler = {24.38, 0.6159};
+    h.host = {67.62, 3.5, 0.1132, 0, 69.19};
     h.all_reduce = nvlink;
     all.push_back(h);
   }
@@ -100,8 +100,8 @@ std::vector<HardwareSpec> make_builtins() {
     h.engine = kTokenyard;
     h.source = "seven runs of this engine on an H200; all-reduce of 2 measured, of 4 and 8 vLLM's";
     h.known_error =
-        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 3.3 % (P90 8.1, bias -1.9), 4B "
-        "offline 1.4 % (P90 2.5, bias +0.3), 8B bursts 2.5 % (P90 3.8, bias +1.8), 8B long prompts 1.9 % (P90 4.1, bias -1.7)";
+        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 3.3 % (P90 8.0, bias -1.8), 4B "
+        "offline 1.4 % (P90 2.5, bias +0.3), 8B bursts 2.5 % (P90 3.7, bias +1.8), 8B long prompts 1.9 % (P90 4.1, bias -1.7)";
     h.fitted_on = {"NVIDIA H200",
                    "580.159.04",
                    "tokenyard 0.2.0",
@@ -109,15 +109,15 @@ std::vector<HardwareSpec> make_builtins() {
                    "2026-11-30",
                    "h200-{0.6b-offline,0.6b-poisson,0.6b-long,0.6b-chunks,0.6b-few,0.6b-sync,4b-poisson}.trace.xz (hash "
                    "98d3c12ef1f20d24)"};
-    h.t0_growth = 0.2147;
-    h.t0_one_row = 0.9749;
-    h.throttle = 1.383;
-    h.gemm = {1.936, 0.7847, 0.8892};
-    h.decode_attention = {3.279, 0.008162, 0.8892};
-    h.prefill_attention = {10.96, 0.2856, 0.384};
-    h.elementwise = {0.8307, 0.5319, 132};
-    h.sampler = {15.56, 0.4116};
-    h.host = {41.33, 3.5, 0.09938, 0};
+    h.t0_growth = 0.2124;
+    h.t0_one_row = 0.9695;
+    h.throttle = 1.364;
+    h.gemm = {1.943, 0.7828, 0.8893};
+    h.decode_attention = {3.35, 0.007626, 0.8893};
+    h.prefill_attention = {10.84, 0.2847, 0.3838};
+    h.elementwise = {0.8312, 0.5301, 132};
+    h.sampler = {14.75, 0.4418};
+    h.host = {38.75, 3.5, 0.09984, 0, 59.44};
     h.all_reduce = nvlink;
     all.push_back(h);
   }
