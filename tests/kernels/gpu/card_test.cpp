@@ -28,6 +28,7 @@ namespace {
 
 using gpu::AttentionProblem;
 using gpu::DeviceArray;
+using kernels::Bf16;
 using kernels::DecodeSplit;
 
 // Hashes of results, by what they are of.
