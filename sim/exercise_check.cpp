@@ -258,7 +258,7 @@ Verdict check_goals(const Exercise& exercise, ExerciseFacts& facts) {
     for (const Expectation::Reference& each : goal.references())
       facts_of.emplace(each.variant + "." + each.metric, facts.value(each));
     if (facts_of.size() <= 2) continue;  // both stand there already
-    std::string parts;  // what the two sides are made of, each fact once
+    std::string parts;                   // what the two sides are made of, each fact once
     for (const auto& [name, value] : facts_of) {
       if (said.insert(name).second) parts += (parts.empty() ? "" : ", ") + name + " " + number_text(value);
     }
