@@ -51,7 +51,7 @@ std::vector<HardwareSpec> make_builtins() {
   const std::vector<HardwareSpec::AllReduce> nvlink_vllm = {{2, 5.243, 0.5357}, {4, 7.988, 0.6439}, {8, 12.97, 0.782}};
   // Of two cards from a recorded run of this engine, with the norms that are one kernel with the sums (docs/measurements.md);
   // of 4 and 8 vLLM's.
-  const std::vector<HardwareSpec::AllReduce> nvlink = {{2, 5.515, 0.4433}, {4, 7.988, 0.6439}, {8, 12.97, 0.782}};
+  const std::vector<HardwareSpec::AllReduce> nvlink = {{2, 3.88, 0.5718}, {4, 7.988, 0.6439}, {8, 12.97, 0.782}};
   {
     HardwareSpec h = card("h100-sxm", 989, 3350, 80 * gib, 450);
     h.engine = kTokenyard;
