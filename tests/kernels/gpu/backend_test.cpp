@@ -460,6 +460,37 @@ TEST_CASE("cuda backend: on one and two cards the same tokens and probabilities,
   for (const bool tied : {false, true}) check_same(recorded(wide_shape(tied), 1), recorded(wide_shape(tied), 2));
 }
 
+// Another engine counts steps and requests anew, and its first request is not that of the engine before.
+TEST_CASE("cuda backend: one engine after another on a backend, with a repetition penalty") {
+  const Model model(tiny_model(ModelFamily::qwen3, 6, 2, 64));
+  EngineConfig config = small_config();
+  config.async_scheduling = true;
+  const auto said = [&](CudaBackend& backend, int first) {
+    Engine engine(config, backend);
+    Recorders recorders;
+    for (int i = 0; i < 3; ++i) {
+      RequestSpec spec;
+      spec.id = "r" + std::to_string(i);
+      for (int n = 0; n < 20; ++n) spec.prompt.append(Token{first + (7 * n + i) % 40});
+      spec.max_tokens = 30;
+      spec.ignore_eos = true;
+      spec.sampling.repetition_penalty = 3;
+      recorders.push_back(std::make_shared<test::Recorder>());
+      engine.submit(spec, recorders.back());
+    }
+    while (engine.step(nullptr)) {
+    }
+    return recorders;
+  };
+  GpuOptions options;
+  options.gpu_memory_utilization = 0.5;
+  CudaBackend alone(*model.weights, config, options);
+  const Recorders expected = said(alone, 50);
+  CudaBackend used(*model.weights, config, options);
+  said(used, 8);
+  check_same(expected, said(used, 50));
+}
+
 TEST_CASE("cuda backend: cards that cannot reach each other's memory give the same bits by NCCL") {
   if (!two_cards_and_nccl()) return;
   const ModelShape shape = wide_shape(false);
