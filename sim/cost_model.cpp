@@ -161,7 +161,8 @@ StepParts CostModel::cost(const StepLoad& load) const {
     const auto rows = static_cast<double>(load.sampled);
     head = gemm_t0_ * this->t0_share(load.sampled) + lm_head_.at(rows) + sampler_.at(rows);
   }
-  const double communication = parallel_ ? layers_ * all_reduce_.at(tokens) : 0;
+  // A card waits for the other's product as well, whose t0 it is.
+  const double communication = parallel_ ? layers_ * (all_reduce_.fixed * t0_share + all_reduce_.per_token * tokens) : 0;
   double gpu = gemm + attention + elementwise + head + communication;
   double slower = 1;
   if (throttle_ > 0) {
