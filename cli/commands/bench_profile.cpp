@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "backends/gpu/step_timeline.h"
 #include "cli/output/say.h"
 #include "core/base/output_file.h"
 
@@ -37,21 +38,6 @@ std::string table_of(const StepProfile& profile, const ProfiledStep& step, doubl
   out += fmt::format("Floor: {:.1f} us, each number read or written once at {:.2f} TB/s, what this card reads at\n", floor,
                      bandwidth / 1e12);
   return out;
-}
-
-// Chrome's trace format, which Perfetto reads: complete events, times in microseconds.
-std::string timeline_of(const StepProfile& profile, const ProfiledStep& step, const std::string& device) {
-  std::string out = fmt::format(
-      "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
-      "{{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{{\"name\":\"{}: {} requests with {} tokens each\"}}}},\n"
-      "{{\"ph\":\"M\",\"pid\":1,\"tid\":1,\"name\":\"thread_name\",\"args\":{{\"name\":\"kernels\"}}}}",
-      device, step.rows, step.context);
-  for (const StepProfile::Span& span : profile.timeline) {
-    out += fmt::format(
-        ",\n{{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":\"{}\",\"ts\":{:.3f},\"dur\":{:.3f},\"args\":{{\"layer\":{}}}}}",
-        span.kernel, static_cast<double>(span.begin) / 1e3, static_cast<double>(span.end - span.begin) / 1e3, span.layer);
-  }
-  return out + "\n]}\n";
 }
 
 }  // namespace
