@@ -45,6 +45,7 @@ std::string table_of(const StepProfile& profile, const ProfiledStep& step, doubl
 void profile_steps(GpuBackend& backend, const ProfileOptions& options, int seats, float temperature) {
   const std::vector<int> all_rows = options.rows.empty() ? std::vector{seats} : options.rows;
   const double bandwidth = backend.measure_read_bandwidth();
+  std::string timeline;
   for (const int rows : all_rows) {
     ProfiledStep step;
     step.rows = rows;
@@ -52,11 +53,11 @@ void profile_steps(GpuBackend& backend, const ProfileOptions& options, int seats
     step.sampling.temperature = temperature;
     const StepProfile profile = backend.profile(step);
     say("{}", table_of(profile, step, bandwidth));
-    const bool last = &rows == &all_rows.back();
-    if (last && !options.timeline.empty()) {
-      write_file(options.timeline, timeline_of(profile, step, backend.facts().device));
-      say("timeline of the {} requests' step: {}\n", rows, options.timeline);
-    }
+    timeline = timeline_of(profile, step, backend.facts().device);
+  }
+  if (!options.timeline.empty()) {
+    write_file(options.timeline, timeline);
+    say("timeline of the {} requests' step: {}\n", all_rows.back(), options.timeline);
   }
 }
 
