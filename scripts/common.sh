@@ -23,6 +23,7 @@ asan_test_seconds=200
 tidy_seconds=250
 compilers_seconds=300
 python_seconds=130
+python_sanitized_seconds=370
 kernels_seconds=140
 web_seconds=180
 
