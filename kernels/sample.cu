@@ -112,11 +112,6 @@ class SharedLogits : public Share {
   __device__ SharedLogits(const Share& share, void* memory) : Share(share), slice_(static_cast<Bf16*>(memory)) {}
 
   __device__ uint4 load(std::int32_t at) const { return *reinterpret_cast<const uint4*>(slice_ + at); }
-  template <int, class F>
-  __device__ void for_each(const F& f) const {
-    for_each_vector([&](std::int32_t at) { f(at, load(at)); });
-  }
-
   __device__ void fetch() {
     const Bf16* const from = args.logits + row * args.stride + first_id;
     for_each_vector([&](std::int32_t at) { copy_async(slice_ + at, from + at); });
@@ -152,31 +147,6 @@ class GlobalLogits : public Share {
       : Share(share), masks_(static_cast<std::uint32_t*>(memory)), masked_(share.num_masked > 0) {}
 
   __device__ uint4 load(std::int32_t at) const { return cleaned(at, *reinterpret_cast<const uint4*>(place(at))); }
-  // The next Ahead vectors of a thread are on their way while f computes.
-  template <int Ahead, class F>
-  __device__ void for_each(const F& f) const {
-    if constexpr (Ahead == 0) {
-      for_each_vector([&](std::int32_t at) { f(at, load(at)); });
-    } else {
-      uint4 next[Ahead] = {};
-      const auto bring = [&](uint4& to, std::int32_t v) {
-        if (v < vectors) to = *reinterpret_cast<const uint4*>(place(v * kVector));
-      };
-      std::int32_t v = static_cast<std::int32_t>(threadIdx.x);
-#pragma unroll
-      for (int i = 0; i < Ahead; ++i) bring(next[i], v + i * kThreads);
-      while (v < vectors) {
-#pragma unroll
-        for (int i = 0; i < Ahead; ++i, v += kThreads) {
-          if (v >= vectors) break;
-          const uint4 bits = next[i];
-          bring(next[i], v + Ahead * kThreads);
-          f(v * kVector, cleaned(v * kVector, bits));
-        }
-      }
-    }
-  }
-
   __device__ void fetch() {
     if (!masked_) return;
     for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i < words(vectors); i += kThreads) masks_[i] = 0;
@@ -268,15 +238,15 @@ class Row {
 
  private:
   // f(at, bits of eight logits) for each of the share.
-  template <int Ahead, class F>
+  template <class F>
   __device__ void for_each_vector(const F& f) const {
-    logits_.template for_each<Ahead>(f);
+    logits_.for_each_vector([&](std::int32_t at) { f(at, logits_.load(at)); });
   }
 
   // f(logit, id) for each of the share, penalised or raw.
   template <bool Raw, class F>
   __device__ void for_each_logit(const F& f) {
-    for_each_vector<1>([&](std::int32_t at, const uint4& bits) {
+    for_each_vector([&](std::int32_t at, const uint4& bits) {
       const Floats x = Raw ? floats_of(bits) : penalised(at, bits);
       for (int i = 0; i < kVector; ++i) f(x.value[i], first_id_ + at + i);
     });
@@ -340,7 +310,7 @@ class Row {
   __device__ std::uint64_t best_logit() {
     float best = sampling::logit_of(sampling::kLeastOrder);
     std::int32_t best_at = -1;
-    for_each_vector<4>([&](std::int32_t at, const uint4& bits) {
+    for_each_vector([&](std::int32_t at, const uint4& bits) {
       const float most = greatest_of(at, bits);
       if (most > best) {
         best = most;
@@ -568,7 +538,7 @@ class Row {
     constexpr int kRounderBits = 0x4b400000;
     constexpr float kJustBelowHalf = 0.49f;  // y + 0.49, rounded to the nearest, never exceeds the next whole number above y
     const float slope = -kPerLn2 / params_.temperature;
-    for_each_vector<0>([&](std::int32_t at, const uint4& bits) {  // there are no registers for more
+    for_each_vector([&](std::int32_t at, const uint4& bits) {
       const std::uint32_t best_order = *const_cast<const volatile std::uint32_t*>(&shared_.best_order);
       const float offset = sampling::logit_of(best_order) * kPerLn2 - 1.0f + kJustBelowHalf;
       const auto zeros_for = [&](float logit) { return fmaf(logit - greatest, slope, offset); };
