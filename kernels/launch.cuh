@@ -70,6 +70,23 @@ void launch_clusters(const char* what, void (*kernel)(Parameters...), int cluste
   check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), what);
 }
 
+// How many clusters of such blocks run at once. REQUIRES: card() has clusters.
+template <class Kernel>
+int clusters_at_once(Kernel* kernel, int cluster, dim3 block, std::size_t shared_bytes) {
+  cudaLaunchAttribute blocks{};
+  blocks.id = cudaLaunchAttributeClusterDimension;
+  blocks.val.clusterDim = {static_cast<unsigned>(cluster), 1, 1};
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(cluster));
+  config.blockDim = block;
+  config.dynamicSmemBytes = shared_bytes;
+  config.attrs = &blocks;
+  config.numAttrs = 1;
+  int out = 0;
+  check(cudaOccupancyMaxActiveClusters(&out, kernel, &config), "asking how many clusters fit");
+  return out;
+}
+
 template <class... Parameters, class... Arguments>
 void launch(const char* what, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, Stream stream,
             Arguments&&... arguments) {

@@ -23,9 +23,15 @@ constexpr int kLastShift = kFirstShift - 2 * kDigitBits;  // -1: the last digit 
 constexpr int kLastShiftOfBf16 = kFirstShift - kDigitBits;
 constexpr int kPartBits = 14;  // a mass, below 2^41, is summed in three parts: 2^14 x 2^17 tokens of a block stay below 2^32
 constexpr int kParts = 3;
+constexpr std::uint32_t kMostCandidates = 256;  // of a block, for top_k
 constexpr std::int32_t kMostIds = 800'000;
 constexpr std::uint16_t kMinusInfinity = 0xff80;
 constexpr std::uint16_t kExponent = 0x7f80;  // of a bf16; all ones: an infinity or no number
+
+struct Candidate {
+  float logit;
+  std::int32_t id;
+};
 
 // A block's own memory, beside what holds its share of the row. Blocks of the cluster read each other's histogram, share,
 // share_total and published.
@@ -41,7 +47,9 @@ struct Shared {
   std::uint64_t share_total[kOwned];
   std::uint64_t above;
   std::uint32_t digit;
-  std::uint32_t best_order;  // of the block's best score so far
+  std::uint32_t best_order;      // of the block's best score so far
+  std::uint32_t num_candidates;  // more than there is room for: none is used
+  Candidate candidates[kMostCandidates];
 };
 
 __device__ std::uint64_t larger(std::uint64_t a, std::uint64_t b) { return a > b ? a : b; }
@@ -103,8 +111,7 @@ class SharedLogits : public Share {
   }
   __device__ SharedLogits(const Share& share, void* memory) : Share(share), slice_(static_cast<Bf16*>(memory)) {}
 
-  __device__ Floats load(std::int32_t at) const { return kernels::load(slice_ + at); }
-
+  __device__ uint4 load(std::int32_t at) const { return *reinterpret_cast<const uint4*>(slice_ + at); }
   __device__ void fetch() {
     const Bf16* const from = args.logits + row * args.stride + first_id;
     for_each_vector([&](std::int32_t at) { copy_async(slice_ + at, from + at); });
@@ -139,20 +146,7 @@ class GlobalLogits : public Share {
   __device__ GlobalLogits(const Share& share, void* memory)
       : Share(share), masks_(static_cast<std::uint32_t*>(memory)), masked_(share.num_masked > 0) {}
 
-  __device__ Floats load(std::int32_t at) const {
-    const Bf16* const from = args.logits + row * args.stride + first_id + at;
-    const uint4 bits = *reinterpret_cast<const uint4*>(from);
-    const std::uint32_t mask = masked_ ? reinterpret_cast<const std::uint8_t*>(masks_)[at / kVector] : 0;
-    Floats x = kernels::load(from);
-    if (mask != 0 || is_special(args, bits, first_id + at)) {
-      for (int i = 0; i < kVector; ++i) {
-        const std::uint32_t clean = mask >> i & 1 ? kMinusInfinity : clean_bits(args, row, first_id + at + i);
-        x.value[i] = __uint_as_float(clean << 16);
-      }
-    }
-    return x;
-  }
-
+  __device__ uint4 load(std::int32_t at) const { return cleaned(at, *reinterpret_cast<const uint4*>(place(at))); }
   __device__ void fetch() {
     if (!masked_) return;
     for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i < words(vectors); i += kThreads) masks_[i] = 0;
@@ -166,6 +160,22 @@ class GlobalLogits : public Share {
   }
 
  private:
+  __device__ const Bf16* place(std::int32_t at) const { return args.logits + row * args.stride + first_id + at; }
+  __device__ uint4 cleaned(std::int32_t at, const uint4& bits) const {
+    const std::uint32_t mask = masked_ ? reinterpret_cast<const std::uint8_t*>(masks_)[at / kVector] : 0;
+    if (mask == 0 && !is_special(args, bits, first_id + at)) return bits;
+    const auto cleaned_word = [&](std::uint32_t word, int first) {
+      for (int half = 0; half < 2; ++half) {
+        const int i = first + half;
+        const std::uint32_t exponent = std::uint32_t{kExponent} << 16 * half;
+        if ((mask >> i & 1) != 0 || (word & exponent) == exponent || first_id + at + i >= args.num_ids) {
+          word = (word & 0xffff0000u >> 16 * half) | std::uint32_t{kMinusInfinity} << 16 * half;
+        }
+      }
+      return word;
+    };
+    return make_uint4(cleaned_word(bits.x, 0), cleaned_word(bits.y, 2), cleaned_word(bits.z, 4), cleaned_word(bits.w, 6));
+  }
   static __host__ __device__ std::int32_t words(std::int32_t vectors) { return (vectors + 3) / 4; }
 
   std::uint32_t* masks_;
@@ -227,22 +237,24 @@ class Row {
   }
 
  private:
+  // f(at, bits of eight logits) for each of the share.
   template <class F>
   __device__ void for_each_vector(const F& f) const {
-    logits_.for_each_vector(f);
+    logits_.for_each_vector([&](std::int32_t at) { f(at, logits_.load(at)); });
   }
 
   // f(logit, id) for each of the share, penalised or raw.
   template <bool Raw, class F>
   __device__ void for_each_logit(const F& f) {
-    for_each_vector([&](std::int32_t at) {
-      const Floats x = Raw ? logits_.load(at) : logits_at(at);
+    for_each_vector([&](std::int32_t at, const uint4& bits) {
+      const Floats x = Raw ? floats_of(bits) : penalised(at, bits);
       for (int i = 0; i < kVector; ++i) f(x.value[i], first_id_ + at + i);
     });
   }
 
-  __device__ Floats logits_at(std::int32_t at) const {
-    Floats x = logits_.load(at);
+  static __device__ Floats floats_of(const uint4& bits) { return load(reinterpret_cast<const Bf16*>(&bits)); }
+  __device__ Floats penalised(std::int32_t at, const uint4& bits) const {
+    Floats x = floats_of(bits);
     if (penalised_) {
       const auto* const bytes = reinterpret_cast<const std::uint8_t*>(seen_words_of_row());
       const std::uint32_t seen = bytes[(first_id_ + at) / 8];
@@ -251,6 +263,18 @@ class Row {
       }
     }
     return x;
+  }
+  // The greatest of eight, two at a time.
+  __device__ float greatest_of(std::int32_t at, const uint4& bits) const {
+    if (penalised_) {
+      const Floats x = penalised(at, bits);
+      float most = x.value[0];
+      for (int i = 1; i < kVector; ++i) most = fmaxf(most, x.value[i]);
+      return most;
+    }
+    const auto* const pairs = reinterpret_cast<const __nv_bfloat162*>(&bits);
+    const float2 most = __bfloat1622float2(__hmax2(__hmax2(pairs[0], pairs[1]), __hmax2(pairs[2], pairs[3])));
+    return fmaxf(most.x, most.y);
   }
   __device__ float penalised(float logit) const {
     return sampling::cleaned(sampling::penalized(logit, params_.repetition_penalty));
@@ -261,14 +285,33 @@ class Row {
   }
   __device__ bool leads() const { return group_.rank() == 0 && threadIdx.x == 0; }
 
+  // Keeps what is at least `floor` beside, if that is little.
+  __device__ void narrow(float floor) {
+    if (threadIdx.x == 0) shared_.num_candidates = 0;
+    __syncthreads();
+    for_each_logit<false>([&](float logit, std::int32_t id) {
+      if (logit < floor) return;
+      const std::uint32_t place = atomicAdd(&shared_.num_candidates, 1u);
+      if (place < kMostCandidates) shared_.candidates[place] = {logit, id};
+    });
+    __syncthreads();
+    narrowed_ = shared_.num_candidates <= kMostCandidates;
+  }
+  // f(logit, id) for each that was kept, or for all of the share; penalised.
+  template <class F>
+  __device__ void for_each_candidate(const F& f) {
+    if (!narrowed_) return for_each_logit<false>(f);
+    for (std::uint32_t i = threadIdx.x; i < shared_.num_candidates; i += kThreads) {
+      f(shared_.candidates[i].logit, shared_.candidates[i].id);
+    }
+  }
+
   // Also leaves each thread's own greatest in thread_order_.
   __device__ std::uint64_t best_logit() {
     float best = sampling::logit_of(sampling::kLeastOrder);
     std::int32_t best_at = -1;
-    for_each_vector([&](std::int32_t at) {
-      const Floats x = logits_at(at);
-      float most = x.value[0];
-      for (int i = 1; i < kVector; ++i) most = fmaxf(most, x.value[i]);
+    for_each_vector([&](std::int32_t at, const uint4& bits) {
+      const float most = greatest_of(at, bits);
       if (most > best) {
         best = most;
         best_at = at;
@@ -276,7 +319,7 @@ class Row {
     });
     std::int32_t best_id = 0;
     if (best_at >= 0) {
-      const Floats x = logits_at(best_at);
+      const Floats x = penalised(best_at, logits_.load(best_at));
       for (int i = kVector - 1; i >= 0; --i) {
         if (x.value[i] == best) best_id = first_id_ + best_at + i;
       }
@@ -431,15 +474,16 @@ class Row {
       const auto k = static_cast<std::uint64_t>(params_.top_k);
       const auto one = [] { return std::uint64_t{1}; };
       const auto target = [&](std::uint64_t) { return k; };
-      // The k-th of the threads' own greatest logits is not above the k-th of all: below it nothing needs counting.
+      // The k-th of the threads' own greatest logits is not above the k-th of all: what is below it is out.
       const float floor = sampling::logit_of(max(threshold, find_threshold<1>(
                                                                 [&](const auto& visit) {
                                                                   if (thread_order_ >= threshold) visit(thread_order_, one);
                                                                 },
                                                                 target)));
+      narrow(floor);
       threshold = max(threshold, find_threshold<1>(
                                      [&](const auto& visit) {
-                                       for_each_logit<false>([&](float logit, std::int32_t) {
+                                       for_each_candidate([&](float logit, std::int32_t) {
                                          if (logit >= floor) visit(sampling::order_of(logit), one);
                                        });
                                      },
@@ -448,7 +492,7 @@ class Row {
     if (params_.top_p < 1.0f) {
       const float least = sampling::logit_of(threshold);
       const auto masses = [&](const auto& visit) {
-        for_each_logit<false>([&](float logit, std::int32_t) {
+        for_each_candidate([&](float logit, std::int32_t) {
           if (logit < least) return;
           visit(sampling::order_of(logit), [&] { return sampling::mass(sampling::scaled(logit, greatest, temperature)); });
         });
@@ -482,6 +526,10 @@ class Row {
       score(greatest, sampling::noise(params_.seed, position, id), id);
     }
     __syncthreads();
+    if (narrowed_) {
+      for_each_candidate([&](float logit, std::int32_t id) { score(logit, sampling::noise(params_.seed, position, id), id); });
+      return sampling::id_of(over_group(best, larger));
+    }
 
     constexpr float kPerLn2 = 1.44269504f;
     constexpr float kTooMany = 33.0f;  // leading zeros that no word has
@@ -490,8 +538,7 @@ class Row {
     constexpr int kRounderBits = 0x4b400000;
     constexpr float kJustBelowHalf = 0.49f;  // y + 0.49, rounded to the nearest, never exceeds the next whole number above y
     const float slope = -kPerLn2 / params_.temperature;
-    for_each_vector([&](std::int32_t at) {
-      const Floats x = logits_at(at);
+    for_each_vector([&](std::int32_t at, const uint4& bits) {
       const std::uint32_t best_order = *const_cast<const volatile std::uint32_t*>(&shared_.best_order);
       const float offset = sampling::logit_of(best_order) * kPerLn2 - 1.0f + kJustBelowHalf;
       const auto zeros_for = [&](float logit) { return fmaf(logit - greatest, slope, offset); };
@@ -499,8 +546,7 @@ class Row {
         const float zeros = fminf(zeros_for(logit), kTooMany) + kRounder;
         return __clz(static_cast<int>(word)) >= __float_as_int(zeros) - kRounderBits;
       };
-      float most = x.value[0];
-      for (int i = 1; i < kVector; ++i) most = fmaxf(most, x.value[i]);
+      const float most = greatest_of(at, bits);
       if (most < least || zeros_for(most) > kTooMany - 0.5f) return;
 
       const std::int32_t first = first_id_ + at;
@@ -511,6 +557,7 @@ class Row {
       std::uint32_t smallest = word(0);
       for (int i = 1; i < kVector; ++i) smallest = min(smallest, word(i));
       if (!has_zeros_for(most, smallest)) return;
+      const Floats x = penalised(at, bits);
       std::uint32_t hopeful = 0;
       for (int i = 0; i < kVector; ++i) hopeful |= std::uint32_t{has_zeros_for(x.value[i], word(i))} << i;
       for (; hopeful != 0; hopeful &= hopeful - 1) {
@@ -580,6 +627,7 @@ class Row {
   Logits logits_;
   const std::int32_t first_id_;
   const bool penalised_;
+  bool narrowed_ = false;
   int turn_ = 0;
   std::uint32_t thread_order_ = 0;
 };
@@ -626,13 +674,17 @@ void sample(const Sample& args, std::int32_t rows, Stream stream) {
   if (args.stride % kVector != 0 || args.stride > kMostIds) {
     throw std::invalid_argument("the vocabulary must be a multiple of 8 and at most 800000");
   }
-  // Few rows: more blocks a row. The tokens do not depend on it.
-  if (fits<4>(args.stride) && rows > 16) {
-    launch_sample<4>(args, rows, stream);
-  } else if (fits<8>(args.stride)) {
+  // A row gets more blocks the fewer rows there are, one where every multiprocessor has rows of its own. The tokens do not
+  // depend on it: docs/kernels/sampling.md.
+  const bool many = 4 * rows > 3 * card().multiprocessors;
+  if (fits<8>(args.stride) && (rows <= 8 || !fits<4>(args.stride)) && !many) {
     launch_sample<8>(args, rows, stream);
+  } else if (fits<4>(args.stride) && !many) {
+    launch_sample<4>(args, rows, stream);
   } else if (fits<1>(args.stride)) {
     launch_sample<1>(args, rows, stream);
+  } else if (fits<8>(args.stride)) {
+    launch_sample<8>(args, rows, stream);
   } else {
     throw std::invalid_argument("the shared memory of the GPU is too small for so large a vocabulary");
   }

@@ -153,9 +153,4 @@ void small_gemm_of_norm(const Bf16* weight, const Norm& norm, float* residual, s
   }
 }
 
-void small_gemm_of_swiglu(const Bf16* weight, const Bf16* gate_up, std::int32_t tokens, std::int32_t rows, std::int32_t columns,
-                          std::int32_t parts, float* out, std::int64_t part_stride, Stream stream) {
-  launch_small_gemm(weight, GatedRows{gate_up, columns}, tokens, rows, columns / parts, parts, out, part_stride, stream);
-}
-
 }  // namespace tokenyard::kernels

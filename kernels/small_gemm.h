@@ -36,8 +36,5 @@ void small_gemm_in_parts(const Bf16* weight, const Bf16* x, std::int32_t tokens,
 // REQUIRES: fits_small_gemm_of_norm(tokens, norm.hidden).
 void small_gemm_of_norm(const Bf16* weight, const Norm& norm, float* residual, std::int32_t tokens, std::int32_t rows,
                         Bf16* out, Stream stream);
-// small_gemm_in_parts() of what swiglu() makes of gate_up [tokens, 2 columns].
-void small_gemm_of_swiglu(const Bf16* weight, const Bf16* gate_up, std::int32_t tokens, std::int32_t rows, std::int32_t columns,
-                          std::int32_t parts, float* out, std::int64_t part_stride, Stream stream);
 
 }  // namespace tokenyard::kernels

@@ -3,20 +3,23 @@
 #pragma once
 
 #include "kernels/async_copy.cuh"
+#include "kernels/cluster.cuh"
 #include "kernels/norm.cuh"
-#include "kernels/swiglu.cuh"
 
 namespace tokenyard::kernels {
 
 inline constexpr int kSmallGemmWarps = 8;
 inline constexpr int kSmallGemmThreads = kSmallGemmWarps * 32;
 
-// Each has Early, what is read before the kernels ahead have ended; and bring(), by which the block puts columns
-// first .. first + columns - 1 of x's `tokens` rows to `to`, `stride` apart. Some of it may be on its way then (copy_async).
+// Each has kBlocks, of a cluster; Early, what is read before the kernels ahead have ended; and bring(), by which the block puts
+// columns first .. first + columns - 1 of x's `tokens` rows to `to`, `stride` apart. Some of it may be on its way then
+// (copy_async).
 
 struct GivenRows {
   const Bf16* x;
   std::int64_t width;
+  static constexpr bool kComesInChunks = true;
+  static constexpr int kBlocks = 1;
   struct Early {};
   __device__ Early early(int) const { return {}; }
   __device__ void bring(Bf16* to, int stride, int tokens, int first, int columns, const Early&) const {
@@ -28,11 +31,14 @@ struct GivenRows {
   }
 };
 
-// add_and_norm()'s result. A row takes so many warps as there; here they are spread over those of the block, kTurns each.
-template <int kTurns>
+// add_and_norm()'s result. A row takes so many warps as there; here they are spread over those of the block, kTurns each. The
+// blocks of a cluster share the rows out and give each what they made to all.
+template <int kTurns, int Blocks = 1>
 struct NormedRows {
   Norm norm;        // `out` is not used
   float* residual;  // [tokens, hidden], written by one block: norm.residual and what is added to it
+  static constexpr bool kComesInChunks = false;
+  static constexpr int kBlocks = Blocks;
   struct Early {
     Floats weight[kTurns];
   };
@@ -40,6 +46,7 @@ struct NormedRows {
   // A part of a row that a warp has.
   struct Part {
     bool exists;
+    int local;  // which of the block's rows
     int row;
     int at;  // of the lane
     bool inside;
@@ -48,7 +55,9 @@ struct NormedRows {
     const int warps = norm_warps(norm.hidden);
     const int number = static_cast<int>(threadIdx.x) / 32 + turn * kSmallGemmWarps;
     const int at = (number % warps * 32 + static_cast<int>(threadIdx.x) % 32) * kVector / 2;
-    return {number < tokens * warps, number / warps, at, number < tokens * warps && at < norm.hidden / 2};
+    const int local = number / warps;
+    const int row = local * kBlocks + static_cast<int>(blockIdx.x) % kBlocks;
+    return {row < tokens, local, row, at, row < tokens && at < norm.hidden / 2};
   }
 
   __device__ Early early(int tokens) const {
@@ -81,7 +90,7 @@ struct NormedRows {
     for (int i = 0; i < kTurns; ++i) {
       const Part p = part(i, tokens);
       if (!p.exists) continue;
-      if (p.inside && blockIdx.x == 0) {
+      if (p.inside && blockIdx.x < kBlocks) {
         store_row(residual + std::int64_t{p.row} * norm.hidden, norm.hidden, x[i], p.at);
       }
       const float sum = sum_over_warp(sum_of_squares(x[i]));
@@ -92,25 +101,16 @@ struct NormedRows {
     for (int i = 0; i < kTurns; ++i) {
       const Part p = part(i, tokens);
       if (!p.exists) continue;
-      normalize(x[i], early.weight[i], sum_over_warp(lane < warps ? warp_sums[p.row * warps + lane] : 0.0f), norm);
-      if (p.inside) store_row(to + p.row * stride, norm.hidden, x[i], p.at);
-    }
-  }
-};
-
-// swiglu()'s result.
-struct GatedRows {
-  const Bf16* gate_up;  // [tokens, 2 width]
-  std::int64_t width;
-  struct Early {};
-  __device__ Early early(int) const { return {}; }
-  __device__ void bring(Bf16* to, int stride, int tokens, int first, int columns, const Early&) const {
-    const int vectors = columns / kVector;
-    for (int i = static_cast<int>(threadIdx.x); i < tokens * vectors; i += kSmallGemmThreads) {
-      const int row = i / vectors;
-      const int column = i % vectors * kVector;
-      const Bf16* const gate = gate_up + row * 2 * width + first + column;
-      store(to + row * stride + column, gated(load(gate), load(gate + width)));
+      normalize(x[i], early.weight[i], sum_over_warp(lane < warps ? warp_sums[p.local * warps + lane] : 0.0f), norm);
+      if (!p.inside) continue;
+      Bf16* const mine = to + p.row * stride;
+      if constexpr (kBlocks == 1) {
+        store_row(mine, norm.hidden, x[i], p.at);
+      } else if constexpr (kHasClusters) {
+        Cluster<kBlocks> cluster;
+#pragma unroll
+        for (int b = 0; b < kBlocks; ++b) store_row(cluster.of(mine, b), norm.hidden, x[i], p.at);
+      }
     }
   }
 };

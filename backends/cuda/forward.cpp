@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "backends/model/rope.h"
+#include "kernels/card.h"
 #include "kernels/embedding.h"
 #include "kernels/heads.h"
 #include "kernels/norm.h"
 #include "kernels/random_weights.h"
+#include "kernels/skinny_gemm.h"
 #include "kernels/small_gemm.h"
 #include "kernels/swiglu.h"
 
@@ -15,8 +17,10 @@ namespace {
 
 enum Product { kQkv, kO, kGateUp, kDown, kHead };
 
-// For more, every block computing all norms by itself takes longer than a kernel of its own: docs/kernels/step.md.
-constexpr std::int32_t kFusedTokens = 4;
+// For more, norms within the products take longer than a kernel of their own; fewer where blocks cannot share them:
+// docs/kernels/step.md.
+constexpr std::int32_t kFusedTokens = 8;
+constexpr std::int32_t kFusedTokensAlone = 4;
 
 }  // namespace
 
@@ -68,9 +72,8 @@ Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const s
 
   const std::int32_t h = config_.hidden;
   const std::int32_t q = config_.num_heads * config_.head_dim;
-  const std::int32_t qkv = q + 2 * config_.num_kv_heads * config_.head_dim;
   const std::int32_t i = config_.intermediate;
-  const Gemm::Shape shapes[] = {{qkv, h}, {h, q, sum_parts_}, {2 * i, h}, {h, i, sum_parts_}, {weights.head_rows(), h}};
+  const Gemm::Shape shapes[] = {{qkv_width(), h}, {h, q, sum_parts_}, {2 * i, h}, {h, i, sum_parts_}, {weights.head_rows(), h}};
   const auto matrices_of = [&](int product) {
     std::vector<const Bf16*> out;
     for (const DeviceLayer& layer : weights.layers()) {
@@ -105,7 +108,7 @@ void Forward::place(Layout& layout, std::int64_t tokens, std::int64_t rows) {
   cosine_ = layout.take<float>(positions_ * d / 2);
   sine_ = layout.take<float>(positions_ * d / 2);
   residual_ = layout.take<float>(tokens * config_.hidden);
-  other_residual_ = layout.take<float>(kernels::kSmallGemmTokens * config_.hidden);
+  other_residual_ = layout.take<float>(kFusedTokens * config_.hidden);
   normed_ = halves(tokens * config_.hidden);
   qkv_ = halves(tokens * (q + 2 * config_.num_kv_heads * d));
   q_ = halves(tokens * q);
@@ -261,7 +264,10 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
     mark(StepTimer::layer);
     if (fused) {
       mark(StepTimer::norm);
-      fused_qkv(index, tokens, stream);
+      kernel(StepKernel::qkv, [&] {
+        const auto multiply = shares_norms(tokens) ? kernels::skinny_gemm_of_norm : kernels::small_gemm_of_norm;
+        multiply(w.qkv, norm(2 * index - 1, w.attention_norm), other_residual_, tokens, qkv_width(), qkv_, stream);
+      });
     } else {
       kernel(StepKernel::norm, [&] { add_and_norm(2 * index - 1, w.attention_norm, tokens, stream); });
       mark(StepTimer::norm);
@@ -283,61 +289,49 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
       if (shape.prefill) kernels::prefill_attention(*cache_, index, config_.group(), attention, q_, attended_, stream);
     });
     mark(StepTimer::attention);
-    kernel(StepKernel::o, [&] {
+    kernel(StepKernel::o, [&] { gemms_[kO].run(w.o, attended_, partial_[0], tokens, stream); });
+    mark(StepTimer::o);
+    if (!fused) kernel(StepKernel::mlp_norm, [&] { add_and_norm(2 * index, w.mlp_norm, tokens, stream); });
+    mark(StepTimer::mlp_norm);
+    kernel(StepKernel::gate_up, [&] {
       if (fused) {
-        gemms_[kO].run_small(w.o, attended_, partial_[0], tokens, stream);
+        kernels::Norm between = norm(2 * index, w.mlp_norm);
+        between.residual = other_residual_;
+        kernels::skinny_gemm_gated_of_norm(w.gate_up, between, residual_, tokens, 2 * config_.intermediate, gated_, stream);
+      } else if (gates(tokens)) {
+        kernels::skinny_gemm_gated(w.gate_up, normed_, tokens, 2 * config_.intermediate, config_.hidden, gated_, stream);
       } else {
-        gemms_[kO].run(w.o, attended_, partial_[0], tokens, stream);
+        gemms_[kGateUp].run(w.gate_up, normed_, gate_up_, tokens, stream);
       }
     });
-    mark(StepTimer::o);
-    if (fused) {
-      mark(StepTimer::mlp_norm);
-      fused_gate_up(index, tokens, stream);
-      mark(StepTimer::gate_up);
-      mark(StepTimer::swiglu);
-      fused_down(index, tokens, stream);
-    } else {
-      kernel(StepKernel::mlp_norm, [&] { add_and_norm(2 * index, w.mlp_norm, tokens, stream); });
-      mark(StepTimer::mlp_norm);
-      kernel(StepKernel::gate_up, [&] { gemms_[kGateUp].run(w.gate_up, normed_, gate_up_, tokens, stream); });
-      mark(StepTimer::gate_up);
+    mark(StepTimer::gate_up);
+    if (!gates(tokens)) {
       kernel(StepKernel::swiglu, [&] { kernels::swiglu(gate_up_, tokens, config_.intermediate, gated_, stream); });
-      mark(StepTimer::swiglu);
-      kernel(StepKernel::down, [&] { gemms_[kDown].run(w.down, gated_, partial_[1], tokens, stream); });
     }
+    mark(StepTimer::swiglu);
+    kernel(StepKernel::down, [&] { gemms_[kDown].run(w.down, gated_, partial_[1], tokens, stream); });
     mark(StepTimer::down);
   }
 }
 
+bool Forward::gates(std::int32_t tokens) const { return gemms_[kGateUp].skinny_is_near(tokens); }
+
+bool Forward::shares_norms(std::int32_t tokens) const {
+  return kernels::card().clusters && tokens > kernels::kSkinnyGemmUnshared;
+}
+
 bool Forward::fuses(std::int32_t tokens) const {
-  if (ranks_ > 1 || tokens > kFusedTokens || !kernels::fits_small_gemm_of_norm(tokens, config_.hidden)) return false;
-  return std::all_of(gemms_.begin(), gemms_.begin() + kHead, [&](const Gemm& gemm) { return gemm.small_is_near(tokens); });
+  if (ranks_ > 1 || !gates(tokens)) return false;
+  const std::int32_t h = config_.hidden;
+  if (!kernels::fits_skinny_gemm_of_norm(tokens, 2 * config_.intermediate, h)) return false;
+  if (shares_norms(tokens)) {
+    return tokens <= kFusedTokens && gemms_[kQkv].skinny_is_near(tokens) &&
+           kernels::fits_skinny_gemm_of_norm(tokens, qkv_width(), h);
+  }
+  return tokens <= kFusedTokensAlone && gemms_[kQkv].small_is_near(tokens) && kernels::fits_small_gemm_of_norm(tokens, h);
 }
 
-void Forward::fused_qkv(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const {
-  const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
-  const std::int32_t width = (config_.num_heads + 2 * config_.num_kv_heads) * config_.head_dim;
-  run(StepKernel::qkv, layer, [&] {
-    kernels::small_gemm_of_norm(w.qkv, norm(2 * layer - 1, w.attention_norm), other_residual_, tokens, width, qkv_, stream);
-  });
-}
-
-void Forward::fused_gate_up(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const {
-  const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
-  kernels::Norm between = norm(2 * layer, w.mlp_norm);
-  between.residual = other_residual_;
-  run(StepKernel::gate_up, layer,
-      [&] { kernels::small_gemm_of_norm(w.gate_up, between, residual_, tokens, 2 * config_.intermediate, gate_up_, stream); });
-}
-
-void Forward::fused_down(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const {
-  const DeviceLayer& w = weights_.layers()[static_cast<std::size_t>(layer)];
-  run(StepKernel::down, layer, [&] {
-    kernels::small_gemm_of_swiglu(w.down, gate_up_, tokens, config_.hidden, config_.intermediate, sum_parts_, partial_[1],
-                                  most_tokens_ * config_.hidden, stream);
-  });
-}
+std::int32_t Forward::qkv_width() const { return (config_.num_heads + 2 * config_.num_kv_heads) * config_.head_dim; }
 
 const Bf16* Forward::logits_of(const std::int32_t* head_tokens, std::int32_t rows, std::int32_t tokens,
                                cudaStream_t stream) const {

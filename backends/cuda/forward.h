@@ -101,7 +101,9 @@ class Forward {
   const std::vector<Gemm>& products() const { return gemms_; }
   const Bf16* logits() const { return logits_; }  // of the last step's head rows
 
-  // Whether a step of so many tokens computes norms and activations within the products that follow them.
+  // Whether a step of so many tokens computes the activation within the product before it, and norms within those after them,
+  // which needs the former.
+  bool gates(std::int32_t tokens) const;
   bool fuses(std::int32_t tokens) const;
   // Shows what is launched from now on to `watch`; null: to nobody.
   void show(StepWatch* watch) { watch_ = watch; }
@@ -120,10 +122,8 @@ class Forward {
   void run(StepKernel kernel, std::int32_t layer, const Launch& launch) const {
     if (watch_ == nullptr || watch_->before(kernel, layer)) launch();
   }
-  // A layer's products with the norms and the activation, in fewer kernels. The same bits.
-  void fused_qkv(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const;
-  void fused_gate_up(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const;
-  void fused_down(std::int32_t layer, std::int32_t tokens, cudaStream_t stream) const;
+  bool shares_norms(std::int32_t tokens) const;
+  std::int32_t qkv_width() const;
   void layers(const StepShape& shape, const StepArrays& arrays, const StepTimer* timer, cudaStream_t stream,
               bool capturing) const;
 
@@ -146,7 +146,7 @@ class Forward {
   float* cosine_ = nullptr;    // [positions, head_dim / 2]
   float* sine_ = nullptr;      // [positions, head_dim / 2]
   float* residual_ = nullptr;  // [tokens, hidden]
-  // [kSmallGemmTokens, hidden]: in fused layers, between the two norms. Such a norm reads one and writes the other.
+  // [few tokens, hidden]: in fused layers, between the two norms. Such a norm reads one and writes the other.
   float* other_residual_ = nullptr;
   Bf16* normed_ = nullptr;    // [tokens, hidden]
   Bf16* qkv_ = nullptr;       // [tokens, (heads + 2 kv_heads) head_dim]

@@ -8,6 +8,7 @@
 #include "core/backend.h"
 #include "kernels/compare.h"
 #include "kernels/ordered_gemm.h"
+#include "kernels/skinny_gemm.h"
 #include "kernels/small_gemm.h"
 
 namespace tokenyard::cuda {
@@ -66,6 +67,7 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
                     layout(result, m, shape.n, shape.n, parts, most_rows_ * shape.n),
                     {},
                     By::ordered_gemm,
+                    false,
                     false};
     // The last rows of the largest product, so that they stand at another place in it than here.
     const std::int64_t skipped = most_rows_ - m;
@@ -134,6 +136,12 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
         })) {
       product.small_is_near = consider(By::small_gemm, {}) <= best + kNear;
     }
+    if (fits_skinny(m) && passes([&] {
+          kernels::skinny_gemm(w, x, m, shape_.n, shape_.k, reinterpret_cast<Bf16*>(scratch.y), stream);
+          return true;
+        })) {
+      product.skinny_is_near = consider(By::skinny_gemm, {}) <= best + kNear;
+    }
     products_.push_back(std::move(product));
   }
 }
@@ -178,6 +186,10 @@ bool Gemm::fits_small(std::int32_t rows) const {
   return kernels::fits_small_gemm(rows, shape_.n, shape_.k / std::max(1, shape_.parts));
 }
 
+bool Gemm::fits_skinny(std::int32_t rows) const {
+  return shape_.parts == 0 && kernels::fits_skinny_gemm(rows, shape_.n, shape_.k);
+}
+
 void Gemm::run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const {
   if (shape_.parts == 0) {
     kernels::small_gemm(w, x, rows, shape_.n, shape_.k, static_cast<Bf16*>(y), stream);
@@ -202,21 +214,30 @@ void Gemm::run_ordered(const Bf16* w, const Bf16* x, void* y, std::int32_t rows,
   }
 }
 
-bool Gemm::small_is_near(std::int32_t rows) const {
+const Gemm::Product* Gemm::product_of(std::int32_t rows) const {
   const auto at = std::lower_bound(products_.begin(), products_.end(), rows,
                                    [](const Product& product, std::int32_t wanted) { return product.rows < wanted; });
-  return at != products_.end() && at->rows == rows && at->small_is_near;
+  return at != products_.end() && at->rows == rows ? &*at : nullptr;
+}
+
+bool Gemm::small_is_near(std::int32_t rows) const {
+  const Product* const product = product_of(rows);
+  return product != nullptr && product->small_is_near;
+}
+
+bool Gemm::skinny_is_near(std::int32_t rows) const {
+  const Product* const product = product_of(rows);
+  return product != nullptr && product->skinny_is_near;
 }
 
 void Gemm::run(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const {
-  const auto at = std::lower_bound(products_.begin(), products_.end(), rows,
-                                   [](const Product& product, std::int32_t wanted) { return product.rows < wanted; });
-  run(*at, w, x, y, stream);
+  run(*product_of(rows), w, x, y, stream);
 }
 
 void Gemm::run(const Product& product, const Bf16* w, const Bf16* x, void* y, cudaStream_t stream) const {
   switch (product.by) {
     case By::small_gemm: return run_small(w, x, y, product.rows, stream);
+    case By::skinny_gemm: return kernels::skinny_gemm(w, x, product.rows, shape_.n, shape_.k, static_cast<Bf16*>(y), stream);
     case By::ordered_gemm: return run_ordered(w, x, y, product.rows, stream);
     case By::cublas:
       if (!try_cublas(product, product.algorithm, w, x, y, stream)) throw BackendError("cuBLASLt failed while multiplying");

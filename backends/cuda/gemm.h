@@ -66,9 +66,9 @@ class Gemm {
   // `rows` is one of the constructor's. y: bf16 or float, as the shape says.
   void run(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
   // Whether small_gemm() has passed the gate for so many rows and takes at most a microsecond longer than the fastest, so that
-  // it is the faster one if it spares a kernel. Then run_small() is that product, whichever run() takes.
+  // it is the faster one if it spares a kernel; the same of skinny_gemm().
   bool small_is_near(std::int32_t rows) const;
-  void run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
+  bool skinny_is_near(std::int32_t rows) const;
 
  private:
   struct Destroy {
@@ -79,13 +79,14 @@ class Gemm {
   using Matmul = std::unique_ptr<cublasLtMatmulDescOpaque_t, Destroy>;
   using Layout = std::unique_ptr<cublasLtMatrixLayoutOpaque_t, Destroy>;
   using Preference = std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, Destroy>;
-  enum class By { cublas, small_gemm, ordered_gemm };
+  enum class By { cublas, small_gemm, skinny_gemm, ordered_gemm };
   struct Product {
     std::int32_t rows;
     Layout x, y;
     cublasLtMatmulAlgo_t algorithm;
     By by;
     bool small_is_near;  // small_gemm has passed the gate and is hardly slower than the fastest
+    bool skinny_is_near;
   };
 
   static Layout layout(cudaDataType_t type, std::int64_t rows, std::int64_t columns, std::int64_t stride, std::int32_t parts,
@@ -94,7 +95,10 @@ class Gemm {
   bool try_cublas(const Product& product, const cublasLtMatmulAlgo_t& algorithm, const Bf16* w, const Bf16* x, void* y,
                   cudaStream_t stream) const;
   void run(const Product& product, const Bf16* w, const Bf16* x, void* y, cudaStream_t stream) const;
+  const Product* product_of(std::int32_t rows) const;  // null if it is none of the constructor's
   bool fits_small(std::int32_t rows) const;
+  bool fits_skinny(std::int32_t rows) const;
+  void run_small(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
   void run_ordered(const Bf16* w, const Bf16* x, void* y, std::int32_t rows, cudaStream_t stream) const;
 
   cublasLtHandle_t cublas_;

@@ -15,15 +15,16 @@ constexpr std::array<const char*, kStepKernels> kNames = {
     "SwiGLU",    "product: down", "last norm",          "product: head",
     "sampling"};
 
-std::string name_of(StepKernel kernel, bool fused) {
+std::string name_of(StepKernel kernel, bool fused, bool gates) {
   if (fused && kernel == StepKernel::qkv) return "add, norm, product: qkv";
-  if (fused && kernel == StepKernel::gate_up) return "add, norm, product: gate_up";
-  if (fused && kernel == StepKernel::down) return "SwiGLU, product: down";
+  if (kernel == StepKernel::gate_up && (fused || gates)) {
+    return std::string(fused ? "add, norm, " : "") + "product: gate_up" + (gates ? ", SwiGLU" : "");
+  }
   return kNames[static_cast<std::size_t>(kernel)];
 }
 
 // What a kernel has to read and write, each number once.
-double bytes_of(StepKernel kernel, const EnqueuedStep& what, bool fused) {
+double bytes_of(StepKernel kernel, const EnqueuedStep& what, bool fused, bool gates) {
   const ModelShape& model = what.model;
   const double rows = what.tokens;
   const double requests = what.step.rows;
@@ -45,9 +46,9 @@ double bytes_of(StepKernel kernel, const EnqueuedStep& what, bool fused) {
     case StepKernel::heads: return 2 * rows * (q + 2 * kv) * kBf16;
     case StepKernel::attention: return requests * (what.step.context * static_cast<double>(what.kv_bytes) + 2 * q * kBf16);
     case StepKernel::o: return (h * q + rows * q) * kBf16 + kParts * rows * h * kFloat;
-    case StepKernel::gate_up: return (2 * i * h + rows * 2 * i) * kBf16 + (fused ? add : normed);
+    case StepKernel::gate_up: return (2 * i * h + rows * (gates ? i : 2 * i)) * kBf16 + (fused ? add : normed);
     case StepKernel::swiglu: return rows * 3 * i * kBf16;
-    case StepKernel::down: return (h * i + rows * (fused ? 2 * i : i)) * kBf16 + kParts * rows * h * kFloat;
+    case StepKernel::down: return (h * i + rows * i) * kBf16 + kParts * rows * h * kFloat;
     case StepKernel::last_norm: return rows * h * kFloat * (1 + kParts) + normed;
     case StepKernel::head: return (h * vocabulary + rows * (h + vocabulary)) * kBf16;
     case StepKernel::sampling: return requests * vocabulary * kBf16;
@@ -116,6 +117,7 @@ double time_of(const Graph& graph, cudaStream_t stream) {
 
 StepProfile profile_step(Forward& forward, const EnqueuedStep& what, cudaStream_t stream) {
   const bool fused = forward.fuses(what.tokens);
+  const bool gates = forward.gates(what.tokens);
   StepProfile out;
   out.step_us = time_of(Graph::capture(stream, what.enqueue), stream);
   for (std::int32_t i = 0; i < kStepKernels; ++i) {
@@ -129,7 +131,8 @@ StepProfile profile_step(Forward& forward, const EnqueuedStep& what, cudaStream_
       while (count > 0 && only.count < kLeastLaunches) what.enqueue();
     });
     if (count == 0) continue;
-    out.kernels.push_back({name_of(kernel, fused), count, time_of(graph, stream) / only.count, bytes_of(kernel, what, fused)});
+    out.kernels.push_back(
+        {name_of(kernel, fused, gates), count, time_of(graph, stream) / only.count, bytes_of(kernel, what, fused, gates)});
   }
 
   Stopwatch watch(stream);
@@ -149,7 +152,7 @@ StepProfile profile_step(Forward& forward, const EnqueuedStep& what, cudaStream_
   for (std::size_t i = 0; i < watch.starts.size(); ++i) {
     const Stopwatch::Start& start = watch.starts[i];
     const bool last = i + 1 == watch.starts.size();
-    out.timeline.push_back({name_of(start.kernel, fused), start.layer, elapsed(begin, start.event),
+    out.timeline.push_back({name_of(start.kernel, fused, gates), start.layer, elapsed(begin, start.event),
                             elapsed(begin, last ? end : watch.starts[i + 1].event)});
   }
   return out;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "backends/gpu/step_timeline.h"
 #include "cli/output/say.h"
 #include "core/base/output_file.h"
 
@@ -39,26 +40,12 @@ std::string table_of(const StepProfile& profile, const ProfiledStep& step, doubl
   return out;
 }
 
-// Chrome's trace format, which Perfetto reads: complete events, times in microseconds.
-std::string timeline_of(const StepProfile& profile, const ProfiledStep& step, const std::string& device) {
-  std::string out = fmt::format(
-      "{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n"
-      "{{\"ph\":\"M\",\"pid\":1,\"name\":\"process_name\",\"args\":{{\"name\":\"{}: {} requests with {} tokens each\"}}}},\n"
-      "{{\"ph\":\"M\",\"pid\":1,\"tid\":1,\"name\":\"thread_name\",\"args\":{{\"name\":\"kernels\"}}}}",
-      device, step.rows, step.context);
-  for (const StepProfile::Span& span : profile.timeline) {
-    out += fmt::format(
-        ",\n{{\"ph\":\"X\",\"pid\":1,\"tid\":1,\"name\":\"{}\",\"ts\":{:.3f},\"dur\":{:.3f},\"args\":{{\"layer\":{}}}}}",
-        span.kernel, static_cast<double>(span.begin) / 1e3, static_cast<double>(span.end - span.begin) / 1e3, span.layer);
-  }
-  return out + "\n]}\n";
-}
-
 }  // namespace
 
 void profile_steps(GpuBackend& backend, const ProfileOptions& options, int seats, float temperature) {
   const std::vector<int> all_rows = options.rows.empty() ? std::vector{seats} : options.rows;
   const double bandwidth = backend.measure_read_bandwidth();
+  std::string timeline;
   for (const int rows : all_rows) {
     ProfiledStep step;
     step.rows = rows;
@@ -66,11 +53,11 @@ void profile_steps(GpuBackend& backend, const ProfileOptions& options, int seats
     step.sampling.temperature = temperature;
     const StepProfile profile = backend.profile(step);
     say("{}", table_of(profile, step, bandwidth));
-    const bool last = &rows == &all_rows.back();
-    if (last && !options.timeline.empty()) {
-      write_file(options.timeline, timeline_of(profile, step, backend.facts().device));
-      say("timeline of the {} requests' step: {}\n", rows, options.timeline);
-    }
+    timeline = timeline_of(profile, step, backend.facts().device);
+  }
+  if (!options.timeline.empty()) {
+    write_file(options.timeline, timeline);
+    say("timeline of the {} requests' step: {}\n", all_rows.back(), options.timeline);
   }
 }
 

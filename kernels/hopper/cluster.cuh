@@ -24,4 +24,8 @@ class Cluster {
   cooperative_groups::cluster_group group_ = cooperative_groups::this_cluster();
 };
 
+// sync() in two halves.
+__device__ __forceinline__ void cluster_arrive() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
+__device__ __forceinline__ void cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
+
 }  // namespace tokenyard::kernels

@@ -9,6 +9,7 @@
 #include "kernels/heads.h"
 #include "kernels/norm.h"
 #include "kernels/simple/simple.h"
+#include "kernels/skinny_gemm.h"
 #include "kernels/small_gemm.h"
 #include "kernels/swiglu.h"
 #include "tests/bench/kernels/bench.h"
@@ -181,6 +182,34 @@ const bool small_gemms = bench::add("small_gemm", [] {
   }
 });
 
+const bool skinny_gemms = bench::add("skinny_gemm", [] {
+  struct Shape {
+    const char* name;
+    std::int32_t n, k;
+  };
+  for (const std::int32_t tokens : {1, 8, 16}) {
+    for (const Shape& s : {Shape{"qkv", 4096, 1024}, {"gate_up", 6144, 1024}}) {
+      const std::size_t size = size_of(s.n, s.k);
+      const int copies = static_cast<int>((256u << 20) / (2 * size)) + 1;
+      const auto weights = random_array(size * static_cast<std::size_t>(copies), 0.05f);
+      const auto x = random_array(size_of(tokens, s.k));
+      const DeviceArray<Bf16> out(size_of(tokens, s.n));
+      const auto bench_product = [&](const char* suffix, const auto& multiply) {
+        const double us = bench::time_us(copies, [&](Stream stream) {
+          for (int i = 0; i < copies; ++i) {
+            multiply(weights.data() + static_cast<std::size_t>(i) * size, x.data(), tokens, s.n, s.k, out.data(), stream);
+          }
+        });
+        bench::report(fmt::format("skinny_gemm {} {} x {}, {} tokens{}", s.name, s.n, s.k, tokens, suffix), us,
+                      2.0 * static_cast<double>(size));
+      };
+      if (tokens == 16) bench_product(", simple", kernels::simple::small_gemm);
+      bench_product("", kernels::skinny_gemm);
+      if (s.n == 2 * kIntermediate) bench_product(", with SwiGLU", kernels::skinny_gemm_gated);
+    }
+  }
+});
+
 // All of a layer but attention, as a decode step runs it: what the prefetch of weights behind other kernels is worth.
 const bool chains = bench::add("layer_chain", [] {
   constexpr int kLayers = 28;
@@ -231,7 +260,8 @@ const bool chains = bench::add("layer_chain", [] {
         const Bf16* const w_o = w_qkv + size_of(kQkv, kHidden);
         const Bf16* const w_gate_up = w_o + size_of(kHidden, kHeads * kHeadDim);
         const Bf16* const w_down = w_gate_up + size_of(2 * kIntermediate, kHidden);
-        kernels::small_gemm_of_norm(w_qkv, add, other.data(), tokens, kQkv, qkv.data(), stream);
+        const auto first = tokens > kernels::kSkinnyGemmUnshared ? kernels::skinny_gemm_of_norm : kernels::small_gemm_of_norm;
+        first(w_qkv, add, other.data(), tokens, kQkv, qkv.data(), stream);
         kernels::prepare_heads(
             {qkv.data(), nullptr, norm.data(), norm.data(), angles.data(), angles.data(), positions.data(), positions.data(),
              q.data(), cache.data(), cache.data() + cache.size() / 2, 1e-6f, kHeads, kKvHeads, kHeadDim, 16},
@@ -240,9 +270,10 @@ const bool chains = bench::add("layer_chain", [] {
                                      static_cast<std::int64_t>(width), stream);
         kernels::Norm between = add;
         between.residual = other.data();
-        kernels::small_gemm_of_norm(w_gate_up, between, residual.data(), tokens, 2 * kIntermediate, gate_up.data(), stream);
-        kernels::small_gemm_of_swiglu(w_down, gate_up.data(), tokens, kHidden, kIntermediate, 2, halves.data(),
-                                      static_cast<std::int64_t>(width), stream);
+        kernels::skinny_gemm_gated_of_norm(w_gate_up, between, residual.data(), tokens, 2 * kIntermediate, activated.data(),
+                                           stream);
+        kernels::small_gemm_in_parts(w_down, activated.data(), tokens, kHidden, kIntermediate, 2, halves.data(),
+                                     static_cast<std::int64_t>(width), stream);
       }
     });
     bench::report(fmt::format("a layer without attention, fused, {} tokens", tokens), fused, 2.0 * kWeights);

@@ -26,7 +26,7 @@ const bool added = bench::add("sample", [] {
     float penalty;
     std::int32_t logprobs;
   };
-  for (const std::int32_t rows : {1, 16, 32, 256}) {
+  for (const std::int32_t rows : {1, 16, 32, 128, 256}) {
     const auto all = static_cast<std::size_t>(rows);
     // Two sets of logits by turns, as the head GEMM between two steps passes more than the L2 holds.
     const std::size_t size = all * kVocabulary;

@@ -12,7 +12,7 @@ namespace {
 
 EngineConfig profiled_config() {
   EngineConfig config;
-  config.max_num_seqs = 16;
+  config.max_num_seqs = 24;
   config.max_num_batched_tokens = 256;
   config.num_blocks = 200;
   config.block_size = 16;
@@ -49,7 +49,7 @@ TEST_CASE("cuda backend: a step's profile [small]", "[small]") {
   const Weights weights(folder.path());
   CudaBackend backend(weights, profiled_config());
   const std::vector<Token> before = answer_of(backend);
-  for (const std::int32_t rows : {1, 3, 16}) {
+  for (const std::int32_t rows : {1, 3, 24}) {
     INFO(rows << " rows");
     ProfiledStep step;
     step.rows = rows;
@@ -68,7 +68,7 @@ TEST_CASE("cuda backend: a step's profile [small]", "[small]") {
     CHECK(counts.at("attention") == 3);
     CHECK(counts.at("product: o") == 3);
     CHECK(counts.at("sampling") == 1);
-    if (rows > 8) {  // nothing is fused
+    if (rows > 16) {  // nothing is fused
       CHECK(counts.size() == 13);
       CHECK(counts.at("add and norm") == 3);
     }

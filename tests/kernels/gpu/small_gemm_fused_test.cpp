@@ -5,7 +5,6 @@
 #include "catch.h"
 #include "kernels/norm.h"
 #include "kernels/small_gemm.h"
-#include "kernels/swiglu.h"
 #include "tests/kernels/gpu/support/device.h"
 
 namespace tokenyard {
@@ -69,29 +68,6 @@ TEST_CASE("a product of a norm is that norm and that product [small]", "[small]"
   CHECK_THROWS_AS(
       kernels::small_gemm_of_norm(nullptr, {nullptr, {}, nullptr, 0, 8192, nullptr}, nullptr, 2, 8, nullptr, nullptr),
       std::invalid_argument);
-}
-
-TEST_CASE("a product of SwiGLU is that activation and that product [small]", "[small]") {
-  constexpr int kRows = 264;
-  for (const int width : {64, 1536, 3072, 12288}) {
-    for (const int tokens : {1, 3, 8}) {
-      for (const int parts : {1, 2}) {
-        if (!kernels::fits_small_gemm(tokens, kRows, width / parts)) continue;
-        INFO(tokens << " tokens of " << width << " in " << parts);
-        const DeviceArray<Bf16> gate_up = random_numbers(area(tokens, 2 * width), 1, 4);
-        const DeviceArray<Bf16> weight = random_numbers(area(kRows, width), 2, 0.05f);
-        const DeviceArray<Bf16> gated(area(tokens, width));
-        const DeviceArray<float> expected(area(tokens * parts, kRows)), out(area(tokens * parts, kRows));
-        kernels::swiglu(gate_up.data(), tokens, width, gated.data(), nullptr);
-        kernels::small_gemm_in_parts(weight.data(), gated.data(), tokens, kRows, width, parts, expected.data(), tokens * kRows,
-                                     nullptr);
-        kernels::small_gemm_of_swiglu(weight.data(), gate_up.data(), tokens, kRows, width, parts, out.data(), tokens * kRows,
-                                      nullptr);
-        gpu::synchronize();
-        CHECK(bytes_of(out) == bytes_of(expected));
-      }
-    }
-  }
 }
 
 }  // namespace
