@@ -76,4 +76,13 @@ std::string find_model_folder(const std::string& name) {
   throw InputError("the embedded model \"" + name + "\" is not installed; give a folder: --model");
 }
 
+std::string find_fidelity_run(const std::string& name) {
+  for (const fs::path& folder : folders()) {
+    std::error_code ignored;
+    const fs::path path = folder / "fidelity" / (name + ".json");
+    if (fs::exists(path, ignored)) return path.string();
+  }
+  throw InputError("fidelity/" + name + ".json: is not beside the scenarios; TOKENYARD_SCENARIOS names their folder");
+}
+
 }  // namespace tokenyard::cli

@@ -15,6 +15,9 @@ std::string find_model_folder(const std::string& name);
 // Every scenario a bare name finds, sorted by name.
 std::vector<std::string> all_scenarios();
 
+// A workload that cost models are fitted to: fidelity/NAME.json beside the scenarios. Throws InputError.
+std::string find_fidelity_run(const std::string& name);
+
 // Likewise the viewer's lessons: `name` as a file, or lessons/NAME.json beside the scenarios.
 std::string find_lesson(const std::string& name);
 std::vector<std::string> all_lessons();

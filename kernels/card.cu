@@ -42,20 +42,38 @@ struct Answer {
   Card card{};
 };
 Answer answers[kMostDevices];
-std::optional<Card> pretended;
+
+struct Pretended {
+  Card card;
+  int device;
+};
+std::optional<Pretended> pretended;
+int pretended_cards = 0;
+
+int num_devices() {
+  int count = 0;
+  check(cudaGetDeviceCount(&count), "looking for GPUs");
+  return count;
+}
 
 }  // namespace
 
 const Card& card() {
-  if (pretended) return *pretended;
   int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
+  if (pretended && (pretended->device < 0 || pretended->device == device)) return pretended->card;
   Answer& answer = answers[device % kMostDevices];
   std::call_once(answer.once, [&] { answer.card = ask(device); });
   return answer.card;
 }
 
-PretendedCard::PretendedCard(const Card& card) { pretended = card; }
+int num_cards() { return pretended_cards > 0 ? pretended_cards : num_devices(); }
+int device_of(std::int32_t rank) { return pretended_cards > 0 ? rank % num_devices() : rank; }
+
+PretendedCard::PretendedCard(const Card& card, int device) { pretended = {card, device}; }
 PretendedCard::~PretendedCard() { pretended.reset(); }
+
+PretendedCards::PretendedCards(int count) { pretended_cards = count; }
+PretendedCards::~PretendedCards() { pretended_cards = 0; }
 
 }  // namespace tokenyard::kernels

@@ -1,6 +1,8 @@
 // What the kernels can count on: of the current device, and of what they were compiled for.
 #pragma once
 
+#include <cstdint>
+
 #include "kernels/device.h"
 
 namespace tokenyard::kernels {
@@ -26,14 +28,32 @@ struct Card {
 // was compiled runs there.
 const Card& card();
 
-// For tests, while it lives: as if the current device were this. Only what it can do less of may differ from card(). Not
+// The cards of this machine, and the one of a rank: the first has rank 0.
+int num_cards();
+int device_of(std::int32_t rank);
+
+// For tests, while it lives: as if every device, or this one, were so. Only what it can do less of may differ from card(). Not
 // thread-safe.
 class PretendedCard {
  public:
-  explicit PretendedCard(const Card& card);
+  explicit PretendedCard(const Card& card, int device = kEvery);
   ~PretendedCard();
   PretendedCard(const PretendedCard&) = delete;
   PretendedCard& operator=(const PretendedCard&) = delete;
+
+ private:
+  static constexpr int kEvery = -1;
+};
+
+// For tests, while it lives: as if there were so many cards, whose ranks take turns on those that there are. Kernels of one
+// card's ranks then wait for each other, so all of a site must fit on the card at once, and nothing may start early
+// (Card::early_start) and take their place. Not thread-safe.
+class PretendedCards {
+ public:
+  explicit PretendedCards(int count);
+  ~PretendedCards();
+  PretendedCards(const PretendedCards&) = delete;
+  PretendedCards& operator=(const PretendedCards&) = delete;
 };
 
 }  // namespace tokenyard::kernels

@@ -174,30 +174,34 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
   if (inside && kLate) prefetch_row(args.norm.weight, hidden);
   if (inside && !kLate) weight = load_row(args.norm.weight, hidden);
   const RankLinks& links = args.links;
+  constexpr bool kMeets = Route == RankRoute::one_shot || Route == RankRoute::two_shot;
+  constexpr bool kHere = Route == RankRoute::gathered;
   // next_step() has ended before the kernel ahead of this one let it begin.
-  const std::uint32_t step = load_volatile(links.mailboxes[links.rank].step);
+  const std::uint32_t step = kHere ? 0 : load_volatile(links.mailboxes[links.rank].step);
   wait_for_predecessor();
   let_successor_start();
-  if (Route != RankRoute::packets && blockIdx.x == 0) announce(links, args.site, 0, step);
+  if (kMeets && blockIdx.x == 0) announce(links, args.site, 0, step);
 
-  const std::int32_t begin = Route == RankRoute::two_shot ? first_row_of(links.rank, Ranks, tokens) : 0;
-  const std::int32_t end = Route == RankRoute::two_shot ? first_row_of(links.rank + 1, Ranks, tokens) : tokens;
+  const std::int32_t begin = Route == RankRoute::two_shot ? first_row_of(links.rank, Ranks, tokens) : kHere ? args.first : 0;
+  const std::int32_t end =
+      Route == RankRoute::two_shot ? first_row_of(links.rank + 1, Ranks, tokens) : tokens + (kHere ? args.first : 0);
   const std::int64_t row = Gather ? blockIdx.x : begin + static_cast<std::int32_t>(blockIdx.x);
   const std::int64_t token = Gather ? tokens_of[row] : row;
   const bool mine = token < 0 || (token >= begin && token < end);  // a padded row is everybody's own
   const bool adds = inside && token >= 0 && mine;
   const std::int64_t from = token * hidden;
+  const std::int64_t summand = kHere ? (token - args.first) * hidden : from;
   Floats x{};
   if (adds && kLate) prefetch_row(args.norm.residual + from, hidden);
   if (adds && !kLate) x = load_row(args.norm.residual + from, hidden);
-  if (Route != RankRoute::packets) {
+  if (kMeets) {
     await(links, args.site, 0, step);
     __syncthreads();
   }
   if (adds) {
     const Floats sum = Route == RankRoute::packets
                            ? sum_of_packets<Ranks>(args, load_row(args.partial[links.rank] + from, hidden), row, step)
-                           : sum_as_tree<Ranks>([&](int r) { return load_shared_row(args.partial[r] + from, hidden); });
+                           : sum_as_tree<Ranks>([&](int r) { return load_shared_row(args.partial[r] + summand, hidden); });
     if (kLate) x = load_row(args.norm.residual + from, hidden);
     for (int i = 0; i < kVector; ++i) x.value[i] += sum.value[i];
     if (!Gather) store_row(args.norm.residual + from, hidden, x);
@@ -252,21 +256,24 @@ void launch_route(const RankNorm& args, const std::int32_t* tokens_of, std::int3
     case RankRoute::packets: return launch_ranks<Gather, RankRoute::packets>(args, tokens_of, rows, tokens, stream);
     case RankRoute::one_shot: return launch_ranks<Gather, RankRoute::one_shot>(args, tokens_of, rows, tokens, stream);
     case RankRoute::two_shot: return launch_ranks<Gather, RankRoute::two_shot>(args, tokens_of, rows, tokens, stream);
+    case RankRoute::gathered: return launch_ranks<Gather, RankRoute::gathered>(args, tokens_of, rows, tokens, stream);
   }
 }
 
 constexpr int kLogitThreads = 256;
 
 // A thread a vector of one rank's share, or a logit where shares are not aligned to vectors.
-template <int Width>
+template <int Width, bool Here>
 __global__ void gather_logits_kernel(RankLogits args) {
   wait_for_predecessor();
   let_successor_start();
   const RankLinks& links = args.links;
-  const std::uint32_t step = *links.mailboxes[links.rank].step;
-  if (blockIdx.x == 0 && blockIdx.y == 0 && blockIdx.z == 0) announce(links, args.site, 0, step);
-  await(links, args.site, 0, step);
-  __syncthreads();
+  if (!Here) {
+    const std::uint32_t step = *links.mailboxes[links.rank].step;
+    if (blockIdx.x == 0 && blockIdx.y == 0 && blockIdx.z == 0) announce(links, args.site, 0, step);
+    await(links, args.site, 0, step);
+    __syncthreads();
+  }
   const int column = static_cast<int>(blockIdx.x * kLogitThreads + threadIdx.x) * Width;
   if (column >= args.share) return;
   const int r = static_cast<int>(blockIdx.z);
@@ -316,10 +323,12 @@ void gather_and_norm_over_ranks(const RankNorm& args, const std::int32_t* tokens
   launch_route<true>(args, tokens_of, rows, tokens, route, stream);
 }
 
-void gather_logits(const RankLogits& args, std::int32_t rows, Stream stream) {
+void gather_logits(const RankLogits& args, std::int32_t rows, bool here, Stream stream) {
   const bool aligned = args.share % kVector == 0;
   const std::int32_t a_block = kLogitThreads * (aligned ? kVector : 1);
-  launch("gathering logits", aligned ? gather_logits_kernel<kVector> : gather_logits_kernel<1>,
+  const auto kernel = here ? (aligned ? gather_logits_kernel<kVector, true> : gather_logits_kernel<1, true>)
+                           : (aligned ? gather_logits_kernel<kVector, false> : gather_logits_kernel<1, false>);
+  launch("gathering logits", kernel,
          dim3(static_cast<unsigned>((args.share + a_block - 1) / a_block), static_cast<unsigned>(rows),
               static_cast<unsigned>(args.links.ranks)),
          dim3(kLogitThreads), 0, stream, args);

@@ -48,16 +48,18 @@ enum class RankRoute : std::int32_t {
   packets,   // every rank sends its own to all others, number by number with a flag: least waiting
   one_shot,  // every rank reads the others' rows when a flag says that they are there
   two_shot,  // every rank does so for its share of the rows, and writes what comes out to all: least traffic
+  gathered,  // none: all partial results are in this rank's own memory, brought there before
 };
-// For rows of so many numbers.
+// Between cards that reach each other's memory, for rows of so many numbers.
 RankRoute route_of(std::int64_t rows, std::int32_t hidden, std::int32_t ranks);
 
 struct RankNorm {
   Norm norm;                         // `partial` is not used; `out` is this rank's
   const float* partial[kMostCards];  // [tokens, hidden], by rank
   Bf16* out[kMostCards];             // by rank; two_shot writes all of them
-  RankLinks links;
-  std::int32_t site;  // of this kernel in the step, ascending
+  RankLinks links;                   // of gathered only the ranks
+  std::int32_t site;                 // of this kernel in the step, ascending
+  std::int32_t first;                // gathered: the token that the partial results begin with
 };
 
 // By two_shot only the ranks whose share a row is keep its residual: the whole step goes that way, or none of it. Which
@@ -65,6 +67,7 @@ struct RankNorm {
 // neighbouring kernels are odd and even by turns.
 void add_and_norm_over_ranks(const RankNorm& args, std::int32_t tokens, RankRoute route, Stream stream);
 // `tokens`: of the step.
+// By gathered only rows of the tokens first .. first + tokens - 1 are written.
 void gather_and_norm_over_ranks(const RankNorm& args, const std::int32_t* tokens_of, std::int32_t rows, std::int32_t tokens,
                                 RankRoute route, Stream stream);
 
@@ -78,6 +81,7 @@ struct RankLogits {
   RankLinks links;
   std::int32_t site;
 };
-void gather_logits(const RankLogits& args, std::int32_t rows, Stream stream);
+// `here`: all shares are in this rank's own memory, brought there before; of the links only the ranks are used.
+void gather_logits(const RankLogits& args, std::int32_t rows, bool here, Stream stream);
 
 }  // namespace tokenyard::kernels

@@ -24,7 +24,7 @@ h1, h2, h3, nav, table, figcaption, .live { font-family: 'DejaVu Sans', Verdana,
 h1 { font-size: 1.7rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; } h3 { font-size: 1.05rem; }
 a { color: var(--link); }
 pre { overflow-x: auto; padding: .7rem .9rem; background: var(--soft); border: 1px solid var(--line); font-size: .8rem; line-height: 1.35; }
-code { font-family: 'DejaVu Sans Mono', Menlo, Consolas, monospace; font-size: .88em; } pre code { font-size: 1em; }
+code { overflow-wrap: break-word; font-family: 'DejaVu Sans Mono', Menlo, Consolas, monospace; font-size: .88em; } pre code { font-size: 1em; }
 table { border-collapse: collapse; font-size: .82rem; display: block; overflow-x: auto; }
 th, td { border: 1px solid var(--line); padding: .25rem .6rem; text-align: left; vertical-align: top; }
 blockquote { margin: 1rem 0; padding: .2rem 1rem; border-left: 4px solid var(--line); }
@@ -34,7 +34,7 @@ iframe { width: 100%; height: 34rem; border: 1px solid var(--line); }
 nav { font-size: .82rem; display: flex; justify-content: space-between; gap: 1rem; border-bottom: 1px solid var(--line); padding-bottom: .5rem; }
 .source { max-width: none; } .source pre { border: 0; background: none; } .source a { color: inherit; text-decoration: none; opacity: .5; }
 .source span:target { background: #fd07; }
-.live summary { cursor: pointer; font-size: .85rem; }
+.live summary { cursor: pointer; font-size: .85rem; text-align: center; }
 @media print {
   figure { width: 100%; margin: 1rem 0; transform: none; }
   nav, .live { display: none; } body { max-width: none; font-size: 11pt; color: black; background: white; }

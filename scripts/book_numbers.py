@@ -127,7 +127,7 @@ def minutes(page):
 
 KNOWN = {"run": run, "steps": steps, "setting": setting, "model": model, "hardware": hardware, "weights": weights,
          "kv_bytes": kv_bytes, "lines": lines, "minutes": minutes,
-         "math": math, "sum": sum, "min": min, "max": max, "len": len, "round": round, "sorted": sorted, "range": range,
+         "math": math, "abs": abs, "sum": sum, "min": min, "max": max, "len": len, "round": round, "sorted": sorted, "range": range,
          "__builtins__": {}}
 
 COMPUTED = re.compile(r"([\d?][\d.,]*)<!--= (.*?) : (\S+) -->")

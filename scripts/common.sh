@@ -23,6 +23,7 @@ asan_test_seconds=200
 tidy_seconds=250
 compilers_seconds=300
 python_seconds=130
+python_sanitized_seconds=370
 kernels_seconds=140
 web_seconds=180
 
@@ -78,6 +79,17 @@ as_root() {
 
 apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# architectures_here: the compute capabilities of this machine's cards as CMake writes them. Where there is no card, or one that this
+# nvcc does not know: PTX of 8.0, which the driver of every card since Ampere compiles at its first start.
+architectures_here() {
+  local known capability found=
+  known=$("$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)" --list-gpu-arch 2>/dev/null) || known=
+  for capability in $(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | sort -nu); do
+    if [ "$capability" -ge 80 ] 2>/dev/null && grep -qx "compute_$capability" <<<"$known"; then found+="$capability;"; fi
+  done
+  if [ -n "$found" ]; then echo "${found%;}"; else echo 80-virtual; fi
 }
 
 # build PRESET [TARGET...]

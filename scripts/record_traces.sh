@@ -2,8 +2,8 @@
 # Records the runs that the cost model is fitted to and judged on, on this machine's GPU:
 #   scripts/record_traces.sh TOKENYARD CARD OUT [NAME...]
 # writes OUT/CARD-NAME.trace.xz for every scenario of scenarios/fidelity (or the NAMEs) and for nano-vLLM's benchmark with
-# Qwen3-0.6B and 4B. About two minutes on an H200. The tokens are left out: weights are random, so they say nothing, and times
-# are the same without them.
+# Qwen3-0.6B and 4B. About two minutes on an H200; what takes two cards is left out where there is one. The tokens are left out:
+# weights are random, so they say nothing, and times are the same without them.
 set -eu
 tokenyard=$1 card=$2 out=$3
 shift 3
@@ -19,6 +19,11 @@ for name in "${names[@]}"; do
   if [[ $name == *-offline ]]; then
     scenario=scenarios/nano-vllm-bench.json
     options=(--shape "qwen3-${name%-offline}")
+  fi
+  needed=$(sed -n 's/.*"tensor_parallel": *\([0-9]*\).*/\1/p' "$scenario")
+  if [ "${needed:-1}" -gt "$(nvidia-smi --list-gpus | wc -l)" ]; then
+    echo "== $name: takes $needed cards"
+    continue
   fi
   [[ $name == *-sync ]] && options+=(--no-async)
   echo "== $name"

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <set>
 #include <stdexcept>
 
 #include "core/base/input_error.h"
@@ -22,6 +23,12 @@ namespace {
 std::string number_text(double value) {
   if (std::isnan(value)) return "nothing";
   return std::abs(value) >= 1000 && std::abs(value) < 1e15 ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
+}
+
+// "12.5 and 13"; with all digits where fewer would say the same of both.
+std::string both(double left, double right) {
+  const std::string a = number_text(left), b = number_text(right);
+  return a == b && left != right ? fmt::format("{} and {}", left, right) : a + " and " + b;
 }
 
 std::string stripped(const std::string& text) {
@@ -104,8 +111,8 @@ void check_choice(const ExerciseAsk& ask, const std::string& answer, ExerciseFac
     const Expectation::Outcome outcome = facts.check(expectation);
     if (outcome.holds) continue;
     verdict.right = false;
-    verdict.lines.push_back(fmt::format("not yet: {} = {} would need {}; measured: {} and {}", ask.name, answer,
-                                        expectation.text(), number_text(outcome.left), number_text(outcome.right)));
+    verdict.lines.push_back(fmt::format("not yet: {} = {} would need {}; measured: {}", ask.name, answer, expectation.text(),
+                                        both(outcome.left, outcome.right)));
     return;
   }
   verdict.lines.push_back(fmt::format("right: {} = {}", ask.name, answer));
@@ -241,11 +248,21 @@ const Facts& ExerciseFacts::point(const ExercisePoint& point) {
 
 Verdict check_goals(const Exercise& exercise, ExerciseFacts& facts) {
   Verdict verdict{true, {}};
+  std::set<std::string> said;
   for (const Expectation& goal : exercise.goals) {
     const Expectation::Outcome outcome = facts.check(goal);
     verdict.right = verdict.right && outcome.holds;
-    verdict.lines.push_back(fmt::format("{}  {}   ({} and {})", outcome.holds ? "holds  " : "not yet", goal.text(),
-                                        number_text(outcome.left), number_text(outcome.right)));
+    verdict.lines.push_back(
+        fmt::format("{}  {}   ({})", outcome.holds ? "holds  " : "not yet", goal.text(), both(outcome.left, outcome.right)));
+    std::map<std::string, double> facts_of;
+    for (const Expectation::Reference& each : goal.references())
+      facts_of.emplace(each.variant + "." + each.metric, facts.value(each));
+    if (facts_of.size() <= 2) continue;  // both stand there already
+    std::string parts;                   // what the two sides are made of, each fact once
+    for (const auto& [name, value] : facts_of) {
+      if (said.insert(name).second) parts += (parts.empty() ? "" : ", ") + name + " " + number_text(value);
+    }
+    if (!parts.empty()) verdict.lines.push_back("         " + parts);
   }
   return verdict;
 }

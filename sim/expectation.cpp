@@ -142,8 +142,11 @@ class ExpectationParser {
     } else if (take('=')) {
       if (!follows_equals()) expected("\"==\"");
       out_.comparison_ = Comparison::equal;
+    } else if (take('!')) {
+      if (!follows_equals()) expected("\"!=\"");
+      out_.comparison_ = Comparison::not_equal;
     } else {
-      expected("<, <=, >, >= or ==");
+      expected("<, <=, >, >=, == or !=");
     }
   }
   bool follows_equals() {
@@ -196,6 +199,7 @@ Expectation::Outcome Expectation::check(const std::function<double(const Referen
     case Comparison::greater: outcome.holds = outcome.left > outcome.right; break;
     case Comparison::greater_equal: outcome.holds = outcome.left >= outcome.right; break;
     case Comparison::equal: outcome.holds = outcome.left == outcome.right; break;
+    case Comparison::not_equal: outcome.holds = outcome.left < outcome.right || outcome.left > outcome.right; break;
   }
   return outcome;
 }

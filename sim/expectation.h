@@ -2,8 +2,8 @@
 //
 //   prefill_first.p99_itl_ms > 5 * mixed.p99_itl_ms
 //
-//   expectation = sum ("<" | "<=" | ">" | ">=" | "==") sum      product = factor (("*" | "/") factor)*
-//   sum = product (("+" | "-") product)*                        factor = number | variant "." metric | "(" sum ")"
+//   expectation = sum ("<" | "<=" | ">" | ">=" | "==" | "!=") sum  product = factor (("*" | "/") factor)*
+//   sum = product (("+" | "-") product)*                           factor = number | variant "." metric | "(" sum ")"
 //
 // Metrics are result_values.h's names. Doubles; a comparison with a value that does not exist (NaN) does not hold.
 #pragma once
@@ -42,7 +42,7 @@ class Expectation {
     double number = 0;
     std::size_t reference = 0;
   };
-  enum class Comparison { less, less_equal, greater, greater_equal, equal };
+  enum class Comparison { less, less_equal, greater, greater_equal, equal, not_equal };
 
   double evaluate(const std::vector<Code>& code, const std::function<double(const Reference&)>& value) const;
 

@@ -11,11 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include "backends/cuda/collectives.h"
 #include "backends/cuda/cuda_rank.h"
 #include "backends/cuda/passes.h"
 #include "backends/model/rank_team.h"
 #include "core/base/live_clock.h"
 #include "kernels/attention.h"
+#include "kernels/card.h"
 #include "kernels/norm.h"
 
 namespace tokenyard {
@@ -25,6 +27,8 @@ using namespace cuda;
 namespace {
 
 constexpr std::int32_t kMostBlockSize = 256;
+// Kernels of NCCL wait without end. A step of several ranks that takes so long has lost one.
+constexpr TimeNs kMostStepByCollectives = 60'000'000'000;
 
 using WeightsOf = std::function<DeviceWeights(std::int32_t rank, std::int32_t ranks)>;
 
@@ -76,29 +80,26 @@ class CudaBackend::Impl {
         failed_(reinterpret_cast<std::uint32_t*>(failed_memory_.data())),
         ranks_(static_cast<std::size_t>(options_.tensor_parallel)) {
     const std::int32_t n = options_.tensor_parallel;
+    const RankMeans means = reach_each_other(n) ? RankMeans::peer_memory : RankMeans::collectives;
     std::vector<std::int32_t> blocks(ranks_.size());
     *failed_ = 1;  // nobody waits until all are linked
     team_.run([&](std::int32_t r) {
-      Device device = open_device(r);
+      Device device = open_device(kernels::device_of(r));
       on_device([&] {
-        ranks_[static_cast<std::size_t>(r)] =
-            std::make_unique<CudaRank>(CudaRank::Place{r, n}, std::move(device), weights_of(r, n), config_, options_, sizes_);
+        ranks_[static_cast<std::size_t>(r)] = std::make_unique<CudaRank>(CudaRank::Place{r, n, means}, std::move(device),
+                                                                         weights_of(r, n), config_, options_, sizes_);
       });
       blocks[static_cast<std::size_t>(r)] = rank(r).blocks_that_fit();
     });
     num_blocks_ = *std::min_element(blocks.begin(), blocks.end());
-    std::vector<Forward::Shared> shared;
     team_.run([&](std::int32_t r) { rank(r).take_cache(num_blocks_, failed_); });
-    for (const auto& each : ranks_) shared.push_back(each->shared());
-    if (n > 1) {
-      team_.run([&](std::int32_t r) {
-        open_peers(r, n);
-        rank(r).forget_meetings();
-        rank(r).link(shared, failed_);
-      });
+    if (means == RankMeans::peer_memory) {
+      team_.run([&](std::int32_t r) { open_peers(r, n); });
+    } else {
+      for (std::int32_t r = 0; r < n; ++r) devices_.push_back(kernels::device_of(r));
     }
-    *failed_ = 0;
-    if (options_.graphs) team_.run([&](std::int32_t r) { rank(r).capture(); });
+    meet();
+    if (!by_collectives()) capture();
     clock.restart();  // what came before is no request's time
   }
 
@@ -158,8 +159,7 @@ class CudaBackend::Impl {
       drain();
       in_flight_ = 0;
       try {
-        if (options_.tensor_parallel > 1) team_.run([&](std::int32_t r) { rank(r).forget_meetings(); });
-        *failed_ = 0;
+        meet();
       } catch (const BackendError&) {  // a card is lost: every later step says so, too
       }
       throw;
@@ -197,8 +197,33 @@ class CudaBackend::Impl {
   Slot& oldest() { return slots_[in_flight_ == 2 ? next_ : 1 - next_]; }
   int index_of(const Slot& slot) const { return static_cast<int>(&slot - slots_); }
 
+  // Lets the ranks wait for each other, at first and after a failure. All are idle.
+  void meet() {
+    if (by_collectives()) {  // an aborted connection is of no use any more, nor what has captured it
+      for (const auto& each : ranks_) each->forget_graphs();
+      collectives_ = connect_by_nccl(devices_);
+    }
+    std::vector<Forward::Shared> shared;
+    for (const auto& each : ranks_) shared.push_back(each->shared());
+    if (ranks_.size() > 1) {
+      on_all([&](std::int32_t r) {
+        rank(r).forget_meetings();
+        rank(r).link(shared, failed_, collectives_.get());
+      });
+    }
+    *failed_ = 0;
+    if (by_collectives()) capture();
+  }
+  void capture() {
+    if (options_.graphs) on_all([&](std::int32_t r) { rank(r).capture(); });
+  }
+  bool by_collectives() const { return !devices_.empty(); }
+
   // Kernels that wait for another rank end, with worthless results.
-  void stop_waiting() { std::atomic_ref(*failed_).store(1); }
+  void stop_waiting() {
+    std::atomic_ref(*failed_).store(1);
+    if (collectives_) collectives_->abort();
+  }
   void drain() {
     for (const auto& each : ranks_) {
       if (each) each->drain();
@@ -210,7 +235,7 @@ class CudaBackend::Impl {
   void on_all(const std::function<void(std::int32_t rank)>& task) {
     team_.run(
         [&](std::int32_t r) {
-          if (options_.tensor_parallel > 1) check(cudaSetDevice(r), "choosing the GPU");
+          if (options_.tensor_parallel > 1) check(cudaSetDevice(kernels::device_of(r)), "choosing the GPU");
           on_device([&] { task(r); });
         },
         [this] { stop_waiting(); });
@@ -220,10 +245,25 @@ class CudaBackend::Impl {
     if (!std::exchange(slot.taken, true)) take(slot.passes.back(), slot);
   }
 
+  void wait_for(int index) {
+    if (!by_collectives()) {
+      for (const auto& each : ranks_) each->wait(index);
+      return;
+    }
+    // A rank whose card has failed says so when it is asked, and the others wait for it.
+    const TimeNs since = clock.now();
+    while (!std::all_of(ranks_.begin(), ranks_.end(), [&](const auto& each) { return each->ended(index); })) {
+      if (clock.now() - since > kMostStepByCollectives) {
+        throw BackendError(fmt::format("a step of {} ranks was waited for {} s in vain", ranks_.size(),
+                                       kMostStepByCollectives / 1'000'000'000));
+      }
+    }
+  }
+
   // Waits for a pass and takes what it sampled.
   void take(const Pass& pass, Slot& slot) {
     const int index = index_of(slot);
-    for (const auto& each : ranks_) each->wait(index);
+    wait_for(index);
     if (const std::uint32_t in_vain = std::atomic_ref(*failed_).load(); in_vain != 0) {
       throw BackendError(fmt::format("rank {} of {}: its GPU was waited for {} s in vain", in_vain - 1, ranks_.size(),
                                      kernels::kMostWaitNs / 1'000'000'000));
@@ -322,7 +362,9 @@ class CudaBackend::Impl {
   StepSizes sizes_;
   RankTeam team_;
   PinnedMemory failed_memory_;
-  std::uint32_t* failed_;  // kernels::RankLinks::failed
+  std::uint32_t* failed_;                     // kernels::RankLinks::failed
+  std::vector<int> devices_;                  // by rank, where collectives are the means; else empty
+  std::unique_ptr<Collectives> collectives_;  // outlives the ranks' graphs
   std::vector<std::unique_ptr<CudaRank>> ranks_;
   Slot slots_[2];
   int next_ = 0;       // the slot of the next step

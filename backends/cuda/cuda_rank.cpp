@@ -44,12 +44,15 @@ CudaRank::CudaRank(Place place, Device device, DeviceWeights weights, const Engi
       model_(weights_.config()),
       inputs_(model_, config, {sizes.rows.back(), sizes.tokens.back(), sizes.max_context, logit_stride(model_), kTopCapacity}),
       forward_(weights_, inputs_, sizes.tokens, sizes.rows, sizes.max_context,
-               options.num_ids > 0 ? options.num_ids : model_.vocabulary, kTopCapacity, place.ranks, stream_) {
+               options.num_ids > 0 ? options.num_ids : model_.vocabulary, kTopCapacity, place.ranks, place.means, stream_) {
   for (Slot& slot : slots_) place_sampled(slot);
   activation_bytes_ = std::max<std::int64_t>(0, device_.free_bytes - free_memory() - weights_.num_bytes());
 }
 
-CudaRank::~CudaRank() { drain(); }
+CudaRank::~CudaRank() {
+  drain();
+  forget_graphs();  // before the memory that they name
+}
 
 void CudaRank::place_sampled(Slot& slot) const {
   const std::int64_t rows = sizes_.rows.back();
@@ -94,7 +97,7 @@ void CudaRank::take_cache(std::int32_t num_blocks, std::uint32_t* failed) {
                        scales());
   });
   pairs_memory_ = DeviceMemory(kMostCopies * static_cast<std::int64_t>(sizeof(kernels::BlockPair)), "moving blocks");
-  if (place_.ranks > 1) link(std::vector(static_cast<std::size_t>(place_.ranks), forward_.shared()), failed);
+  if (place_.ranks > 1) link(std::vector(static_cast<std::size_t>(place_.ranks), forward_.shared()), failed, nullptr);
   warm_up();
 }
 
@@ -123,7 +126,12 @@ void CudaRank::warm_up() {
   }
 }
 
-void CudaRank::link(const std::vector<Forward::Shared>& all, std::uint32_t* failed) { forward_.link(place_.rank, all, failed); }
+void CudaRank::link(const std::vector<Forward::Shared>& all, std::uint32_t* failed, Collectives* collectives) {
+  forward_.link(place_.rank, all, failed, collectives);
+  if (collectives == nullptr) return;
+  forward_.gather_once(sizes_.tokens, sizes_.rows, stream_);
+  stream_.synchronize();
+}
 
 // Two graphs for every padded number of requests that decode. The largest first: it takes what memory launching needs.
 void CudaRank::capture() {
@@ -134,6 +142,10 @@ void CudaRank::capture() {
     }
   }
   stream_.synchronize();
+}
+
+void CudaRank::forget_graphs() {
+  for (Slot& slot : slots_) slot.graphs.clear();
 }
 
 void CudaRank::enqueue(const StepShape& shape, const Slot& slot, bool capturing) {
@@ -263,6 +275,7 @@ StepProfile CudaRank::profile(const ProfiledStep& step) {
 void CudaRank::add_facts(GpuFacts& facts) const {
   facts.device = device_.name;
   facts.tensor_parallel = place_.ranks;
+  facts.by_nccl = place_.means == RankMeans::collectives;
   facts.driver_cuda = device_.driver_cuda;
   facts.total_bytes = device_.total_bytes;
   facts.free_bytes = device_.free_bytes;

@@ -46,6 +46,7 @@ class CudaRank {
   struct Place {
     std::int32_t rank = 0;
     std::int32_t ranks = 1;
+    RankMeans means = RankMeans::peer_memory;
   };
   CudaRank(Place place, Device device, DeviceWeights weights, const EngineConfig& config, const GpuOptions& options,
            const StepSizes& sizes);
@@ -58,16 +59,18 @@ class CudaRank {
   // Takes the K/V cache and runs a step of each kind by itself. With several ranks *failed is not 0, so that it waits for no
   // other.
   void take_cache(std::int32_t num_blocks, std::uint32_t* failed);
-  // From now on the ranks wait for each other. All must be idle.
+  // From now on the ranks wait for each other. All must be idle, and do it at once.
   Forward::Shared shared() const { return forward_.shared(); }
-  void link(const std::vector<Forward::Shared>& all, std::uint32_t* failed);
+  void link(const std::vector<Forward::Shared>& all, std::uint32_t* failed, Collectives* collectives);
   void capture();
+  void forget_graphs();
 
   // A step takes one of two slots; what follows names it. The first call of a step, of a pass, and after its end.
   void begin(int slot, const std::vector<BlockCopy>& copies);
   void start(int slot, const Pass& pass);
-  // Waits until the slot's last pass has ended. On any thread.
+  // Waits until the slot's last pass has ended, or says whether it has. On any thread.
   void wait(int slot) const { slots_[slot].done.synchronize(); }
+  bool ended(int slot) const { return slots_[slot].done.passed(); }
   const SampledRows& sampled(int slot) const { return slots_[slot].sampled; }
   StepParts parts(int slot) const { return slots_[slot].timer.parts(place_.ranks); }
   TimeNs time_of(int slot) const { return elapsed(slots_[slot].began, slots_[slot].done); }

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "backends/cuda/architectures.h"
+#include "backends/cuda/collectives.h"
 #include "core/backend.h"
 #include "kernels/card.h"
 
@@ -107,6 +108,7 @@ const std::string& why_no_device() {
 std::string why_not_together(std::int32_t ranks) {
   int count = 0;
   check(cudaGetDeviceCount(&count), "looking for GPUs");
+  count = kernels::num_cards();
   if (ranks > count) {
     return fmt::format("tensor_parallel is {}, and {} {} found (CUDA_VISIBLE_DEVICES may hide others)", ranks, count,
                        count == 1 ? "GPU was" : "GPUs were");
@@ -115,33 +117,39 @@ std::string why_not_together(std::int32_t ranks) {
   check(cudaGetDeviceProperties(&first, 0), "asking the GPU what it is");
   for (int i = 1; i < ranks; ++i) {
     cudaDeviceProp other{};
-    check(cudaGetDeviceProperties(&other, i), "asking the GPU what it is");
+    check(cudaGetDeviceProperties(&other, kernels::device_of(i)), "asking the GPU what it is");
     if (std::string(first.name) != other.name) {
       return fmt::format(
           "GPU 0 is {} and GPU {} is {}; tensor_parallel takes cards of one kind: choose them by "
           "CUDA_VISIBLE_DEVICES",
           first.name, i, other.name);
     }
-    for (int j = 0; j < i; ++j) {
-      int to = 0;
-      int from = 0;
-      check(cudaDeviceCanAccessPeer(&to, i, j), "asking for access between GPUs");
-      check(cudaDeviceCanAccessPeer(&from, j, i), "asking for access between GPUs");
-      if (to == 0 || from == 0 || !kernels::card().peer_access) {
-        return fmt::format(
-            "GPU {} and GPU {} cannot reach each other's memory, which tensor_parallel needs: choose cards joined by "
-            "NVLink or on one PCIe switch by CUDA_VISIBLE_DEVICES",
-            j, i);
-      }
-    }
+  }
+  if (!reach_each_other(ranks) && !why_no_nccl().empty()) {
+    return "the GPUs cannot reach each other's memory, and " + why_no_nccl() +
+           "; or choose cards joined by NVLink or on one PCIe switch by CUDA_VISIBLE_DEVICES";
   }
   return {};
 }
 
+bool reach_each_other(std::int32_t ranks) {
+  for (std::int32_t i = 0; i < ranks; ++i) {
+    for (std::int32_t j = 0; j < ranks; ++j) {
+      const int from = kernels::device_of(i);
+      const int to = kernels::device_of(j);
+      int reaches = from == to ? 1 : 0;
+      if (from != to) check(cudaDeviceCanAccessPeer(&reaches, from, to), "asking for access between GPUs");
+      if (reaches == 0 || (ranks > 1 && !kernels::card().peer_access)) return false;
+    }
+  }
+  return true;
+}
+
 void open_peers(std::int32_t rank, std::int32_t ranks) {
   for (std::int32_t other = 0; other < ranks; ++other) {
-    if (other == rank) continue;
-    const cudaError_t error = cudaDeviceEnablePeerAccess(other, 0);
+    const int device = kernels::device_of(other);
+    if (device == kernels::device_of(rank)) continue;
+    const cudaError_t error = cudaDeviceEnablePeerAccess(device, 0);
     if (error != cudaErrorPeerAccessAlreadyEnabled) check(error, "opening access between GPUs");
     cudaGetLastError();
   }
@@ -184,6 +192,7 @@ void Graph::finish(cudaStream_t stream) {
   const cudaError_t error = cudaGraphInstantiate(&exec_, graph, 0);
   cudaGraphDestroy(graph);
   check(error, "making a graph executable");
+  check(cudaGraphUpload(exec_, stream), "making a graph executable");  // or the first launch would
 }
 
 }  // namespace tokenyard::cuda

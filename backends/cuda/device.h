@@ -30,9 +30,11 @@ struct Device {
 // Makes a device current for this thread and says what it is. Throws BackendError when there is none that this build's kernels
 // run on.
 Device open_device(int index = 0);
-// Why the first `ranks` devices cannot share a model: too few, not alike, memory that another cannot reach. One sentence;
-// empty: they can.
+// Why so many ranks' devices (kernels/card.h) cannot share a model: too few, not alike, out of each other's reach without NCCL
+// (collectives.h). One sentence; empty: they can.
 std::string why_not_together(std::int32_t ranks);
+// Whether each of these devices reaches the memory of all others.
+bool reach_each_other(std::int32_t ranks);
 // Lets the current device, of `ranks`, reach the memory of the others. Throws BackendError.
 void open_peers(std::int32_t rank, std::int32_t ranks);
 // What the user of the first device should know before waiting (architectures.h). Throws BackendError.
@@ -128,6 +130,11 @@ class Event {
   void record(cudaStream_t stream, bool capturing) const {
     check(cudaEventRecordWithFlags(event_, stream, capturing ? cudaEventRecordExternal : cudaEventRecordDefault),
           "recording an event");
+  }
+  bool passed() const {
+    const cudaError_t error = cudaEventQuery(event_);
+    if (error != cudaErrorNotReady) check(error, "waiting for the GPU");
+    return error == cudaSuccess;
   }
   // Waits until it has passed.
   void synchronize() const { check(cudaEventSynchronize(event_), "waiting for the GPU"); }

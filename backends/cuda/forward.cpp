@@ -43,13 +43,14 @@ StepParts StepTimer::parts(std::int32_t ranks) const {
 
 Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const std::vector<std::int32_t>& tokens,
                  const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids, std::int32_t top_capacity,
-                 std::int32_t ranks, cudaStream_t stream)
+                 std::int32_t ranks, RankMeans means, cudaStream_t stream)
     : weights_(weights),
       config_(weights.config()),
       inputs_(inputs),
       num_ids_(num_ids),
       top_capacity_(top_capacity),
       ranks_(ranks),
+      means_(means),
       sum_parts_(std::max(1, kLeastSumParts / ranks)),
       sites_(2 * config_.num_layers + 1),
       positions_(positions),
@@ -122,14 +123,19 @@ void Forward::place(Layout& layout, std::int64_t tokens, std::int64_t rows) {
   partial_shares_ = layout.take<float>(partials * 2);
   tickets_ = layout.take<std::int32_t>(2);
   if (ranks_ > 1) mailbox_ = layout.take<std::byte>(kernels::Mailbox::bytes(sites_));
+  if (means_ == RankMeans::collectives) {
+    const std::int64_t partial = 4 * std::min<std::int64_t>(tokens, kGatheredTokens) * config_.hidden;
+    gathered_ = layout.take<std::byte>(ranks_ * std::max(partial, 2 * rows * weights_.head_rows()));
+  }
 }
 
 Forward::Shared Forward::shared() const {
   return {kernels::Mailbox::in(mailbox_, sites_), {partial_[0], partial_[1]}, normed_, head_in_, share_logits_};
 }
 
-void Forward::link(std::int32_t rank, const std::vector<Shared>& all, std::uint32_t* failed) {
+void Forward::link(std::int32_t rank, const std::vector<Shared>& all, std::uint32_t* failed, Collectives* collectives) {
   linked_ = all;
+  collectives_ = collectives;
   links_.rank = rank;
   links_.ranks = static_cast<std::int32_t>(all.size());
   links_.sites = sites_;
@@ -137,8 +143,32 @@ void Forward::link(std::int32_t rank, const std::vector<Shared>& all, std::uint3
   links_.failed = failed;
 }
 
+void Forward::gather(const void* mine, std::int64_t bytes, cudaStream_t stream) const {
+  if (collectives_ != nullptr) collectives_->all_gather(links_.rank, mine, gathered_, bytes, stream);
+}
+
+void Forward::gather_once(const std::vector<std::int32_t>& tokens, const std::vector<std::int32_t>& rows,
+                          cudaStream_t stream) const {
+  for (const std::int32_t count : tokens) {
+    gather(partial_[0], 4 * std::int64_t{std::min(count, kGatheredTokens)} * config_.hidden, stream);
+  }
+  for (const std::int32_t count : rows) gather(share_logits_, 2 * std::int64_t{count} * weights_.head_rows(), stream);
+}
+
+template <class NormOf>
+void Forward::by_collectives(kernels::RankNorm args, std::int32_t tokens, cudaStream_t stream, const NormOf& norm_of) const {
+  const float* const own = args.partial[links_.rank];
+  for (args.first = 0; args.first < tokens; args.first += kGatheredTokens) {
+    const std::int32_t count = std::min(kGatheredTokens, tokens - args.first);
+    const std::int64_t numbers = std::int64_t{count} * config_.hidden;
+    gather(own + std::int64_t{args.first} * config_.hidden, 4 * numbers, stream);
+    for (std::int32_t r = 0; r < ranks_; ++r) args.partial[r] = reinterpret_cast<const float*>(gathered_) + r * numbers;
+    norm_of(args, count);
+  }
+}
+
 void Forward::begin_step(cudaStream_t stream) const {
-  if (ranks_ > 1) kernels::next_step(links_, stream);
+  if (ranks_ > 1 && means_ == RankMeans::peer_memory) kernels::next_step(links_, stream);
 }
 
 kernels::Norm Forward::norm(std::int32_t site, const Bf16* weight) const {
@@ -163,6 +193,10 @@ kernels::RankNorm Forward::rank_norm(std::int32_t site, const Bf16* weight) cons
 void Forward::add_and_norm(std::int32_t site, const Bf16* weight, std::int32_t tokens, cudaStream_t stream) const {
   if (ranks_ == 1 || site < 0) {
     kernels::add_and_norm(norm(site, weight), tokens, stream);
+  } else if (means_ == RankMeans::collectives) {
+    by_collectives(rank_norm(site, weight), tokens, stream, [&](const kernels::RankNorm& args, std::int32_t count) {
+      kernels::add_and_norm_over_ranks(args, count, kernels::RankRoute::gathered, stream);
+    });
   } else {
     kernels::add_and_norm_over_ranks(rank_norm(site, weight), tokens, kernels::route_of(tokens, config_.hidden, ranks_),
                                      stream);
@@ -317,23 +351,35 @@ const Bf16* Forward::logits_of(const std::int32_t* head_tokens, std::int32_t row
   }
   kernels::RankNorm last = rank_norm(site, weights_.final_norm());
   last.norm.out = head_in_;
-  kernels::RankLogits gather{};
+  kernels::RankLogits logits{};
   for (std::size_t r = 0; r < linked_.size(); ++r) {
     last.out[r] = linked_[r].head_in;
-    gather.shares[r] = linked_[r].logits;
+    logits.shares[r] = linked_[r].logits;
   }
-  const kernels::RankRoute way = kernels::route_of(tokens, config_.hidden, ranks_);
-  const bool shares = way == kernels::RankRoute::two_shot;  // of the residual
-  kernels::gather_and_norm_over_ranks(last, head_tokens, rows, tokens,
-                                      shares ? way : kernels::route_of(rows, config_.hidden, ranks_), stream);
+  const bool here = means_ == RankMeans::collectives;
+  if (here) {
+    by_collectives(last, tokens, stream, [&](const kernels::RankNorm& args, std::int32_t count) {
+      kernels::gather_and_norm_over_ranks(args, head_tokens, rows, count, kernels::RankRoute::gathered, stream);
+    });
+  } else {
+    const kernels::RankRoute way = kernels::route_of(tokens, config_.hidden, ranks_);
+    const bool shares = way == kernels::RankRoute::two_shot;  // of the residual
+    kernels::gather_and_norm_over_ranks(last, head_tokens, rows, tokens,
+                                        shares ? way : kernels::route_of(rows, config_.hidden, ranks_), stream);
+  }
   gemms_[kHead].run(weights_.head(), head_in_, share_logits_, rows, stream);
-  gather.share = weights_.head_tokens();
-  gather.share_stride = weights_.head_rows();
-  gather.out = logits_;
-  gather.stride = logit_stride(config_);
-  gather.links = links_;
-  gather.site = sites_ - 1;
-  kernels::gather_logits(gather, rows, stream);
+  if (here) {
+    const std::int64_t share = std::int64_t{rows} * weights_.head_rows();
+    gather(share_logits_, 2 * share, stream);
+    for (std::int32_t r = 0; r < ranks_; ++r) logits.shares[r] = reinterpret_cast<const Bf16*>(gathered_) + r * share;
+  }
+  logits.share = weights_.head_tokens();
+  logits.share_stride = weights_.head_rows();
+  logits.out = logits_;
+  logits.stride = logit_stride(config_);
+  logits.links = links_;
+  logits.site = sites_ - 1;
+  kernels::gather_logits(logits, rows, here, stream);
   return logits_;
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "backends/cuda/collectives.h"
 #include "backends/cuda/device.h"
 #include "backends/cuda/device_weights.h"
 #include "backends/cuda/gemm.h"
@@ -45,6 +46,13 @@ class StepTimer {
 // norm after them adds: so one card and two have the same bits. docs/gpu.md says what that costs.
 inline constexpr std::int32_t kLeastSumParts = 2;
 
+// Where cards do not reach each other's memory, partial results of at most so many tokens are gathered at a time: a card then
+// has them of all ranks.
+inline constexpr std::int32_t kGatheredTokens = 1024;
+
+// Of a model's ranks: whether they reach each other's memory, or show each other what they have by Collectives.
+enum class RankMeans { peer_memory, collectives };
+
 // Multiples of 8, so that rows of logits are aligned.
 inline std::int32_t logit_stride(const ModelShape& model) { return (model.vocabulary + 7) / 8 * 8; }
 
@@ -63,13 +71,16 @@ class Forward {
   // product through its gate. Throws BackendError. `weights` is borrowed.
   Forward(const DeviceWeights& weights, const StepInputs& inputs, const std::vector<std::int32_t>& tokens,
           const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids, std::int32_t top_capacity,
-          std::int32_t ranks, cudaStream_t stream);
+          std::int32_t ranks, RankMeans means, cudaStream_t stream);
 
   Shared shared() const;
-  // What of every rank, by rank, is reached from now on; `failed` as RankLinks::failed. All must be idle.
+  // What of every rank, by rank, is reached from now on; `failed` as RankLinks::failed. All must be idle. Without
+  // `collectives`, where these are the means, nothing is gathered: for a rank that tries its kernels alone.
   std::byte* mailbox() const { return static_cast<std::byte*>(mailbox_); }
   std::int64_t mailbox_bytes() const { return kernels::Mailbox::bytes(sites_); }
-  void link(std::int32_t rank, const std::vector<Shared>& all, std::uint32_t* failed);
+  void link(std::int32_t rank, const std::vector<Shared>& all, std::uint32_t* failed, Collectives* collectives);
+  // Gathers as every step of these padded sizes will, so that these can be captured. All ranks at once.
+  void gather_once(const std::vector<std::int32_t>& tokens, const std::vector<std::int32_t>& rows, cudaStream_t stream) const;
 
   // Before the first step. `data` is borrowed.
   void use_cache(Bf16* data, const kernels::KvShape& shape, std::uint8_t* scales) {
@@ -100,6 +111,10 @@ class Forward {
   // The norm of the residual with what the product before site `site` of the step gave.
   void add_and_norm(std::int32_t site, const Bf16* weight, std::int32_t tokens, cudaStream_t stream) const;
   kernels::RankNorm rank_norm(std::int32_t site, const Bf16* weight) const;
+  // For the norm at `site`, some tokens at a time: gathers the ranks' partial results, then calls norm_of(args, tokens).
+  template <class NormOf>
+  void by_collectives(kernels::RankNorm args, std::int32_t tokens, cudaStream_t stream, const NormOf& norm_of) const;
+  void gather(const void* mine, std::int64_t bytes, cudaStream_t stream) const;
   kernels::Norm norm(std::int32_t site, const Bf16* weight) const;
   template <class Launch>
   void run(StepKernel kernel, std::int32_t layer, const Launch& launch) const {
@@ -118,6 +133,7 @@ class Forward {
   std::int32_t num_ids_;
   std::int32_t top_capacity_;
   std::int32_t ranks_;
+  RankMeans means_;
   std::int32_t sum_parts_;  // of o and down on this rank
   std::int32_t sites_;      // kernels of a step that wait for other ranks: two a layer, and the logits
   CublasLt cublas_;
@@ -148,10 +164,12 @@ class Forward {
   float* partial_shares_ = nullptr;
   std::int32_t* tickets_ = nullptr;
   void* mailbox_ = nullptr;
+  std::byte* gathered_ = nullptr;  // of all ranks, by rank: partial results, fp32 [tokens, hidden], or shares of the logits
   std::int64_t positions_;
   std::int64_t most_tokens_;
   std::vector<Shared> linked_;  // by rank
   kernels::RankLinks links_{};
+  Collectives* collectives_ = nullptr;
   StepWatch* watch_ = nullptr;
 };
 

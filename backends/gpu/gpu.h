@@ -36,6 +36,7 @@ struct GpuOptions {
 struct GpuFacts {
   std::string device;
   std::int32_t tensor_parallel = 1;  // cards; the bytes below are of one of them
+  bool by_nccl = false;              // the cards do not reach each other's memory
   int driver_cuda = 0;               // the newest CUDA the driver knows: 13000 for 13.0
   std::int64_t total_bytes = 0;
   std::int64_t free_bytes = 0;  // before anything was taken

@@ -47,7 +47,14 @@ class Renderer {
   Value recurse(const Node& node, Value over, Scope& scope, int depth);
 
  private:
-  struct Level;
+  // One call of the renderer within others; throws Trouble where they are too many.
+  struct Level {
+    explicit Level(Renderer& of);
+    Level(const Level&) = delete;
+    Level& operator=(const Level&) = delete;
+    ~Level() { --renderer.depth_; }
+    Renderer& renderer;
+  };
   enum class Flow { normal, leave, next };
   Flow loop(const Node& node, Value over, Scope& scope, int depth);
   Value evaluate_node(const Node& node, Scope& scope);

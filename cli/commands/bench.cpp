@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/commands/bench_profile.h"
 #include "cli/commands/generation.h"
+#include "cli/commands/gpu_run.h"
 #include "cli/output/report.h"
 #include "cli/output/say.h"
 #include "cli/scenario_files.h"
@@ -28,13 +29,15 @@
 namespace tokenyard::cli {
 namespace {
 
+constexpr float kTemperature = 0.6f;  // nano-vLLM's benchmark has it
+
 struct BenchOptions {
   std::string scenario = "nano-vllm-bench";
   std::string shape, model, policy, trace, json;
   std::vector<std::string> set, goodput;
   std::int32_t tensor_parallel = 0;  // 0: the scenario's
   std::string kv_dtype;              // likewise, if empty
-  float temperature = 0.6f;
+  float temperature = kTemperature;
   double gpu_memory_utilization = 0.9;
   bool no_graphs = false;
   bool no_async = false;
@@ -151,6 +154,31 @@ std::string card_table(const Work& work, const GpuFacts& facts, double bandwidth
   return out;
 }
 
+// Answers the scenario's requests and writes the run to `path`, if that is not empty. Returns the configuration as resolved.
+EngineConfig run_scenario_on(Backend& backend, const GpuFacts& facts, const EngineConfig& config, const Scenario& scenario,
+                             float temperature, const std::string& path, Metrics& metrics) {
+  std::unique_ptr<TraceWriter> trace;
+  if (!path.empty()) trace = std::make_unique<TraceWriter>(path);
+  MeasuredSource source(make_source(scenario), temperature);
+  std::vector<EngineObserver*> observers = {&metrics};
+  std::optional<TraceRecorder> recorder;
+  if (trace) observers.push_back(&recorder.emplace(*trace));
+  Engine engine(config, backend, observers);
+  if (trace) {
+    const std::string hardware = fmt::format(R"({{"name":"{}","tensor_parallel":{}}})", facts.device, facts.tensor_parallel);
+    trace->on_header({kProgram, "cuda", engine.scheduler().config(), scenario.json, to_json(*scenario.model), hardware});
+  }
+  {
+    Progress progress;
+    while (engine.step(&source)) progress.update(engine, metrics, backend.now());
+  }
+  if (trace) {
+    trace->on_end(engine.num_steps(), backend.now());
+    trace->finish();
+  }
+  return engine.scheduler().config();
+}
+
 int bench(const BenchOptions& options) {
   if (!options.shape.empty() && !options.model.empty()) throw InputError("--shape and --model: give one of them");
   std::vector<std::string> overrides = options.set;
@@ -189,8 +217,9 @@ int bench(const BenchOptions& options) {
   }
   const GpuFacts facts = backend->facts();
   const double start_s = std::chrono::duration<double>(Clock::now() - start).count();
-  const std::string cards =
-      facts.tensor_parallel > 1 ? fmt::format("{} x {}", facts.tensor_parallel, facts.device) : facts.device;
+  const std::string cards = facts.tensor_parallel > 1 ? fmt::format("{} x {}{}", facts.tensor_parallel, facts.device,
+                                                                    facts.by_nccl ? " over NCCL" : "")
+                                                      : facts.device;
   warn("{}: {:.2f} GB of weights, {:.1f} GB of K/V, {} graphs, ready in {:.1f} s\n", cards,
        static_cast<double>(facts.weight_bytes) / 1e9, static_cast<double>(facts.kv_bytes) / 1e9, facts.num_graphs, start_s);
 
@@ -199,34 +228,16 @@ int bench(const BenchOptions& options) {
     return 0;
   }
 
-  std::unique_ptr<TraceWriter> trace;
-  if (!options.trace.empty()) trace = std::make_unique<TraceWriter>(options.trace);
-  MeasuredSource source(make_source(scenario), options.temperature);
   Watch watch(*backend);
   Metrics metrics(slo);
-  std::vector<EngineObserver*> observers = {&metrics};
-  std::optional<TraceRecorder> recorder;
-  if (trace) observers.push_back(&recorder.emplace(*trace));
-  Engine engine(config, watch, observers);
-  if (trace) {
-    const std::string hardware = fmt::format(R"({{"name":"{}","tensor_parallel":{}}})", facts.device, facts.tensor_parallel);
-    trace->on_header({kProgram, "cuda", engine.scheduler().config(), scenario.json, to_json(*scenario.model), hardware});
-  }
-  {
-    Progress progress;
-    while (engine.step(&source)) progress.update(engine, metrics, backend->now());
-  }
-  if (trace) {
-    trace->on_end(engine.num_steps(), backend->now());
-    trace->finish();
-  }
+  const EngineConfig resolved = run_scenario_on(watch, facts, config, scenario, options.temperature, options.trace, metrics);
 
   const double bandwidth = backend->measure_read_bandwidth();
 
   ReportContext context;
   context.scenario = scenario.name;
   context.backend = "cuda";
-  context.engine = engine.scheduler().config();
+  context.engine = resolved;
   context.model = scenario.model->name;
   context.hardware = cards;
   context.timing = context.model + (options.model.empty() ? ", random weights" : "") + " on " + cards + ", measured";
@@ -238,6 +249,17 @@ int bench(const BenchOptions& options) {
 }
 
 }  // namespace
+
+GpuFacts record_on_gpu(const std::string& name, bool ahead, const std::string& trace) {
+  const Scenario scenario = load_scenario(name);
+  EngineConfig config = scenario.engine;
+  config.strict_peer = false;
+  config.async_scheduling = ahead && config.policy->plans_ahead;
+  const std::unique_ptr<GpuBackend> backend = make_gpu_backend(*scenario.model, 1, config);
+  Metrics metrics;
+  run_scenario_on(*backend, backend->facts(), config, scenario, kTemperature, trace, metrics);
+  return backend->facts();
+}
 
 Command bench_command() {
   Command command("bench", "Run a scenario on this machine's GPU and hold it against what the card can do");

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <ctime>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -8,8 +9,12 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/commands/generation.h"
+#include "cli/commands/gpu_run.h"
+#include "cli/known_cards.h"
 #include "cli/output/report.h"
 #include "cli/output/say.h"
+#include "cli/scenario_files.h"
 #include "core/base/input_error.h"
 #include "core/base/json_reader.h"
 #include "core/base/model_json.h"
@@ -22,6 +27,7 @@ namespace {
 struct CalibrateOptions {
   std::vector<std::string> kernels, traces, judged;
   std::string model, hardware, name, out, residuals;
+  bool this_gpu = false;
 };
 
 std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
@@ -73,10 +79,77 @@ void write_residuals(const std::string& path, const HardwareFit& fit) {
   write_file(path, text);
 }
 
-int calibrate(const CalibrateOptions& options) {
-  if (options.kernels.empty() && options.traces.empty())
-    throw InputError("tokenyard calibrate: expected --kernels or --trace, found neither");
-  const HardwareSpec base = find_hardware(options.hardware);
+// Runs that excite every term: batches of all sizes, chunks beside decodes and behind long prefixes, a host that is not hidden,
+// two models; and two that are only judged.
+struct GpuRun {
+  const char* name;  // of fidelity/NAME.json; 0.6b-offline is nano-vLLM's benchmark
+  bool judged;
+};
+constexpr GpuRun kGpuRuns[] = {{"0.6b-offline", false}, {"0.6b-poisson", false}, {"0.6b-long", false},
+                               {"0.6b-chunks", false},  {"0.6b-few", false},     {"0.6b-sync", false},
+                               {"4b-poisson", false},   {"0.6b-overload", true}, {"8b-bursts", true}};
+
+std::string today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  return fmt::format("{:04}-{:02}-{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday);
+}
+
+// Where --this-gpu keeps its recordings: my-gpu.json has them in my-gpu-runs/.
+std::string runs_folder(const std::string& out) {
+  if (is_stream(out))
+    throw InputError("--this-gpu: expected --out to name a file, beside which its recordings go, found " + out);
+  return std::filesystem::path(out).replace_extension().string() + "-runs";
+}
+
+void make_folder(const std::string& path) {
+  std::error_code why;
+  std::filesystem::create_directory(path, why);
+  if (why) throw InputError(path + ": cannot be made: " + why.message());
+}
+
+// Adds recordings of this machine's card to the options' runs, and its datasheet where none is named. A run that does not fit
+// the card's memory is left out.
+GpuFacts record_runs(CalibrateOptions& options, std::optional<HardwareSpec>& hardware) {
+  if (const std::string& why = why_no_gpu(); !why.empty()) throw BackendError(why);
+  const std::string folder = runs_folder(options.out);
+  make_folder(folder);
+  note_gpu();
+  GpuFacts facts;
+  for (const GpuRun& run : kGpuRuns) {
+    const std::string_view name = run.name;
+    const std::string trace = folder + "/" + run.name + ".trace";
+    const std::string scenario = name.ends_with("-offline") ? find_scenario("nano-vllm-bench") : find_fidelity_run(run.name);
+    try {
+      facts = record_on_gpu(scenario, !name.ends_with("-sync"), trace);
+    } catch (const BackendError& error) {
+      if (facts.device.empty()) throw;  // not even the smallest
+      warn("note: {} is left out: {}\n", run.name, error.what());
+      continue;
+    }
+    warn("{} recorded\n", trace);
+    (run.judged ? options.judged : options.traces).push_back(trace);
+    if (hardware) continue;
+    const KnownCard* const card = find_card(facts.device);
+    if (card == nullptr) {
+      throw InputError("--hardware: expected the datasheet of " + facts.device +
+                       ", a card that is not known here (docs/calibration.md, step 1), found none");
+    }
+    hardware = hardware_of(*card);
+  }
+  return facts;
+}
+
+int calibrate(CalibrateOptions options) {
+  if (options.kernels.empty() && options.traces.empty() && !options.this_gpu)
+    throw InputError("tokenyard calibrate: expected --this-gpu, --trace or --kernels, found none");
+  std::optional<HardwareSpec> hardware;
+  if (!options.hardware.empty()) hardware = find_hardware(options.hardware);
+  GpuFacts facts;
+  if (options.this_gpu) facts = record_runs(options, hardware);
+  if (!hardware) throw InputError("tokenyard calibrate: expected --hardware, found none");
+  const HardwareSpec& base = *hardware;
   std::optional<ModelShape> model;
   if (!options.model.empty()) model = find_model(options.model);
 
@@ -100,7 +173,11 @@ int calibrate(const CalibrateOptions& options) {
   HardwareFit fit = fit_hardware(input, base);
   print(fit, paths);
   if (!options.residuals.empty()) write_residuals(options.residuals, fit);
-  fit.hardware.name = options.name.empty() ? base.name + "-calibrated" : options.name;
+  if (options.this_gpu) {
+    fit.hardware.fitted_on.date = today();
+    fit.hardware.fitted_on.driver = fmt::format("CUDA {}.{}", facts.driver_cuda / 1000, facts.driver_cuda % 1000 / 10);
+  }
+  fit.hardware.name = !options.name.empty() ? options.name : options.this_gpu ? facts.device : base.name + "-calibrated";
   write_file(options.out, Json::parse(to_json(fit.hardware), "hardware").dump(2) + "\n");
   const std::string use = is_stream(options.out) ? "" : "; use it with --set hardware=" + options.out;
   say("{}: {}{}\n", options.out, fit.hardware.known_error, use);
@@ -112,24 +189,29 @@ int calibrate(const CalibrateOptions& options) {
 Command calibrate_command() {
   Command command("calibrate", "Fit a GPU's constants to measured kernel times or to a recorded run");
   auto options = std::make_shared<CalibrateOptions>();
+  command.flag(
+      "--this-gpu", options->this_gpu,
+      "Record nine runs on this machine's GPU, about two minutes, into a folder beside --out (my-gpu-runs); fit seven of "
+      "them, judge two");
   command.option("--kernels", &options->kernels, "FILE.csv", "Tables of kernel times (.csv, packed or not) or folders of them");
   command.option("--trace", &options->traces, "FILE.trace", "Runs recorded on the real GPU, to be fitted");
   command.option("--judge", &options->judged, "FILE.trace",
                  "Runs to be predicted and not fitted; else half of each run's steps");
-  command.option("--hardware", &options->hardware, "GPU", "Datasheet and first guesses: a built-in name or a .json file")
-      .required();
+  command.option(
+      "--hardware", &options->hardware, "GPU",
+      "Datasheet and first guesses: a built-in name or a .json file; --this-gpu knows the cards of tokenyard doctor --cards");
   command.option("--model", &options->model, "NAME", "The model the trace, or a table that names layers, was measured with");
   command.option("--out", &options->out, "FILE.json", "The hardware file to write").writes().required();
-  command.option("--name", &options->name, "NAME", "Its name; else that of --hardware with -calibrated");
+  command.option("--name", &options->name, "NAME", "Its name; else the card's, or that of --hardware with -calibrated");
   command.option("--residuals", &options->residuals, "FILE.csv", "Write predicted and measured time of every step")
       .writes()
       .needs("--trace");
   command.notes(
       "Fits all constants to kernel times and runs at once and reports the error on what the fit did not see, part by part. "
-      "Where the "
-      "measurements say little, constants stay near those of --hardware.");
+      "Where the measurements say little, constants stay near those of --hardware.");
   command.examples(
-      {{"tokenyard calibrate --trace scenarios/recorded/h100-poisson.trace --hardware h100-sxm --out my-h100.json", ""},
+      {{"tokenyard calibrate --this-gpu --out my-gpu.json", "needs an NVIDIA GPU"},
+       {"tokenyard calibrate --trace scenarios/recorded/h100-poisson.trace --hardware h100-sxm --out my-h100.json", ""},
        {"tokenyard simulate chat-hour --set hardware=my-h100.json", ""},
        {"tokenyard calibrate --kernels gemm.csv attention.csv --hardware rtx-4090 --out my-4090.json", ""}});
   command.run([options] { return calibrate(*options); });

@@ -11,6 +11,7 @@
 #include "backends/gpu/gpu.h"
 #include "cli/commands.h"
 #include "cli/commands/generation.h"
+#include "cli/known_cards.h"
 #include "cli/output/say.h"
 #include "cli/scenario_files.h"
 #include "core/base/input_error.h"
@@ -29,35 +30,6 @@ struct DoctorOptions {
 
 constexpr const char* kScenario = "nano-vllm-bench";
 
-// A card that people have, as the simulator is told of it: a built-in one, or another's constants with this datasheet.
-struct KnownCard {
-  const char* words;                                // in the name that the driver gives it
-  const char* unless;                               // these are not
-  const char* hardware;                             // built in
-  double bf16_tflops, memory_gb_per_s, memory_gib;  // of a card that is not built in, dense, sums in fp32
-  const char* published;                            // output tokens/s of nano-vLLM on its benchmark
-};
-constexpr KnownCard kCards[] = {
-    {"RTX 3060", "Laptop", "l4", 25.6, 360, 12, ""},
-    {"RTX 3090", "Ti", "l4", 71.2, 936, 24, "4,645"},
-    {"RTX 4070 Laptop", "Ti", "rtx-4070-laptop", 0, 0, 0, "1,434"},
-    {"RTX 4090", "Laptop", "rtx-4090", 0, 0, 0, "about 5,990"},
-    {"A100", "40GB", "a100-80gb", 0, 0, 0, "8,670"},
-    {"L4", "L40", "l4", 0, 0, 0, ""},
-    {"L40S", "-", "l40s", 0, 0, 0, ""},
-    {"RTX 5080", "Laptop", "l4", 112.6, 960, 16, ""},
-    {"H100", "PCIe", "h100-sxm", 0, 0, 0, ""},
-    {"H200", "-", "h200", 0, 0, 0, ""},
-    {"B200", "-", "b200", 0, 0, 0, ""},
-};
-
-const KnownCard* find_card(std::string_view device) {
-  for (const KnownCard& card : kCards) {
-    if (device.find(card.words) != std::string_view::npos && device.find(card.unless) == std::string_view::npos) return &card;
-  }
-  return nullptr;
-}
-
 // The benchmark on this card, by the simulator.
 struct Prediction {
   double tokens_per_s = 0;
@@ -65,13 +37,13 @@ struct Prediction {
   std::int64_t preemptions = 0;
 };
 Prediction predict(const KnownCard& card, const std::string& shape) {
-  std::vector<std::string> overrides = {"model=" + shape, std::string("hardware=") + card.hardware,
-                                        "engine.async_scheduling=true"};
-  if (card.bf16_tflops > 0) {
-    overrides.push_back(fmt::format("hardware.bf16_tflops={}", card.bf16_tflops));
-    overrides.push_back(fmt::format("hardware.memory_gb_per_s={}", card.memory_gb_per_s));
-    overrides.push_back(fmt::format("hardware.memory_bytes={}", static_cast<std::int64_t>(card.memory_gib * (1 << 30))));
-  }
+  const HardwareSpec hardware = hardware_of(card);
+  const std::vector<std::string> overrides = {"model=" + shape,
+                                              std::string("hardware=") + card.hardware,
+                                              fmt::format("hardware.bf16_tflops={}", hardware.bf16_tflops),
+                                              fmt::format("hardware.memory_gb_per_s={}", hardware.memory_gb_per_s),
+                                              fmt::format("hardware.memory_bytes={}", hardware.memory_bytes),
+                                              "engine.async_scheduling=true"};
   const Scenario scenario = load_scenario(find_scenario(kScenario), overrides);
   const RunResult result = run_scenario(scenario);
   const double seconds = static_cast<double>(result.metrics.duration()) / 1e9;
@@ -145,7 +117,7 @@ void list_cards(const std::string& shape) {
       "measurements: 30 % off is possible where nothing was fitted.\n\n",
       shape);
   say("{:<18} {:>18} {:>14} {:>12}   {}\n", "card", "output tokens/s", "K/V tokens", "preemptions", "nano-vLLM, published");
-  for (const KnownCard& card : kCards) {
+  for (const KnownCard& card : known_cards()) {
     try {
       const Prediction prediction = predict(card, shape);
       say("{:<18} {:>18} {:>14} {:>12}   {}\n", card.words, grouped(static_cast<std::int64_t>(prediction.tokens_per_s)),

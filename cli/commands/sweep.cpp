@@ -111,6 +111,8 @@ int sweep(const SweepOptions& options) {
       throw InputError("--show: expected a field of the result (see --json of tokenyard simulate), found \"" + metric + "\"");
     }
   }
+  if (!options.plot.empty() && options.show.size() > 4)
+    throw InputError("--plot draws at most four panels; name fewer in --show");
   const std::int64_t count = shard.size_of(grid.size());
   const bool table_fits = count <= kMostTableRows;
   if (!table_fits && (options.csv.empty() || !options.plot.empty())) {
@@ -210,11 +212,11 @@ int sweep(const SweepOptions& options) {
   std::sort(outcome.notes.begin(), outcome.notes.end());  // whichever thread came first
   for (const std::string& note : outcome.notes) say("{}\n", note);
   if (!options.plot.empty()) {
-    SweepPlot plot{name, grid.axes(), {}, {}};
+    SweepPlot plot{name, grid.axes(), {}, options.show.empty() ? kSweepPlotMetrics : show, {}};
     for (const auto& [n, row] : outcome.rows) {
       plot.values.emplace_back(row.begin() + 1, row.begin() + static_cast<std::ptrdiff_t>(first_metric));
       std::vector<double> numbers;
-      for (const char* metric : kSweepPlotMetrics) numbers.push_back(number_of(row[column(metric)]));
+      for (const std::string& metric : plot.names) numbers.push_back(number_of(row[column(metric)]));
       plot.metrics.push_back(std::move(numbers));
     }
     save_plot(options.plot, draw_sweep(plot));
@@ -247,7 +249,8 @@ Command sweep_command() {
   command.option("--show", &options->show, "NAME,...", "Columns of the table: names as in simulate's --json").split_at(',');
   command.option("--goodput", &options->goodput, "METRIC:MS", "Count requests within these limits, in ms: ttft:500 tpot:50");
   command
-      .option("--plot", &options->plot, "FILE.svg", "Draw latencies and throughput over the first varied value (.svg or .png)")
+      .option("--plot", &options->plot, "FILE.svg",
+              "Draw what --show names, else latencies and throughput, over the first varied value (.svg or .png)")
       .writes();
   command.option("--jobs", &options->jobs, "N", "Runs at a time; all cores unless said").between(1, 4096);
   command.notes("Exit status: 2 when a combination cannot be run (the others are).");

@@ -28,8 +28,9 @@ std::string draw_sweep(const SweepPlot& sweep) {
                      std::to_string(names.size()) + "; put the axis with most values first, or vary less");
   }
 
-  const auto latency_panel = [&](std::size_t metric, const char* title) {
-    Panel panel{title, last_word(along.path), "ms", {}};
+  const auto panel_of = [&](std::size_t metric, const std::string& title) {
+    const bool is_time = sweep.names[metric].ends_with("_ms");
+    Panel panel{title, last_word(along.path), is_time ? "ms" : "", {}};
     panel.categories = along.values;
     for (const std::string& name : names) panel.series.push_back({name, {}, {}, true});
     double low = 1e300, high = 0;
@@ -43,12 +44,16 @@ std::string draw_sweep(const SweepPlot& sweep) {
       low = std::min(low, value);
       high = std::max(high, value);
     }
-    panel.log_y = low > 0 && high > 30 * low;
+    panel.log_y = is_time && low > 0 && high > 30 * low;
     return panel;
   };
-  Panel throughput = latency_panel(0, "Output throughput");
+  if (sweep.names != kSweepPlotMetrics) {
+    std::vector<Panel> panels;
+    for (std::size_t metric = 0; metric < sweep.names.size(); ++metric) panels.push_back(panel_of(metric, sweep.names[metric]));
+    return draw(sweep.title, "varied: " + along.path, panels);
+  }
+  Panel throughput = panel_of(0, "Output throughput");
   throughput.y_label = "tokens/s";
-  throughput.log_y = false;
 
   Panel curve{"Throughput against latency", "output tokens/s", "P99 end-to-end, s", {}};
   for (const std::string& name : names) curve.series.push_back({name, {}, {}, true});
@@ -59,7 +64,7 @@ std::string draw_sweep(const SweepPlot& sweep) {
     curve.series[line].y.push_back(sweep.metrics[run][3] / 1e3);
   }
   return draw(sweep.title, "varied: " + along.path,
-              {throughput, curve, latency_panel(1, "P99 time to first token"), latency_panel(2, "P99 time per output token")});
+              {throughput, curve, panel_of(1, "P99 time to first token"), panel_of(2, "P99 time per output token")});
 }
 
 }  // namespace tokenyard::cli

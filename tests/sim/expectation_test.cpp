@@ -36,6 +36,8 @@ TEST_CASE("expectations compare what they say") {
   CHECK(check("b.x <= 2").holds);
   CHECK_FALSE(check("b.x < 2").holds);
   CHECK(check("b.kv.used == 0.5").holds);
+  CHECK(check("a.x != b.x").holds);
+  CHECK_FALSE(check("a.x != 3 * b.x").holds);
 }
 
 TEST_CASE("expectations follow the usual order of operations") {
@@ -52,6 +54,7 @@ TEST_CASE("a comparison with what does not exist does not hold") {
   CHECK_FALSE(check("b.none > 0").holds);
   CHECK_FALSE(check("b.none < 1").holds);
   CHECK_FALSE(check("b.none == b.none").holds);
+  CHECK_FALSE(check("b.none != 1").holds);
   CHECK_FALSE(check("0 / 0 == 0").holds);
   CHECK(check("1 / 0 > 1e300").holds);
 }
@@ -64,8 +67,9 @@ TEST_CASE("expectations name what they refer to") {
 
 TEST_CASE("malformed expectations are refused with their place") {
   CHECK(expression_error("") == "column 1: expected a number, VARIANT.METRIC or \"(\", found the end");
-  CHECK(expression_error("a.x") == "column 4: expected <, <=, >, >= or ==, found the end");
+  CHECK(expression_error("a.x") == "column 4: expected <, <=, >, >=, == or !=, found the end");
   CHECK(expression_error("a.x = 1") == "column 7: expected \"==\", found \"1\"");
+  CHECK(expression_error("a.x ! 1") == "column 7: expected \"!=\", found \"1\"");
   CHECK(expression_error("a > 1") == "column 3: expected \".\" and a metric, found \">\"");
   CHECK(expression_error("a. > 1") == "column 4: expected a metric, found \">\"");
   CHECK(expression_error("a.x > 1 < 2") == "column 9: expected the end, found \"<\"");

@@ -1,11 +1,12 @@
-// Norms over the ranks of two cards, one after another in a graph, by message: what every route takes, and what the norm takes
-// where all is on one card.
+// Norms over the ranks of two cards, one after another in a graph, by message: what every route takes, NCCL too, and what the
+// norm takes where all is on one card.
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <barrier>
 #include <memory>
 
+#include "backends/cuda/collectives.h"
 #include "kernels/rank_norm.h"
 #include "tests/bench/kernels/bench.h"
 #include "tests/kernels/gpu/support/ranks.h"
@@ -25,6 +26,8 @@ constexpr int kReplays = 15;
 double time_route(std::int32_t rows, RankRoute route) {
   const auto n = static_cast<std::size_t>(rows) * kHidden;
   gpu::LinkedCards cards(2, kChain);
+  const bool gathers = route == RankRoute::gathered;
+  const auto nccl = gathers ? cuda::connect_by_nccl({0, 1}) : nullptr;
   std::unique_ptr<DeviceArray<float>> partial[2][2];
   std::unique_ptr<DeviceArray<Bf16>> out[2];
   gpu::on_ranks(2, [&](std::int32_t r) {
@@ -40,10 +43,17 @@ double time_route(std::int32_t rows, RankRoute route) {
     args.norm = {residual.data(), {nullptr, nullptr}, weight.data(), 1e-6f, kHidden, out[r]->data()};
     args.links = cards.links(r);
     for (int q = 0; q < 2; ++q) args.out[q] = out[q]->data();
+    const DeviceArray<float> gathered(gathers ? 2 * n : 0);
+    if (gathers) nccl->all_gather(r, partial[r][0]->data(), gathered.data(), static_cast<std::int64_t>(4 * n), nullptr);
+    gpu::synchronize();
     const gpu::CapturedGraph graph([&](kernels::Stream stream) {
       kernels::next_step(args.links, stream);
       for (args.site = 0; args.site < kChain; ++args.site) {
-        for (int q = 0; q < 2; ++q) args.partial[q] = partial[q][args.site % 2]->data();
+        const float* const own = partial[r][args.site % 2]->data();
+        if (gathers) nccl->all_gather(r, own, gathered.data(), static_cast<std::int64_t>(4 * n), stream);
+        for (std::size_t q = 0; q < 2; ++q) {
+          args.partial[q] = gathers ? gathered.data() + q * n : partial[q][args.site % 2]->data();
+        }
         kernels::add_and_norm_over_ranks(args, rows, route, stream);
       }
     });
@@ -102,6 +112,7 @@ const bool added = bench::add("rank_norm", [] {
     }
     bench::report("rank_norm one shot, " + what, time_route(rows, RankRoute::one_shot), 0);
     if (rows > 1) bench::report("rank_norm two shots, " + what, time_route(rows, RankRoute::two_shot), 0);
+    if (cuda::why_no_nccl().empty()) bench::report("rank_norm by NCCL, " + what, time_route(rows, RankRoute::gathered), 0);
   }
 });
 

@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "kernels/card.h"
 #include "kernels/rank_norm.h"
 #include "tests/kernels/gpu/support/device.h"
 
@@ -20,17 +22,30 @@ inline std::int32_t count_cards() {
   return count;
 }
 
-// As many of 1, 2, 4, 8 as there are cards that reach each other.
-inline std::vector<std::int32_t> rank_counts() {
-  std::vector<std::int32_t> out = {1};
-  const std::int32_t cards = count_cards();
-  for (const std::int32_t ranks : {2, 4, 8}) {
-    if (ranks <= cards) out.push_back(ranks);
+// While it lives, so many ranks have a card: with fewer cards than ranks they take turns (kernels::PretendedCards).
+class CardsFor {
+ public:
+  explicit CardsFor(std::int32_t ranks) : ranks_a_card_((ranks + count_cards() - 1) / count_cards()) {
+    if (ranks_a_card_ == 1) return;
+    kernels::Card late = kernels::card();
+    late.early_start = false;
+    cards_.emplace(ranks);
+    card_.emplace(late);
   }
-  return out;
-}
 
-// Runs `task` on a thread for every rank, whose device is the rank's. Throws what the first failing one did.
+  // Whether the ranks of a card may each launch so many blocks that wait for the others: twice as many have room.
+  bool have_room(std::int64_t blocks, std::int64_t threads) const {
+    return ranks_a_card_ == 1 || ranks_a_card_ * blocks * threads <= std::int64_t{1024} * kernels::card().multiprocessors;
+  }
+
+ private:
+  std::int32_t ranks_a_card_;
+  std::optional<kernels::PretendedCards> cards_;
+  std::optional<kernels::PretendedCard> card_;
+};
+
+// Runs `task` on a thread for every rank, whose device is the rank's. REQUIRES: as many cards, or CardsFor. Throws what the
+// first failing one did.
 template <class Task>
 void on_ranks(std::int32_t ranks, const Task& task) {
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(ranks));
@@ -38,7 +53,7 @@ void on_ranks(std::int32_t ranks, const Task& task) {
   for (std::int32_t r = 0; r < ranks; ++r) {
     threads.emplace_back([&, r] {
       try {
-        check(cudaSetDevice(r), "cudaSetDevice");
+        check(cudaSetDevice(kernels::device_of(r)), "cudaSetDevice");
         task(r);
       } catch (...) {
         errors[static_cast<std::size_t>(r)] = std::current_exception();
@@ -60,7 +75,10 @@ class LinkedCards {
     memory_.resize(static_cast<std::size_t>(ranks));
     on_ranks(ranks, [&](std::int32_t r) {
       for (std::int32_t other = 0; other < ranks; ++other) {
-        if (other != r && cudaDeviceEnablePeerAccess(other, 0) == cudaErrorPeerAccessAlreadyEnabled) cudaGetLastError();
+        const int device = kernels::device_of(other);
+        if (device != kernels::device_of(r) && cudaDeviceEnablePeerAccess(device, 0) == cudaErrorPeerAccessAlreadyEnabled) {
+          cudaGetLastError();
+        }
       }
       const auto bytes = static_cast<std::size_t>(kernels::Mailbox::bytes(sites));
       check(cudaMalloc(&memory_[static_cast<std::size_t>(r)], bytes), "cudaMalloc");
@@ -85,6 +103,7 @@ class LinkedCards {
     return out;
   }
   std::uint32_t failed() const { return *static_cast<volatile std::uint32_t*>(failed_); }
+  void set_failed(std::uint32_t value) { *static_cast<volatile std::uint32_t*>(failed_) = value; }
 
  private:
   std::int32_t ranks_;
