@@ -168,11 +168,13 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
     rank_norm_kernel(RankNorm args, const std::int32_t* tokens_of, std::int32_t tokens) {
   const int hidden = args.norm.hidden;
   const bool inside = first() < hidden / 2;
-  // Early, as no step writes it; beside packets, for which it would be in the way, only into the L1. Likewise the residual.
-  constexpr bool kLate = Route == RankRoute::packets;
+  // Early, as no step writes it; beside packets, for which it would be in the way, only into the L1. So is the residual where
+  // there are packets of more than two ranks; with two, waiting for it after them would cost a third of a microsecond.
+  constexpr bool kLateWeight = Route == RankRoute::packets;
+  constexpr bool kLateResidual = kLateWeight && Ranks > 2;
   Floats weight{};
-  if (inside && kLate) prefetch_row(args.norm.weight, hidden);
-  if (inside && !kLate) weight = load_row(args.norm.weight, hidden);
+  if (inside && kLateWeight) prefetch_row(args.norm.weight, hidden);
+  if (inside && !kLateWeight) weight = load_row(args.norm.weight, hidden);
   const RankLinks& links = args.links;
   constexpr bool kMeets = Route == RankRoute::one_shot || Route == RankRoute::two_shot;
   constexpr bool kHere = Route == RankRoute::gathered;
@@ -192,8 +194,8 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
   const std::int64_t from = token * hidden;
   const std::int64_t summand = kHere ? (token - args.first) * hidden : from;
   Floats x{};
-  if (adds && kLate) prefetch_row(args.norm.residual + from, hidden);
-  if (adds && !kLate) x = load_row(args.norm.residual + from, hidden);
+  if (adds && kLateResidual) prefetch_row(args.norm.residual + from, hidden);
+  if (adds && !kLateResidual) x = load_row(args.norm.residual + from, hidden);
   if (kMeets) {
     await(links, args.site, 0, step);
     __syncthreads();
@@ -202,11 +204,11 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
     const Floats sum = Route == RankRoute::packets
                            ? sum_of_packets<Ranks>(args, load_row(args.partial[links.rank] + from, hidden), row, step)
                            : sum_as_tree<Ranks>([&](int r) { return load_shared_row(args.partial[r] + summand, hidden); });
-    if (kLate) x = load_row(args.norm.residual + from, hidden);
+    if (kLateResidual) x = load_row(args.norm.residual + from, hidden);
     for (int i = 0; i < kVector; ++i) x.value[i] += sum.value[i];
     if (!Gather) store_row(args.norm.residual + from, hidden, x);
   }
-  if (inside && kLate) weight = load_row(args.norm.weight, hidden);
+  if (inside && kLateWeight) weight = load_row(args.norm.weight, hidden);
   if (mine) {  // alike for all threads of the block
     normalize(x, weight, args.norm);
     if (inside && Route == RankRoute::two_shot && token >= 0) {

@@ -14,7 +14,7 @@ namespace tokenyard::kernels {
 
 inline constexpr std::int32_t kMostCards = 8;
 // Numbers of a step's rows up to which they travel as packets.
-inline constexpr std::int64_t kMostPacketNumbers = std::int64_t{1} << 15;
+inline constexpr std::int64_t kMostPacketNumbers = std::int64_t{1} << 14;
 
 // A rank's memory that the others write to, zero before the first step. Parts of it for a number of sites.
 struct Mailbox {

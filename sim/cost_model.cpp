@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kNsPerUs = 1e3;
 constexpr double kElementwiseKernels = 5;  // a layer: two norms, rotary embedding, activation, K/V write
+constexpr std::int64_t kTileRows = 256;    // at most, of a product's tile
 constexpr double kMostGraphTokens = 512;   // larger steps are not captured; the GPU is busy long enough to hide launches
 constexpr double kLongestNs = 9007199254740992.0;  // 2^53 ns, 104 days
 
@@ -24,6 +25,7 @@ namespace {
 
 double share_of_t0(std::int64_t rows, double growth, double one_row) {
   if (rows <= 1) return one_row;
+  rows = std::min(rows, kTileRows);
   const auto whole = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(rows))) - 1;
   const std::int64_t power = std::int64_t{1} << whole;
   return 1 + growth * (whole + static_cast<double>(rows - power) / static_cast<double>(power));
@@ -61,6 +63,9 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   out_ = gemm(h, q, hardware, s);
   gate_up_ = gemm(2 * f, h, hardware, s);
   down_ = gemm(h, f, hardware, s);
+  throttle_ = hardware.throttle;
+  peak_per_token_ = layers_ * 2 * ((q + 2 * kv) * h + h * q + 3 * f * h) / flops_per_ns;
+  peak_per_pair_ = layers_ * 4 * q / flops_per_ns;
   lm_head_ = gemm(share.vocabulary.count, h, hardware, s);
 
   const auto& decode = hardware.decode_attention;
@@ -86,6 +91,7 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   const double layer_elements = 2 * 4 * h + 2 * (q + kv) + 3 * f + 4 * kv;
   const double other_elements = 2 * h + 4 * h;
   elementwise_t0_ = (layers_ * kElementwiseKernels + 2) * hardware.elementwise.t0_us * kNsPerUs;
+  elementwise_least_tokens_ = hardware.elementwise.rows_at_once;
   elementwise_per_token_ =
       (layers_ * layer_elements + other_elements) * s / (hardware.elementwise.bandwidth_efficiency * bytes_per_ns);
   sampler_ = {hardware.sampler.t0_us * kNsPerUs, hardware.sampler.per_sequence_us * kNsPerUs};
@@ -108,6 +114,7 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
       2 * static_cast<double>(model.kv_bytes_per_token(p, execution.kv_dtype)) * execution.block_size / bytes_per_ns;
   host_ = {hardware.host.step_us * kNsPerUs, hardware.host.row_us * kNsPerUs};
   launch_ = hardware.host.launch_us * kNsPerUs;
+  pieces_ = layers_ * hardware.host.piece_us * kNsPerUs;
   cuda_graphs_ = execution.cuda_graphs;
 }
 
@@ -147,26 +154,35 @@ StepParts CostModel::cost(const StepLoad& load) const {
     ++attention_kernels;
   }
   const double attention = layers_ * layer_attention;
-  const double elementwise = elementwise_t0_ * t0_share + elementwise_per_token_ * tokens +
+  const double elementwise = elementwise_t0_ * t0_share + elementwise_per_token_ * std::max(tokens, elementwise_least_tokens_) +
                              per_copied_block_ * static_cast<double>(load.copied_blocks);
   double head = 0;
   if (load.sampled > 0) {
     const auto rows = static_cast<double>(load.sampled);
     head = gemm_t0_ * this->t0_share(load.sampled) + lm_head_.at(rows) + sampler_.at(rows);
   }
-  const double communication = parallel_ ? layers_ * all_reduce_.at(tokens) : 0;
-  const double gpu = gemm + attention + elementwise + head + communication;
+  // A card waits for the other's product as well, whose t0 it is.
+  const double communication = parallel_ ? layers_ * (all_reduce_.fixed * t0_share + all_reduce_.per_token * tokens) : 0;
+  double gpu = gemm + attention + elementwise + head + communication;
+  double slower = 1;
+  if (throttle_ > 0) {
+    const double rate = throttle_ * (peak_per_token_ * tokens + peak_per_pair_ * load.pairs) / gpu;
+    slower = std::sqrt(std::sqrt(1 + rate * rate * rate * rate));
+    gpu *= slower;
+  }
   double host = host_.at(static_cast<double>(load.rows));
   if (load.ahead) host = std::max(0.0, host - gpu);
   if (!cuda_graphs_ || tokens > kMostGraphTokens) {
     const double kernels = layers_ * (4 + kElementwiseKernels + attention_kernels + (parallel_ ? 2 : 0)) + 5;
     host += std::max(0.0, kernels * launch_ - gpu);
+  } else if (prefills) {
+    host += std::max(0.0, pieces_ - gpu);
   }
-  parts.gemm = whole_ns(gemm);
-  parts.attention = whole_ns(attention);
-  parts.elementwise = whole_ns(elementwise);
-  parts.head = whole_ns(head);
-  parts.communication = whole_ns(communication);
+  parts.gemm = whole_ns(gemm * slower);
+  parts.attention = whole_ns(attention * slower);
+  parts.elementwise = whole_ns(elementwise * slower);
+  parts.head = whole_ns(head * slower);
+  parts.communication = whole_ns(communication * slower);
   parts.host = whole_ns(host);
   return parts;
 }

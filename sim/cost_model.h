@@ -54,8 +54,8 @@ struct StepLoad {
   }
 };
 
-// By what the t0 of a product or an element-wise kernel is multiplied with so many rows: 1 + t0_growth x log2(rows), with the
-// logarithm straight between powers of two, so that it is exact; t0_one_row with one.
+// By what the t0 of a product or an element-wise kernel is multiplied with so many rows: 1 + t0_growth x log2(rows, at most
+// 256), with the logarithm straight between powers of two, so that it is exact; t0_one_row with one.
 double t0_share(std::int64_t rows, const HardwareSpec& hardware);
 
 class CostModel {
@@ -97,12 +97,14 @@ class CostModel {
   double mixed_per_row_ = 0, mixed_per_kv_ = 0;
   double prefill_t0_ = 0, prefill_per_pair_ = 0, prefill_per_kv_ = 0, prefill_per_token_ = 0;
   double elementwise_t0_ = 0, elementwise_per_token_ = 0;  // of all layers, the embedding and the last norm
+  double elementwise_least_tokens_ = 1;
   Affine sampler_;
   bool parallel_ = false;
   Affine all_reduce_;  // of one layer
   double per_copied_block_ = 0;
-  Affine host_;  // over rows
-  double launch_ = 0;
+  Affine host_;                                                   // over rows
+  double throttle_ = 0, peak_per_token_ = 0, peak_per_pair_ = 0;  // nanoseconds, at the peak
+  double launch_ = 0, pieces_ = 0;                                // of a kernel; of all layers' graphs
   bool cuda_graphs_ = true;
 };
 

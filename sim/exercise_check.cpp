@@ -14,6 +14,7 @@
 #include "core/base/model_json.h"
 #include "core/trace/reader.h"
 #include "core/trace/replay.h"
+#include "sim/recorded_run.h"
 #include "sim/result_values.h"
 #include "sim/run.h"
 
@@ -183,7 +184,7 @@ const ExerciseFacts::Run& ExerciseFacts::run(const std::string& name) {
     std::optional<HardwareSpec> hardware;
     if (!spec.model.empty()) model = find_model(spec.model);
     if (!spec.hardware.empty()) hardware = find_hardware(spec.hardware);
-    out.run = shape_facts(model ? &*model : nullptr, hardware ? &*hardware : nullptr, nullptr, 1);
+    out.run = shape_facts(model ? &*model : nullptr, hardware ? &*hardware : nullptr, nullptr, {});
   } else if (spec.kind == ExerciseRun::Kind::trace) {
     TraceReader reader(spec.path);
     const TraceHeader header = reader.header();
@@ -191,7 +192,7 @@ const ExerciseFacts::Run& ExerciseFacts::run(const std::string& name) {
     if (!outcome.identical) throw InputError(spec.path + ": cannot be replayed: " + outcome.first_difference);
     std::optional<ModelShape> model;
     if (!header.model.empty()) model = read_model(JsonValue::parse(header.model, spec.path));
-    out.run = shape_facts(model ? &*model : nullptr, nullptr, &header.engine, 1);
+    out.run = shape_facts(model ? &*model : nullptr, nullptr, &header.engine, read_execution(header, spec.path));
     keep(sink, outcome.metrics);
   } else {
     const std::string folder = std::filesystem::path(exercise_.path).parent_path().string();
@@ -209,7 +210,7 @@ const ExerciseFacts::Run& ExerciseFacts::run(const std::string& name) {
       options.after_step = [](const Engine& engine, const Metrics&, TimeNs) { engine.scheduler().check_invariants(); };
     const RunResult result = run_scenario(scenario, options);
     out.run = shape_facts(scenario.model ? &*scenario.model : nullptr, scenario.hardware ? &*scenario.hardware : nullptr,
-                          &result.engine, scenario.execution.tensor_parallel);
+                          &result.engine, scenario.execution);
     keep(sink, result.metrics);
   }
   return out;

@@ -179,7 +179,7 @@ Facts FactsSink::run() const {
 }
 
 Facts shape_facts(const ModelShape* model, const HardwareSpec* hardware, const EngineConfig* engine,
-                  std::int32_t tensor_parallel) {
+                  const Execution& execution) {
   Facts out;
   if (model != nullptr) {
     const std::pair<const char*, std::int64_t> counts[] = {
@@ -191,8 +191,8 @@ Facts shape_facts(const ModelShape* model, const HardwareSpec* hardware, const E
         {"intermediate", model->intermediate},
         {"vocabulary", model->vocabulary},
         {"parameters", model->parameters()},
-        {"weight_bytes", model->weight_bytes(tensor_parallel)},
-        {"kv_bytes_per_token", model->kv_bytes_per_token(tensor_parallel)},
+        {"weight_bytes", model->weight_bytes(execution.tensor_parallel)},
+        {"kv_bytes_per_token", model->kv_bytes_per_token(execution.tensor_parallel, execution.kv_dtype)},
         {"experts", model->experts ? model->experts->count : 0},
         {"experts_per_token", model->experts ? model->experts->per_token : 0},
         {"expert_intermediate", model->experts ? model->experts->intermediate : 0}};
@@ -205,7 +205,7 @@ Facts shape_facts(const ModelShape* model, const HardwareSpec* hardware, const E
     out["memory_bytes"] = static_cast<double>(hardware->memory_bytes);
   }
   if (engine != nullptr) {
-    out["tensor_parallel"] = tensor_parallel;
+    out["tensor_parallel"] = execution.tensor_parallel;
     out["num_blocks"] = engine->num_blocks;
     out["usable_blocks"] = usable_blocks(*engine);
     out["block_size"] = engine->block_size;
@@ -242,7 +242,7 @@ const std::vector<std::string>& shape_fact_names() {
     const ModelShape model = builtin_models().front();
     const HardwareSpec hardware;
     EngineConfig engine;
-    return names_of(shape_facts(&model, &hardware, &engine, 1));
+    return names_of(shape_facts(&model, &hardware, &engine, {}));
   }();
   return names;
 }

@@ -57,6 +57,6 @@ class FactsSink final : public TraceSink {
 
 // What is known of a model, a GPU and an engine's configuration before anything runs.
 Facts shape_facts(const ModelShape* model, const HardwareSpec* hardware, const EngineConfig* engine,
-                  std::int32_t tensor_parallel);
+                  const Execution& execution);
 
 }  // namespace tokenyard

@@ -26,19 +26,21 @@ struct Knob {
   double* (*of)(HardwareSpec&, std::size_t);  // null: this hardware has none
   std::size_t index = 0;                      // of an all-reduce
   bool physical = false;                      // a share of what the card can do
+  double also = 0;                            // FitConstant::also
 };
 
 constexpr double kLeastUs = 1e-3, kMostConstantUs = 1e5;
 constexpr double kLeastRowUs = 1e-4;
 constexpr double kLeastShare = 0.02;
+constexpr double kSlowLaunchUs = 50, kSlowPieceUs = 200;  // an interpreter's
 
-std::vector<Knob> knobs_of(const HardwareSpec& hardware, bool runs) {
+// `runs`: there are any. `products`: they have a share of the bandwidth of their own.
+std::vector<Knob> knobs_of(const HardwareSpec& hardware, bool runs, bool products) {
   using H = HardwareSpec;
   using Index = std::size_t;
   std::vector<Knob> knobs = {
       {"gemm.t0_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.gemm.t0_us; }},
       {"gemm.flops_efficiency", kLeastShare, 1, [](H& h, Index) { return &h.gemm.flops_efficiency; }, 0, true},
-      {"gemm.bandwidth_efficiency", kLeastShare, 1, [](H& h, Index) { return &h.gemm.bandwidth_efficiency; }, 0, true},
       {"decode_attention.t0_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.decode_attention.t0_us; }},
       {"decode_attention.per_sequence_us", kLeastRowUs, kMostConstantUs,
        [](H& h, Index) { return &h.decode_attention.per_sequence_us; }},
@@ -61,10 +63,17 @@ std::vector<Knob> knobs_of(const HardwareSpec& hardware, bool runs) {
       {"sampler.per_sequence_us", kLeastRowUs, kMostConstantUs, [](H& h, Index) { return &h.sampler.per_sequence_us; }},
       {"host.step_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.step_us; }},
       {"host.row_us", 0.01, kMostConstantUs, [](H& h, Index) { return &h.host.row_us; }},
-      {"host.launch_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.launch_us; }}};
+      // Where launching is hidden behind the GPU's work, a little more or less of it changes nothing.
+      {"host.launch_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.launch_us; }, 0, false, kSlowLaunchUs},
+      {"host.piece_us", kLeastUs, kMostConstantUs, [](H& h, Index) { return &h.host.piece_us; }, 0, false, kSlowPieceUs}};
+  if (products) {
+    knobs.push_back(
+        {"gemm.bandwidth_efficiency", kLeastShare, 1, [](H& h, Index) { return &h.gemm.bandwidth_efficiency; }, 0, true});
+  }
   if (runs) {  // of products and element-wise kernels alike, and tables know the rows of products only
     knobs.push_back({"t0_growth", 1e-3, 10, [](H& h, Index) { return &h.t0_growth; }});
     knobs.push_back({"t0_one_row", 0.05, 4, [](H& h, Index) { return &h.t0_one_row; }});
+    knobs.push_back({"throttle", 0.05, 4, [](H& h, Index) { return &h.throttle; }});
   }
   for (std::size_t i = 0; i < hardware.all_reduce.size(); ++i) {
     const std::string of = fmt::format("all_reduce of {}: ", hardware.all_reduce[i].tensor_parallel);
@@ -74,14 +83,6 @@ std::vector<Knob> knobs_of(const HardwareSpec& hardware, bool runs) {
         {of + "link_efficiency", kLeastShare, 1, [](H& h, Index at) { return &h.all_reduce[at].link_efficiency; }, i, true});
   }
   return knobs;
-}
-
-HardwareSpec with(const HardwareSpec& base, const std::vector<Knob>& knobs, std::span<const double> constants) {
-  HardwareSpec h = base;
-  for (std::size_t i = 0; i < knobs.size(); ++i) {
-    if (double* const value = knobs[i].of(h, knobs[i].index)) *value = constants[i];
-  }
-  return h;
 }
 
 // What is printed is what is used.
@@ -173,6 +174,12 @@ constexpr const char* kPartNames[] = {"products", "attention", "element-wise", "
 
 bool has_parts(const MeasuredStep& step) { return step.parts != StepParts{}; }
 
+StepParts predict(const MeasuredStep& step, const CostModel& cost) {
+  StepParts parts = cost.cost(step.load);
+  if (step.launched) parts.host = cost.cost(*step.launched).host;
+  return parts;
+}
+
 // A step's time, and its parts where they are known, all relative to the step's.
 Group steps_group(const RecordedRun& run, std::vector<const MeasuredStep*> steps) {
   Group group;
@@ -189,7 +196,7 @@ Group steps_group(const RecordedRun& run, std::vector<const MeasuredStep*> steps
     const CostModel cost(run.model, h, run.execution);
     std::size_t at = 0;
     for (const MeasuredStep* step : steps) {
-      const StepParts parts = cost.cost(step->load);
+      const StepParts parts = predict(*step, cost);
       predicted[at++] = static_cast<double>(parts.total());
       if (!has_parts(*step)) continue;
       for (const auto part : kParts) predicted[at++] = static_cast<double>(parts.*part);
@@ -288,8 +295,21 @@ class Fit {
     }
   }
 
+  // A run tells products in sums only, and a small model's, which last little longer than t0, pass for slow reading. All that
+  // stream read the same memory, so without a table of products these take the share of it that decode attention does.
+  bool products_read_as_decodes() const { return !input_.runs.empty() && input_.kernels.gemm.empty(); }
+
+  HardwareSpec with(const std::vector<Knob>& knobs, std::span<const double> constants) const {
+    HardwareSpec h = base_;
+    for (std::size_t i = 0; i < knobs.size(); ++i) {
+      if (double* const value = knobs[i].of(h, knobs[i].index)) *value = constants[i];
+    }
+    if (products_read_as_decodes()) h.gemm.bandwidth_efficiency = h.decode_attention.bandwidth_efficiency;
+    return h;
+  }
+
   void solve() {
-    const std::vector<Knob> knobs = knobs_of(base_, !input_.runs.empty());
+    const std::vector<Knob> knobs = knobs_of(base_, !input_.runs.empty(), !products_read_as_decodes());
     FitProblem problem;
     problem.ridge = kRidge;
     HardwareSpec start = base_;
@@ -297,7 +317,7 @@ class Fit {
       const double* const value = knob.of(start, knob.index);
       // What is 0 begins where it hardly counts, and stays 0 if nothing asks for more.
       const double from = value ? std::clamp(*value, 10 * knob.least, knob.most) : knob.most;
-      problem.constants.push_back({from, knob.least, knob.most, value && *value > 0 ? 1.0 : 1e-3});
+      problem.constants.push_back({from, knob.least, knob.most, value && *value > 0 ? 1.0 : 1e-3, knob.also});
     }
     for (const Group& group : fitted_) {
       problem.measured.insert(problem.measured.end(), group.measured.begin(), group.measured.end());
@@ -306,7 +326,7 @@ class Fit {
       problem.weight.insert(problem.weight.end(), group.measured.size(), weight);
     }
     problem.predict = [&](std::span<const double> constants, std::span<double> predicted) {
-      const HardwareSpec hardware = with(base_, knobs, constants);
+      const HardwareSpec hardware = with(knobs, constants);
       std::size_t at = 0;
       for (const Group& group : fitted_) {
         group.predict(hardware, predicted.subspan(at, group.measured.size()));
@@ -327,7 +347,11 @@ class Fit {
             knobs[i].name));
       }
     }
-    out_.hardware = with(base_, knobs, constants);
+    out_.hardware = with(knobs, constants);
+    if (products_read_as_decodes()) {
+      out_.constants.push_back(fmt::format("gemm.bandwidth_efficiency {:g} -> {:g}, as decode attention's",
+                                           base_.gemm.bandwidth_efficiency, out_.hardware.gemm.bandwidth_efficiency));
+    }
   }
 
   void report() {
@@ -408,8 +432,8 @@ RunReport judge_run(const RecordedRun& run, const HardwareSpec& hardware, const 
   double all = 0;
   bool parts = true;
   for (const MeasuredStep& step : run.steps) {
-    predicted.push_back(now.cost(step.load));
-    predicted_before.push_back(before.cost(step.load));
+    predicted.push_back(predict(step, now));
+    predicted_before.push_back(predict(step, before));
     report.residuals.push_back({step.step, step.duration, predicted.back().total(), true});
     all += static_cast<double>(step.duration);
     parts = parts && has_parts(step);

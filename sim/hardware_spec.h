@@ -31,9 +31,13 @@ struct HardwareSpec {
   std::int64_t memory_bytes = 0;  // on the card
   double link_gb_per_s = 0;       // GPU to GPU, one way, 10^9 bytes per second; 0: none
 
-  // Products' and element-wise kernels' t0 grows by this share with every doubling of the rows: more rows take larger tiles.
+  // Products' and element-wise kernels' t0 grows by this share with every doubling of the rows, up to 128: more rows take
+  // larger tiles, and tiles have no more rows than that.
   double t0_growth = 0;
   double t0_one_row = 1;  // and is this share of itself with one row, for which an engine may have kernels of its own
+  // Multiplying at full rate draws more power than the card may, so its clock falls: a step whose kernels alone would multiply
+  // at the share r of the peak takes (1 + (throttle r)^4)^(1/4) times as long. 0: it never does.
+  double throttle = 0;
   struct Gemm {
     double t0_us = 0, flops_efficiency = 0, bandwidth_efficiency = 0;
     friend bool operator==(const Gemm&, const Gemm&) = default;
@@ -56,6 +60,7 @@ struct HardwareSpec {
   std::optional<MixedAttention> mixed_attention;
   struct Elementwise {  // norms, rotary embedding, activation, K/V write; t0 per kernel
     double t0_us = 0, bandwidth_efficiency = 0;
+    std::int32_t rows_at_once = 1;  // take as long as one: a multiprocessor has a row to itself. Datasheet; 1: not known
     friend bool operator==(const Elementwise&, const Elementwise&) = default;
   } elementwise;
   struct Sampler {
@@ -67,6 +72,7 @@ struct HardwareSpec {
     double launch_us = 0;     // per kernel, where no CUDA graph launches them; hidden while the GPU is busy for longer
     double row_us = 0;        // and for each of its rows
     double front_end_us = 0;  // from a client's request to the engine's queue
+    double piece_us = 0;  // per layer of a captured step with a prompt, where graphs stop at each attention (vLLM); hidden, too
     friend bool operator==(const Host&, const Host&) = default;
   } host;
   struct AllReduce {  // a ring's 2 (P-1)/P x bytes over the link
@@ -83,8 +89,8 @@ std::vector<std::string> builtin_hardware();
 
 // A built-in name or a .json file. Throws InputError.
 HardwareSpec find_hardware(const std::string& name_or_file);
-// An object of the fields above. Not required: engine, fitted_on, mixed_attention, t0_growth, t0_one_row, row_us,
-// front_end_us and all_reduce.
+// An object of the fields above. Not required: engine, fitted_on, mixed_attention, t0_growth, t0_one_row, throttle,
+// rows_at_once, row_us, piece_us, front_end_us and all_reduce.
 HardwareSpec read_hardware(const JsonValue& json);
 // Whose kernels it means, what it was fitted on and what is known of its error: stands beside every result.
 std::string error_note(const HardwareSpec& hardware);

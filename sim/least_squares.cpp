@@ -67,22 +67,22 @@ std::vector<double> solve_bounded(const std::vector<double>& a, const std::vecto
   return d;
 }
 
-}  // namespace
+std::vector<double> constants_at(const FitProblem& problem, const std::vector<double>& x) {
+  std::vector<double> constants;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const FitConstant& c = problem.constants[i];
+    constants.push_back(std::clamp(c.start * std::exp(x[i]), c.least, c.most));
+  }
+  return constants;
+}
 
-std::vector<double> fit(const FitProblem& problem) {
+// Moves `x`, the logarithms of constants over their starts, to where the loss is least near it. Returns that.
+double descend(const FitProblem& problem, std::vector<double>& x) {
   const std::size_t n = problem.constants.size();
   const std::size_t rows = problem.measured.size();
-  // Unknowns are logarithms of constants over their starts.
-  std::vector<double> x(n, 0), trial(n), constants(n), predicted(rows), nudged(rows);
-  const auto constants_at = [&](const std::vector<double>& at) {
-    for (std::size_t i = 0; i < n; ++i) {
-      const FitConstant& c = problem.constants[i];
-      constants[i] = std::clamp(c.start * std::exp(at[i]), c.least, c.most);
-    }
-    return std::span<const double>(constants);
-  };
+  std::vector<double> trial(n), predicted(rows), nudged(rows);
   const auto loss_at = [&](const std::vector<double>& at, std::vector<double>& out) {
-    problem.predict(constants_at(at), out);
+    problem.predict(constants_at(problem, at), out);
     double loss = 0;
     for (std::size_t r = 0; r < rows; ++r) {
       loss += problem.weight[r] * loss_of((out[r] - problem.measured[r]) / problem.scale[r]);
@@ -99,7 +99,7 @@ std::vector<double> fit(const FitProblem& problem) {
       // Away from the upper bound, where a constant could not be seen to do anything.
       const double nudge = x[i] + kNudge < std::log(problem.constants[i].most / problem.constants[i].start) ? kNudge : -kNudge;
       trial[i] += nudge;
-      problem.predict(constants_at(trial), nudged);
+      problem.predict(constants_at(problem, trial), nudged);
       for (std::size_t r = 0; r < rows; ++r) gradient[r * n + i] = (nudged[r] - predicted[r]) / (nudge * problem.scale[r]);
     }
     std::vector<double> a(n * n, 0), b(n, 0), low(n), high(n);
@@ -134,8 +134,25 @@ std::vector<double> fit(const FitProblem& problem) {
     loss = better;
     if (settled) break;
   }
-  constants_at(x);
-  return constants;
+  return loss;
+}
+
+}  // namespace
+
+std::vector<double> fit(const FitProblem& problem) {
+  std::vector<double> x(problem.constants.size(), 0);
+  double least = descend(problem, x);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const FitConstant& c = problem.constants[i];
+    if (c.also <= 0) continue;
+    std::vector<double> from = x;
+    from[i] = std::log(c.also / c.start);
+    if (const double loss = descend(problem, from); loss < least) {
+      least = loss;
+      x = from;
+    }
+  }
+  return constants_at(problem, x);
 }
 
 FitError fit_error(std::span<const double> predicted, std::span<const double> measured) {

@@ -11,6 +11,8 @@ struct FitConstant {
   double start = 1;  // what it is drawn to, and stays at when the measurements say nothing of it
   double least = 0.1, most = 10;
   double pull = 1;  // share of the ridge: small where the start stands for "not known"
+  // Tried as a start, too: what is hidden behind something larger does nothing there, and no step would lead out. 0: none.
+  double also = 0;
 };
 
 struct FitProblem {
@@ -26,7 +28,7 @@ struct FitProblem {
 
 // Minimises the weighted mean of squared errors, and the ridge, by damped Gauss-Newton steps in the constants' logarithms with
 // finite differences. Squares, because a step is a sum of kernels and its time shall not be off to one side; but errors above
-// 0.2 count linearly, so that outliers do not pull. Deterministic. O(constants x predict) a round, at most 60 rounds.
+// 0.2 count linearly, so that outliers do not pull. Deterministic. O(constants x predict) a round, at most 60 rounds a start.
 // REQUIRES: measured is not empty, scale and weight are of its size, 0 < least <= start <= most.
 std::vector<double> fit(const FitProblem& problem);
 

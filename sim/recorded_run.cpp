@@ -18,6 +18,17 @@ std::uint64_t mixed(std::uint64_t hash, std::int64_t value) {
 
 }  // namespace
 
+Execution read_execution(const TraceHeader& header, const std::string& path) {
+  Execution out;
+  out.block_size = header.engine.block_size;
+  if (header.scenario.empty()) return out;
+  JsonObject scenario = JsonValue::parse(header.scenario, path + ": scenario").object();
+  if (const auto v = scenario.find("tensor_parallel")) out.tensor_parallel = v->int32(1, 1024);
+  if (const auto v = scenario.find("kv_dtype")) out.kv_dtype = kv_dtype_of(v->choice({"auto", "fp8"}));
+  if (const auto v = scenario.find("cuda_graphs")) out.cuda_graphs = v->boolean();
+  return out;
+}
+
 RecordedRun read_recorded_run(const std::string& path, const std::optional<ModelShape>& model) {
   TraceReader reader(path);
   const TraceHeader& header = reader.header();
@@ -26,13 +37,7 @@ RecordedRun read_recorded_run(const std::string& path, const std::optional<Model
   if (!model && header.model.empty()) throw InputError(path + ": names no model; --model NAME says which it was");
   out.model = model ? *model : read_model(JsonValue::parse(header.model, path + ": model"));
   out.program = header.program;
-  out.execution.block_size = header.engine.block_size;
-  if (!header.scenario.empty()) {
-    JsonObject scenario = JsonValue::parse(header.scenario, path + ": scenario").object();
-    if (const auto v = scenario.find("tensor_parallel")) out.execution.tensor_parallel = v->int32(1, 1024);
-    if (const auto v = scenario.find("kv_dtype")) out.execution.kv_dtype = kv_dtype_of(v->choice({"auto", "fp8"}));
-    if (const auto v = scenario.find("cuda_graphs")) out.execution.cuda_graphs = v->boolean();
-  }
+  out.execution = read_execution(header, path);
   if (!header.hardware.empty()) {
     const JsonValue hardware = JsonValue::parse(header.hardware, path + ": hardware");
     if (hardware.has("name")) out.device = hardware.object().at("name").string();
@@ -71,6 +76,7 @@ RecordedRun read_recorded_run(const std::string& path, const std::optional<Model
         step.parts = record.parts;
         step.parts.host += step.duration - step.parts.total();
       }
+      if (step.load.ahead && step.parts == StepParts{} && !out.steps.empty()) out.steps.back().launched = step.load;
       out.hash = mixed(mixed(mixed(out.hash, record.step), record.duration), step.load.decode_kv);
       out.steps.push_back(step);
     }

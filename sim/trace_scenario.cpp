@@ -9,6 +9,7 @@
 #include "core/trace/config_json.h"
 #include "core/trace/reader.h"
 #include "core/trace/state.h"
+#include "sim/recorded_run.h"
 
 namespace tokenyard {
 namespace {
@@ -72,6 +73,10 @@ Json trace_scenario(const std::string& path) {
   Json scenario = Json::Object{{"tokenyard_scenario", 1}, {"name", std::filesystem::path(path).stem().string()}};
   if (!header.model.empty()) scenario["model"] = Json::parse(header.model, path);
   if (!header.hardware.empty()) scenario["hardware"] = Json::parse(header.hardware, path);
+  const Execution execution = read_execution(header, path);
+  if (execution.tensor_parallel > 1) scenario["tensor_parallel"] = execution.tensor_parallel;
+  if (execution.kv_dtype != KvDtype::automatic) scenario["kv_dtype"] = name_of(execution.kv_dtype);
+  if (!execution.cuda_graphs) scenario["cuda_graphs"] = false;
   scenario["engine"] = std::move(engine);
   scenario["workload"] = Json::Array{Json::Object{{"type", "requests"}, {"requests", std::move(requests)}}};
   return scenario;

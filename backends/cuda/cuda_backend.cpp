@@ -129,7 +129,7 @@ class CudaBackend::Impl {
       if (i > 0) take(slot.passes[i - 1], slot);
       on_all([&](std::int32_t r) {
         if (i == 0 && options_.on_rank) options_.on_rank(r);
-        if (i == 0) rank(r).begin(index_of(slot), plan.copies);
+        if (i == 0) rank(r).begin(index_of(slot), plan);
         rank(r).start(index_of(slot), slot.passes[i]);
       });
     }

@@ -167,9 +167,10 @@ StepShape CudaRank::shape_of(const Pass& pass) const {
   return shape;
 }
 
-void CudaRank::begin(int slot, const std::vector<BlockCopy>& copies) {
+void CudaRank::begin(int slot, const StepPlan& plan) {
   slots_[slot].began.record(stream_, false);
-  on_device([&] { copy_blocks(copies); });
+  inputs_.begin(plan.step);
+  on_device([&] { copy_blocks(plan.copies); });
 }
 
 void CudaRank::start(int slot_index, const Pass& pass) {

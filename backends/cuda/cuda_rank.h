@@ -66,7 +66,7 @@ class CudaRank {
   void forget_graphs();
 
   // A step takes one of two slots; what follows names it. The first call of a step, of a pass, and after its end.
-  void begin(int slot, const std::vector<BlockCopy>& copies);
+  void begin(int slot, const StepPlan& plan);
   void start(int slot, const Pass& pass);
   // Waits until the slot's last pass has ended, or says whether it has. On any thread.
   void wait(int slot) const { slots_[slot].done.synchronize(); }

@@ -66,6 +66,14 @@ std::int64_t StepInputs::fixed_bytes(const StepShape& shape) const {
   return layout.used();
 }
 
+void StepInputs::begin(std::int64_t step) {
+  if (step <= last_step_) {
+    tables_ = BlockTables(sizes_.rows, table_stride_);
+    std::fill(seen_rows_.begin(), seen_rows_.end(), Seen{});
+  }
+  last_step_ = step;
+}
+
 void StepInputs::upload(const StepPlan& plan, const StepShape& shape, cudaStream_t stream) {
   updates_.clear();
   masked_.clear();

@@ -45,6 +45,8 @@ class StepInputs {
   const std::int32_t* masked_ids() const { return reinterpret_cast<const std::int32_t*>(masked_memory_.data()); }
   std::uint32_t* seen() const { return reinterpret_cast<std::uint32_t*>(seen_memory_.data()); }
 
+  // Before a step's first upload. Steps and requests are counted anew by another engine: then nothing is known of any request.
+  void begin(std::int64_t step);
   // Copies what `plan` needs. The step before may be running, the one before that has ended. A row's token that the step
   // before has yet to sample becomes the id -1 - Row::waits_for. Throws BackendError for an id outside the vocabulary.
   void upload(const StepPlan& plan, const StepShape& shape, cudaStream_t stream);
@@ -71,6 +73,7 @@ class StepInputs {
     std::int32_t tokens = 0;
   };
   std::vector<Seen> seen_rows_;
+  std::int64_t last_step_ = -1;
   PinnedMemory pinned_[2];  // one is filled while the other's copy may wait for the step before
   int turn_ = 0;
   DeviceMemory device_;

@@ -109,6 +109,20 @@ void make_folder(const std::string& path) {
   if (why) throw InputError(path + ": cannot be made: " + why.message());
 }
 
+// Where the fit of this engine on `card` begins: another engine's constants on it are further away than this one's elsewhere.
+HardwareSpec start_on(const KnownCard& card) {
+  const HardwareSpec sheet = hardware_of(card);
+  HardwareSpec start = find_hardware("h200");
+  if (sheet.engine == start.engine) return sheet;
+  start.source = std::string("datasheet of ") + card.words + ", first guesses of h200";
+  start.bf16_tflops = sheet.bf16_tflops;
+  start.memory_gb_per_s = sheet.memory_gb_per_s;
+  start.memory_bytes = sheet.memory_bytes;
+  start.link_gb_per_s = sheet.link_gb_per_s;
+  if (start.link_gb_per_s <= 0) start.all_reduce.clear();
+  return start;
+}
+
 // Adds recordings of this machine's card to the options' runs, and its datasheet where none is named. A run that does not fit
 // the card's memory is left out.
 GpuFacts record_runs(CalibrateOptions& options, std::optional<HardwareSpec>& hardware) {
@@ -136,7 +150,8 @@ GpuFacts record_runs(CalibrateOptions& options, std::optional<HardwareSpec>& har
       throw InputError("--hardware: expected the datasheet of " + facts.device +
                        ", a card that is not known here (docs/calibration.md, step 1), found none");
     }
-    hardware = hardware_of(*card);
+    hardware = start_on(*card);
+    hardware->elementwise.rows_at_once = facts.multiprocessors;
   }
   return facts;
 }
@@ -187,11 +202,11 @@ int calibrate(CalibrateOptions options) {
 }  // namespace
 
 Command calibrate_command() {
-  Command command("calibrate", "Fit a GPU's constants to measured kernel times or to a recorded run");
+  Command command("calibrate", "Fit a GPU's constants to this machine's card, to recorded runs or to measured kernel times");
   auto options = std::make_shared<CalibrateOptions>();
   command.flag(
       "--this-gpu", options->this_gpu,
-      "Record nine runs on this machine's GPU, about two minutes, into a folder beside --out (my-gpu-runs); fit seven of "
+      "Record nine runs on this machine's GPU, a minute on an H200, into a folder beside --out (my-gpu-runs); fit seven of "
       "them, judge two");
   command.option("--kernels", &options->kernels, "FILE.csv", "Tables of kernel times (.csv, packed or not) or folders of them");
   command.option("--trace", &options->traces, "FILE.trace", "Runs recorded on the real GPU, to be fitted");

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/base/json_reader.h"
 #include "core/base/model_json.h"
 #include "support.h"
 
@@ -101,9 +102,56 @@ TEST_CASE("t0 grows with the doublings of the rows, and one row has its own") {
   CHECK(t0_share(1, h) == 0.25);
   CHECK(t0_share(2, h) == 1.5);
   CHECK(t0_share(3, h) == 1.75);
-  CHECK(t0_share(1024, h) == 6);
+  CHECK(t0_share(256, h) == 5);
+  CHECK(t0_share(1024, h) == 5);  // more tiles, but no larger ones
   const TimeNs before = CostModel(round_model(), round_hardware(), {}).cost(decodes(4, 10)).gemm;
   CHECK(CostModel(round_model(), h, {}).cost(decodes(4, 10)).gemm == before + 10 * 4 * 2000);  // twice t0
+}
+
+TEST_CASE("as many rows as there are multiprocessors take as long as one in element-wise kernels") {
+  HardwareSpec h = round_hardware();
+  h.elementwise.rows_at_once = 100;
+  const auto elementwise = [&](std::int32_t rows) {
+    return CostModel(round_model(), h, {}).cost(decodes(rows, 10)).elementwise;
+  };
+  CHECK(elementwise(1) == elementwise(100));
+  CHECK(elementwise(1) > CostModel(round_model(), round_hardware(), {}).cost(decodes(1, 10)).elementwise);
+  CHECK(elementwise(200) == CostModel(round_model(), round_hardware(), {}).cost(decodes(200, 10)).elementwise);
+  CHECK(read_hardware(JsonValue::parse(to_json(h), "h")) == h);
+}
+
+TEST_CASE("a step that would multiply at full rate is slowed down, all its kernels alike") {
+  HardwareSpec h = round_hardware();
+  const StepPlan plan = plan_of({prefill(500, 4000)});
+  const StepParts cool = CostModel(round_model(), h, {}).cost(plan);
+  h.throttle = 1.5;
+  const StepParts hot = CostModel(round_model(), h, {}).cost(plan);
+  // 10 layers of 9 million weights, at 100 TFLOP/s, and 4 x 1000 flops a pair.
+  const double flops = 10 * (2 * 4000.0 * 9e6 + 4000 * (500 + 4001 / 2.0) * 4000);
+  const auto gpu = static_cast<double>(cool.total() - cool.host);
+  const double rate = 1.5 * flops / 1e5 / gpu;
+  CHECK(rate > 0.5);
+  const double slower = std::sqrt(std::sqrt(1 + rate * rate * rate * rate));
+  CHECK(static_cast<double>(hot.gemm) == Approx(slower * static_cast<double>(cool.gemm)).epsilon(1e-6));
+  CHECK(static_cast<double>(hot.attention) == Approx(slower * static_cast<double>(cool.attention)).epsilon(1e-6));
+  CHECK(hot.host == cool.host);
+  CHECK(CostModel(round_model(), h, {}).cost(decodes(1, 10)).gemm ==
+        CostModel(round_model(), round_hardware(), {}).cost(decodes(1, 10)).gemm);
+  CHECK(read_hardware(JsonValue::parse(to_json(h), "h")) == h);
+}
+
+TEST_CASE("where graphs stop at each attention, a short prompt costs the host a launch a layer") {
+  HardwareSpec h = round_hardware();
+  h.host.piece_us = 200;
+  const CostModel pieces(round_model(), h, {}), whole(round_model(), round_hardware(), {});
+  const StepPlan prompt = plan_of({prefill(0, 100), decode(50)});
+  const StepParts parts = pieces.cost(prompt);
+  const TimeNs gpu = parts.total() - parts.host;
+  CHECK(gpu < 2'000'000);
+  CHECK(parts.host - whole.cost(prompt).host == 10 * 200'000 - gpu);
+  CHECK(pieces.cost(decodes(8, 50)) == whole.cost(decodes(8, 50)));
+  CHECK(pieces.cost(plan_of({prefill(0, 1000)})) == whole.cost(plan_of({prefill(0, 1000)})));  // launched kernel by kernel
+  CHECK(read_hardware(JsonValue::parse(to_json(h), "h")) == h);
 }
 
 TEST_CASE("where decodes and chunks share a kernel, decodes read for each query head") {
@@ -153,7 +201,8 @@ TEST_CASE("K and V in fp8: less to read, more blocks, other parts as before") {
   fp8.kv_dtype = KvDtype::fp8;
   CHECK(qwen.kv_bytes_per_token(1, KvDtype::fp8) == 2 * 28 * 8 * (128 + 1));
   CHECK(find_model("llama-3.1-70b").kv_bytes_per_token(4, KvDtype::fp8) == 2 * 80 * 2 * (128 + 1));
-  const HardwareSpec h100 = find_hardware("h100-sxm");
+  HardwareSpec h100 = find_hardware("h100-sxm");
+  h100.throttle = 0;  // by which faster attention slows everything a little
   const double more =
       static_cast<double>(kv_blocks(qwen, h100, fp8, 0.9, 2048, 256)) / kv_blocks(qwen, h100, {}, 0.9, 2048, 256);
   CHECK(more == Approx(256.0 / 129).epsilon(1e-4));

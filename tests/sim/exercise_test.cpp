@@ -9,7 +9,10 @@
 
 #include "catch.h"
 #include "core/base/input_error.h"
+#include "core/trace/writer.h"
 #include "sim/exercise_check.h"
+#include "sim/run.h"
+#include "support.h"
 
 namespace tokenyard {
 namespace {
@@ -56,6 +59,27 @@ TEST_CASE("Facts of a run, a step and a request are those of the run") {
   CHECK(value("run.usable_blocks + run.block_size") == 99 + 16);
   CHECK(value("run.max_running") == 2);
   CHECK(value("run.busy_ms") == 6);
+}
+
+TEST_CASE("K and V are counted in the bytes that a run keeps them in, also when it is read from a trace") {
+  const std::string scenario =
+      R"({"tokenyard_scenario":1,"name":"s","model":"qwen3-0.6b","hardware":"h200","tensor_parallel":2,"kv_dtype":"fp8",)"
+      R"("engine":{"num_blocks":100},"workload":[{"type":"requests","requests":[{"id":"a","prompt_tokens":40,"max_tokens":3}]}]})";
+  const TemporaryFile file("fp8.trace", "");
+  {
+    TraceWriter writer(file.path());
+    RunOptions options;
+    options.trace = &writer;
+    run_scenario(parse_scenario(scenario, "s", "."), options);
+    writer.flush();
+  }
+  const std::string asks = R"("asks":[{"name":"x","value":"run.kv_bytes_per_token","within":0}])";
+  for (const std::string& run :
+       {R"({"name":"run","scenario":)" + scenario + "}", R"({"name":"run","trace":")" + file.path() + R"("})"}) {
+    CAPTURE(run);
+    const Exercise read = parse_exercise(exercise(asks, run), "e.json");
+    CHECK(ExerciseFacts(read).value("run.kv_bytes_per_token") == 2 * 28 * 4 * (128 + 1));  // a scale beside each vector
+  }
 }
 
 TEST_CASE("Numbers are read as people write them") {

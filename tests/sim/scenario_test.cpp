@@ -1,6 +1,7 @@
 #include "sim/scenario.h"
 
 #include "core/base/json_reader.h"
+#include "core/metrics.h"
 #include "core/policy.h"
 #include "support.h"
 

@@ -45,6 +45,20 @@ TEST_CASE("a trace is a scenario: the same traffic, which decides the same and c
   }
 }
 
+TEST_CASE("a trace is simulated as it was run: cards, K/V in eight bits, no graphs") {
+  const TemporaryFile trace("run.trace", "");
+  const Scenario scenario = scenario_of(
+      R"({"tokenyard_scenario":1,"name":"s","model":"qwen3-0.6b","hardware":"h200","tensor_parallel":2,"kv_dtype":"fp8",)"
+      R"("cuda_graphs":false,"engine":{"num_blocks":100},)"
+      R"("workload":[{"type":"requests","requests":[{"id":"a","prompt_tokens":40,"max_tokens":3}]}]})");
+  const Metrics recorded = run_recorded(scenario, trace.path());
+  const Scenario again = load_scenario(trace.path(), {});
+  CHECK(again.execution.tensor_parallel == 2);
+  CHECK(again.execution.kv_dtype == KvDtype::fp8);
+  CHECK_FALSE(again.execution.cuda_graphs);
+  CHECK(run_scenario(again).metrics.duration() == recorded.duration());
+}
+
 TEST_CASE("a trace that was cut off is a scenario as far as it goes") {
   const std::string head =
       R"({"tokenyard_trace":1,"program":"p","backend":"cpu","engine":{"policy":"vllm_v1","num_blocks":9,"block_size":4}})"

@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "core/metrics.h"
 #include "support.h"
 
 using namespace tokenyard;
