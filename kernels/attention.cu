@@ -94,9 +94,10 @@ void prefill_attention(const AttentionCache& cache, std::int32_t layer, std::int
   const AttentionParameters p = parameters(cache, layer, group, step, q, out, DecodeSplit::automatic);
   const bool narrow = cache.shape().head_dim == 64;
   const bool fp8 = cache.shape().fp8;
-  if (has_group_products() && !fp8) {
-    const auto launch = narrow ? launch_group_prefill<64> : launch_group_prefill<128>;
-    launch(p, map_of(cache.panel_map()), stream);
+  if (has_group_products()) {
+    const auto launch = narrow ? (fp8 ? launch_group_prefill<64, true> : launch_group_prefill<64, false>)
+                               : (fp8 ? launch_group_prefill<128, true> : launch_group_prefill<128, false>);
+    launch(p, map_of(fp8 ? cache.tensor_map() : cache.panel_map()), stream);
   } else {
     const auto launch = narrow ? (fp8 ? launch_prefill<64, true> : launch_prefill<64, false>)
                                : (fp8 ? launch_prefill<128, true> : launch_prefill<128, false>);

@@ -133,8 +133,8 @@ template <int D, bool kFp8>
 void launch_decode(const AttentionParameters& p, const CUtensorMap& map, std::int32_t rows, Stream stream);
 template <int D, bool kFp8>
 void launch_prefill(const AttentionParameters& p, const CUtensorMap& map, Stream stream);
-// For cards with warp-group products; `panels` is AttentionCache::panel_map().
-template <int D>
-void launch_group_prefill(const AttentionParameters& p, const CUtensorMap& panels, Stream stream);
+// For cards with warp-group products; `map` is AttentionCache::panel_map(), of fp8 tensor_map().
+template <int D, bool kFp8>
+void launch_group_prefill(const AttentionParameters& p, const CUtensorMap& map, Stream stream);
 
 }  // namespace tokenyard::kernels

@@ -23,6 +23,11 @@ __device__ __forceinline__ std::uint64_t matrix_at(std::uint32_t address, std::u
   return (address & 0x3ffff) / 16 | std::uint64_t{panel_bytes / 16} << 16 | kEightRows << 32 | kSwizzle128 << 62;
 }
 
+// The same, `bytes` further on.
+__device__ __forceinline__ std::uint64_t matrix_moved(std::uint64_t matrix, std::uint32_t bytes) {
+  return (matrix & 0xffffffff00000000) | (static_cast<std::uint32_t>(matrix) + bytes / 16);
+}
+
 // sum[64 x 64] += a[64 x 16] b[16 x 64]; `fresh`: = instead. Warp w of the group has rows 16 w .. 16 w + 15 of a and sum, in
 // the layout of multiply_add. kByColumns: a row in shared memory is a column of b (as K's tokens are), else a row of it (as V's
 // are). `sum` and `a` must not be touched before group_wait.

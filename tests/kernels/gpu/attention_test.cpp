@@ -203,7 +203,29 @@ TEST_CASE("attention over fp8 has the bits of attention over the same numbers in
       older.capability = 89;
       const kernels::PretendedCard pretended(older);
       REQUIRE(differing(expected, problem.attend_in_bf16(1, split), problem.token_size()) == "");
+      REQUIRE(differing(expected, problem.attend(1, split), problem.token_size()) == "");
     }
+  }
+}
+
+// Few new tokens and many old ones: Hopper's blocks are teams and hand a row's chunks to each other.
+TEST_CASE("prefill behind a long context has the same bits on every card") {
+  Dice dice(4);
+  for (int i = 0; i < 16; ++i) {
+    const std::int32_t head_dim = i % 2 == 0 ? 128 : 64;
+    const std::int32_t group = dice.between(1, 8);
+    const std::int32_t context = dice.between(1500, 5000);
+    const std::int32_t count = dice.between(2, 300);
+    const KvShape shape{1, 0, dice.between(1, 8), kBlockSizes[dice.between(0, 7)], head_dim, i / 2 % 2 == 0};
+    INFO("case " << i << " head_dim " << head_dim << " group " << group << " kv_heads " << shape.kv_heads << " block_size "
+                 << shape.block_size << " context " << context << " count " << count << " fp8 " << shape.fp8);
+    AttentionProblem problem(shape, group, {{dice.word(), context}, {dice.word(), 700}}, count + 20, dice.word());
+    problem.plan({{0, 0, context - count, count}, {1, 0, 680, 20}});
+    const std::vector<Bf16> out = problem.attend(0);
+    kernels::Card older = kernels::card();
+    older.capability = 89;
+    const kernels::PretendedCard pretended(older);
+    REQUIRE(differing(problem.attend(0), out, problem.token_size()) == "");
   }
 }
 
