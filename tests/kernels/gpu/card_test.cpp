@@ -16,6 +16,7 @@
 
 #include "../../core/invariance.h"
 #include "../../model/tiny_model.h"
+#include "backends/cuda/collectives.h"
 #include "backends/cuda/cuda_backend.h"
 #include "backends/cuda/device.h"
 #include "catch.h"
