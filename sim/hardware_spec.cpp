@@ -58,23 +58,23 @@ std::vector<HardwareSpec> make_builtins() {
     h.source =
         "two runs of this engine on an H100, drawn to h200's constants; all-reduce of 2 measured on H200s, of 4 and 8 vLLM's";
     h.known_error =
-        "mean error of a step's time, on the halves of both runs that were not fitted: Qwen3-0.6B offline 1.3 % (P90 2.2, bias "
-        "-1.1), Poisson 2.8 % (P90 3.6, bias -0.5); other models and long prompts not checked on this card";
+        "mean error of a step's time, on the halves of both runs that were not fitted: Qwen3-0.6B offline 1.2 % (P90 2.0, bias "
+        "-1.1), Poisson 2.8 % (P90 3.7, bias -0.4); other models and long prompts not checked on this card";
     h.fitted_on = {"NVIDIA H100 80GB HBM3",
                    "580.159.04",
                    "tokenyard 0.1.0",
                    "qwen3-0.6b",
                    "2026-11-25",
                    "h100-nano-vllm.trace, h100-poisson.trace (hash 45feb79d5c0248d6)"};
-    h.t0_growth = 0.1244;
-    h.t0_one_row = 1.002;
-    h.throttle = 1.958;
-    h.gemm = {2.35, 0.9135, 0.9274};
-    h.decode_attention = {3.926, 0.008015, 0.9274};
-    h.prefill_attention = {13.7, 0.5855, 0.2995};
-    h.elementwise = {1.395, 0.781, 132};
-    h.sampler = {24.38, 0.6159};
-    h.host = {67.62, 3.5, 0.1132, 0, 69.19};
+    h.t0_growth = 0.1287;
+    h.t0_one_row = 1.045;
+    h.throttle = 2.043;
+    h.gemm = {2.345, 0.9429, 0.936};
+    h.decode_attention = {3.924, 0.01739, 0.936};
+    h.prefill_attention = {13.72, 0.5894, 0.3141};
+    h.elementwise = {1.392, 0.8044, 132};
+    h.sampler = {25.45, 0.8295};
+    h.host = {48.14, 3.5, 0.1247, 0, 69.28};
     h.all_reduce = nvlink;
     all.push_back(h);
   }
@@ -101,24 +101,24 @@ std::vector<HardwareSpec> make_builtins() {
     h.engine = kTokenyard;
     h.source = "seven runs of this engine on an H200; all-reduce of 2 measured, of 4 and 8 vLLM's";
     h.known_error =
-        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 3.3 % (P90 8.0, bias -1.8), 4B "
-        "offline 1.4 % (P90 2.5, bias +0.3), 8B bursts 2.5 % (P90 3.7, bias +1.8), 8B long prompts 1.9 % (P90 4.1, bias -1.7)";
+        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 3.3 % (P90 6.3, bias +1.8), 4B "
+        "offline 2.0 % (P90 3.4, bias -1.5), 8B bursts 2.8 % (P90 5.9, bias -2.1), 8B long prompts 5.0 % (P90 8.1, bias -4.2)";
     h.fitted_on = {"NVIDIA H200",
                    "580.159.04",
                    "tokenyard 0.2.0",
                    "qwen3-0.6b, qwen3-4b",
                    "2026-11-30",
                    "h200-{0.6b-offline,0.6b-poisson,0.6b-long,0.6b-chunks,0.6b-few,0.6b-sync,4b-poisson}.trace.xz (hash "
-                   "98d3c12ef1f20d24)"};
-    h.t0_growth = 0.2124;
-    h.t0_one_row = 0.9695;
-    h.throttle = 1.364;
-    h.gemm = {1.943, 0.7828, 0.8893};
-    h.decode_attention = {3.35, 0.007626, 0.8893};
-    h.prefill_attention = {10.84, 0.2847, 0.3838};
-    h.elementwise = {0.8312, 0.5301, 132};
-    h.sampler = {14.75, 0.4418};
-    h.host = {38.75, 3.5, 0.09984, 0, 59.44};
+                   "3f81a8a2ef2b902a)"};
+    h.t0_growth = 0.2653;
+    h.t0_one_row = 1.147;
+    h.throttle = 1.588;
+    h.gemm = {1.746, 0.8223, 0.9077};
+    h.decode_attention = {3.191, 0.01643, 0.9077};
+    h.prefill_attention = {8.157, 0.3462, 0.4975};
+    h.elementwise = {0.9189, 0.6465, 132};
+    h.sampler = {17.76, 0.7971};
+    h.host = {26.15, 3.5, 0.108, 0, 58.66};
     h.all_reduce = nvlink;
     all.push_back(h);
   }
