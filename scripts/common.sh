@@ -25,6 +25,7 @@ compilers_seconds=300
 python_seconds=130
 python_sanitized_seconds=370
 kernels_seconds=140
+alone_seconds=410
 web_seconds=180
 
 # stage TITLE [SECONDS]: says what begins and, of work that takes SECONDS of one core, about how long it will take here.
