@@ -46,8 +46,8 @@ class PretendedCard {
 };
 
 // For tests, while it lives: as if there were so many cards, whose ranks take turns on those that there are. Kernels of one
-// card's ranks then wait for each other. What waits must leave multiprocessors free for what is waited for, and nothing may start
-// early (Card::early_start) and take their place. Not thread-safe.
+// card's ranks then wait for each other. What waits must leave multiprocessors free for what is waited for, and nothing may
+// start early (Card::early_start) and take their place. Not thread-safe.
 class PretendedCards {
  public:
   explicit PretendedCards(int count);
