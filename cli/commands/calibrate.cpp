@@ -111,7 +111,7 @@ void make_folder(const std::string& path) {
 
 // Where the fit of this engine on `card` begins: another engine's constants on it are further away than this one's elsewhere.
 HardwareSpec start_on(const KnownCard& card) {
-  const HardwareSpec sheet = hardware_of(card);
+  HardwareSpec sheet = hardware_of(card);
   HardwareSpec start = find_hardware("h200");
   if (sheet.engine == start.engine) return sheet;
   start.source = std::string("datasheet of ") + card.words + ", first guesses of h200";
