@@ -15,9 +15,12 @@ namespace tokenyard::cuda {
 namespace {
 
 constexpr int kCandidates = 16;
-constexpr int kTimedCandidates = 5;       // of those that pass the gate
-constexpr std::int32_t kTimedRows = 256;  // beyond, cuBLASLt's first choice is as good
-constexpr TimeNs kNear = 1'000;           // what a norm or an activation by itself takes
+constexpr int kTimedCandidates = 5;        // of those that pass the gate
+constexpr int kTimedOfManyRows = 8;        // where the fastest is often among the last
+constexpr std::int32_t kTimedRows = 4096;  // beyond, cuBLASLt's first choice is nearly as good, and timing takes longer
+constexpr std::int32_t kManyRows = 256;    // beyond, it does not matter whether weights come from the L2: a few are enough
+constexpr std::size_t kFewWeights = 3;
+constexpr TimeNs kNear = 1'000;  // what a norm or an activation by itself takes
 
 }  // namespace
 
@@ -107,14 +110,15 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
       product.by = by;
       product.algorithm = algorithm;
       constexpr int kLeastLaunches = 8;  // of a head there is one
-      const int rounds = std::max(1, kLeastLaunches / static_cast<int>(weights.size()));
+      const auto timed = weights.first(m > kManyRows ? std::min(kFewWeights, weights.size()) : weights.size());
+      const int rounds = m > kManyRows ? 1 : std::max(1, kLeastLaunches / static_cast<int>(timed.size()));
       from.record(stream, false);
       for (int i = 0; i < rounds; ++i) {
-        for (const Bf16* const each : weights) run(product, each, x, scratch.y, stream);
+        for (const Bf16* const each : timed) run(product, each, x, scratch.y, stream);
       }
       to.record(stream, false);
       to.synchronize();
-      const TimeNs time = elapsed(from, to) / (rounds * static_cast<TimeNs>(weights.size()));
+      const TimeNs time = elapsed(from, to) / (rounds * static_cast<TimeNs>(timed.size()));
       if (time < best) {
         best = time;
       } else {
@@ -125,7 +129,7 @@ Gemm::Gemm(const CublasLt& cublas, const Shape& shape, std::span<const std::int3
     };
     int passed = 0;
     for (const cublasLtMatmulAlgo_t& algorithm : candidates(product)) {
-      if (passed == (m > kTimedRows ? 1 : kTimedCandidates)) break;
+      if (passed == (m > kTimedRows ? 1 : m > kManyRows ? kTimedOfManyRows : kTimedCandidates)) break;
       if (!passes([&] { return try_cublas(product, algorithm, w, x, scratch.y, stream); })) continue;
       consider(By::cublas, algorithm);
       ++passed;
