@@ -1,5 +1,6 @@
 #include "kernels/attention.cuh"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -33,6 +34,8 @@ AttentionParameters parameters(const AttentionCache& cache, std::int32_t layer, 
   p.group = group;
   p.block_size = shape.block_size;
   p.split = split;
+  p.beside = false;
+  p.expanded = false;
   return p;
 }
 
@@ -69,6 +72,42 @@ CUtensorMap describe(const Bf16* data, const KvShape& shape, bool one_panel) {
   return map;
 }
 
+// Multiprocessors that decode has beside prefill, which has the others: so many that both end at once, and no more than read at
+// the card's speed. Of an item's token, prefill takes three times as long as decode.
+int blocks_beside(const AttentionReads& reads) {
+  constexpr double kPrefillToken = 3.2;
+  constexpr double kMostShare = 0.42;
+  const double decode = static_cast<double>(reads.decode);
+  const double all = decode + kPrefillToken * static_cast<double>(reads.prefill);
+  const double share = all > 0 ? std::min(kMostShare, decode / all) : 0;
+  return std::max(1, static_cast<int>(std::ceil(share * card().multiprocessors)));
+}
+
+void decode(const AttentionCache& cache, const AttentionParameters& p, int blocks, Stream stream) {
+  const bool fp8 = cache.shape().fp8;
+  const auto launch = cache.shape().head_dim == 64 ? (fp8 ? launch_decode<64, true> : launch_decode<64, false>)
+                                                   : (fp8 ? launch_decode<128, true> : launch_decode<128, false>);
+  launch(p, map_of(cache.tensor_map()), blocks, stream);
+}
+
+void merge(const AttentionCache& cache, const AttentionParameters& p, std::int32_t rows, Stream stream) {
+  (cache.shape().head_dim == 64 ? launch_merge<64> : launch_merge<128>)(p, rows, stream);
+}
+
+void prefill(const AttentionCache& cache, const AttentionParameters& p, Stream stream) {
+  const bool narrow = cache.shape().head_dim == 64;
+  const bool fp8 = cache.shape().fp8;
+  if (has_group_products()) {
+    const auto launch = narrow ? (fp8 ? launch_group_prefill<64, true> : launch_group_prefill<64, false>)
+                               : (fp8 ? launch_group_prefill<128, true> : launch_group_prefill<128, false>);
+    launch(p, map_of(fp8 ? cache.tensor_map() : cache.panel_map()), stream);
+  } else {
+    const auto launch = narrow ? (fp8 ? launch_prefill<64, true> : launch_prefill<64, false>)
+                               : (fp8 ? launch_prefill<128, true> : launch_prefill<128, false>);
+    launch(p, map_of(cache.tensor_map()), stream);
+  }
+}
+
 }  // namespace
 
 AttentionCache::AttentionCache(Bf16* data, const KvShape& shape, const std::uint8_t* scales)
@@ -83,26 +122,36 @@ AttentionCache::AttentionCache(Bf16* data, const KvShape& shape, const std::uint
 void decode_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
                       std::int32_t rows, const Bf16* q, Bf16* out, Stream stream, DecodeSplit split) {
   const AttentionParameters p = parameters(cache, layer, group, step, q, out, split);
-  const bool fp8 = cache.shape().fp8;
-  const auto launch = cache.shape().head_dim == 64 ? (fp8 ? launch_decode<64, true> : launch_decode<64, false>)
-                                                   : (fp8 ? launch_decode<128, true> : launch_decode<128, false>);
-  launch(p, map_of(cache.tensor_map()), rows, stream);
+  decode(cache, p, card().multiprocessors, stream);
+  merge(cache, p, rows, stream);
 }
 
 void prefill_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
                        const Bf16* q, Bf16* out, Stream stream) {
-  const AttentionParameters p = parameters(cache, layer, group, step, q, out, DecodeSplit::automatic);
-  const bool narrow = cache.shape().head_dim == 64;
-  const bool fp8 = cache.shape().fp8;
-  if (has_group_products()) {
-    const auto launch = narrow ? (fp8 ? launch_group_prefill<64, true> : launch_group_prefill<64, false>)
-                               : (fp8 ? launch_group_prefill<128, true> : launch_group_prefill<128, false>);
-    launch(p, map_of(fp8 ? cache.tensor_map() : cache.panel_map()), stream);
-  } else {
-    const auto launch = narrow ? (fp8 ? launch_prefill<64, true> : launch_prefill<64, false>)
-                               : (fp8 ? launch_prefill<128, true> : launch_prefill<128, false>);
-    launch(p, map_of(cache.tensor_map()), stream);
-  }
+  prefill(cache, parameters(cache, layer, group, step, q, out, DecodeSplit::automatic), stream);
 }
+
+void mixed_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
+                     std::int32_t rows, const AttentionReads& reads, const Bf16* q, Bf16* out, Stream stream,
+                     const ExpandedKv* expanded, DecodeSplit split) {
+  AttentionParameters p = parameters(cache, layer, group, step, q, out, split);
+  const bool fp8 = cache.shape().fp8;
+  p.beside = !fp8 && has_group_products() && card().early_start;
+  decode(cache, p, p.beside ? blocks_beside(reads) : card().multiprocessors, stream);
+  if (fp8 && expanded != nullptr && expands()) {
+    (cache.shape().head_dim == 64 ? launch_expand<64> : launch_expand<128>)(p, *expanded, stream);
+    AttentionStep own = step;
+    own.tables = expanded->tables;
+    own.table_stride = expanded->table_stride;
+    AttentionParameters in_bf16 = parameters(expanded->cache, 0, group, own, q, out, split);
+    in_bf16.expanded = true;
+    prefill(expanded->cache, in_bf16, stream);
+  } else {
+    prefill(cache, p, stream);
+  }
+  merge(cache, p, rows, stream);
+}
+
+bool expands() { return has_group_products(); }
 
 }  // namespace tokenyard::kernels

@@ -30,6 +30,10 @@ struct AttentionParameters {
   int group;
   int block_size;
   DecodeSplit split;
+  // Prefill runs beside decode, which it follows: decode lets it start once all before both is done, so prefill need not wait
+  // for that. It waits for decode before it ends, so that what follows both has both.
+  bool beside;
+  bool expanded;  // the cache is ExpandedKv: tables are numbered as its rows
 };
 
 enum Which { kKeys, kValues };
@@ -54,11 +58,11 @@ __device__ __forceinline__ Granule locate(const AttentionParameters& p, int tabl
           position % p.block_size};
 }
 
-// Warp-wide: copies what there is of a tile and lets `barrier` await it.
-template <int D>
+// Warp-wide: copies what there is of a tile and lets `barrier` await it. kOnce: no other warp will.
+template <int D, bool kOnce>
 __device__ __forceinline__ void copy_tile(const AttentionParameters& p, const CUtensorMap* map, std::uint32_t tile,
                                           std::uint32_t barrier, int which, const Granule& granule, int head, int tokens) {
-  copy_granules<D>(map, p.cache, tile, barrier, granules_of(tokens), [&] {
+  copy_granules<D, kOnce>(map, p.cache, tile, barrier, granules_of(tokens), [&] {
     const std::int64_t row = (static_cast<std::int64_t>(granule.block) * p.kv_heads + head) * p.block_size + granule.slot;
     return p.first_row + which * p.kv_rows + row;
   });
@@ -127,10 +131,19 @@ __device__ __forceinline__ int draw(std::int32_t* ticket, int takers, int total)
   if (n == total - 1) *ticket = 0;
   return takers + n;
 }
+// The same where takers draw their first unit, too: they draw one more than there are units, each.
+__device__ __forceinline__ int draw_any(std::int32_t* ticket, int takers, int total) {
+  return draw(ticket, takers, total + takers) - takers;
+}
 
 // One file each. D: head_dim, 64 or 128.
 template <int D, bool kFp8>
-void launch_decode(const AttentionParameters& p, const CUtensorMap& map, std::int32_t rows, Stream stream);
+void launch_decode(const AttentionParameters& p, const CUtensorMap& map, int blocks, Stream stream);
+// Makes bf16 of what `p` has in fp8, for the step's ExpandItems.
+template <int D>
+void launch_expand(const AttentionParameters& p, const ExpandedKv& to, Stream stream);
+template <int D>
+void launch_merge(const AttentionParameters& p, std::int32_t rows, Stream stream);
 template <int D, bool kFp8>
 void launch_prefill(const AttentionParameters& p, const CUtensorMap& map, Stream stream);
 // For cards with warp-group products; `map` is AttentionCache::panel_map(), of fp8 tensor_map().

@@ -47,6 +47,13 @@ class AttentionCache {
   alignas(64) unsigned char panel_map_[128];   // the same, 64 dimensions of one
 };
 
+// Room for K and V of one layer in bf16, of the rows whose attention would else convert fp8 tile by tile.
+struct ExpandedKv {
+  AttentionCache cache;  // one layer, blocks of kAttentionChunk tokens
+  std::int32_t* tables;  // [rows][table_stride]: written with them
+  std::int32_t table_stride;
+};
+
 // Arrays in device memory. Work and tables are inputs of the step: written before its first kernel.
 struct AttentionStep {
   AttentionWork work;
@@ -65,6 +72,13 @@ enum class DecodeSplit : std::int32_t { automatic, warps, teams };
 // Rows of one token. `rows`: how many of them the launch has room for (the padded batch size).
 void decode_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
                       std::int32_t rows, const Bf16* q, Bf16* out, Stream stream, DecodeSplit split = DecodeSplit::automatic);
+// Both, side by side where the card can: decode reads memory while prefill multiplies. `expanded`: of an fp8 cache, if all that
+// the rows of more than one token see has room there; else null. `reads`: of all rows; it changes no bit.
+void mixed_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
+                     std::int32_t rows, const AttentionReads& reads, const Bf16* q, Bf16* out, Stream stream,
+                     const ExpandedKv* expanded = nullptr, DecodeSplit split = DecodeSplit::automatic);
+// Whether mixed_attention() makes use of ExpandedKv on the current device.
+bool expands();
 // Rows of more than one.
 void prefill_attention(const AttentionCache& cache, std::int32_t layer, std::int32_t group, const AttentionStep& step,
                        const Bf16* q, Bf16* out, Stream stream);

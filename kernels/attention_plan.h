@@ -40,14 +40,30 @@ struct alignas(16) MergeItem {
   std::int32_t unused;
 };
 
-// At most kPrefillRows / group tokens of a row with more than one.
-using PrefillItem = AttentionRow;
+// At most kPrefillRows / group tokens of a row with more than one: `count` of them, the first at position `first`.
+struct alignas(16) PrefillItem {
+  std::int32_t table;
+  std::int32_t token;
+  std::int32_t first;
+  std::int32_t count;
+  std::int32_t row;  // among the rows with more than one: which ExpandItem
+  std::int32_t unused[3];
+};
+
+// Such a row, where K and V are fp8: all that it sees can be brought to bf16 once, in place of once for every item. It takes
+// blocks of kAttentionChunk tokens, from first_block on.
+struct alignas(16) ExpandItem {
+  std::int32_t table;
+  std::int32_t first_block;
+  std::int32_t tokens;
+  std::int32_t unused;
+};
 
 struct alignas(16) AttentionCounts {
   std::int32_t decode;
   std::int32_t merge;
   std::int32_t prefill;
-  std::int32_t unused;
+  std::int32_t expand;
 };
 
 // What a step may need at most; fixed when memory is taken.
@@ -69,6 +85,7 @@ struct AttentionCapacity {
 struct AttentionWork {
   AttentionCounts* counts;
   MergeItem* merge;      // [capacity.rows]
+  ExpandItem* expand;    // [capacity.rows]
   PrefillItem* prefill;  // [capacity.prefill_items]
   DecodeItem* decode;    // [capacity.decode_items]
 
@@ -78,16 +95,36 @@ struct AttentionWork {
     AttentionWork work;
     work.counts = reinterpret_cast<AttentionCounts*>(base);
     work.merge = reinterpret_cast<MergeItem*>(base + sizeof(AttentionCounts));
-    work.prefill = reinterpret_cast<PrefillItem*>(work.merge + capacity.rows);
+    work.expand = reinterpret_cast<ExpandItem*>(work.merge + capacity.rows);
+    work.prefill = reinterpret_cast<PrefillItem*>(work.expand + capacity.rows);
     work.decode = reinterpret_cast<DecodeItem*>(work.prefill + capacity.prefill_items);
     return work;
   }
   static std::size_t bytes(const AttentionCapacity& capacity) { return bytes(capacity, capacity.decode_items); }
   // Of the part that holds `decode_items`: what must reach the device.
   static std::size_t bytes(const AttentionCapacity& capacity, std::int32_t decode_items) {
-    return sizeof(AttentionCounts) + static_cast<std::size_t>(capacity.rows) * sizeof(MergeItem) +
+    return sizeof(AttentionCounts) + static_cast<std::size_t>(capacity.rows) * (sizeof(MergeItem) + sizeof(ExpandItem)) +
            static_cast<std::size_t>(capacity.prefill_items) * sizeof(PrefillItem) +
            static_cast<std::size_t>(decode_items) * sizeof(DecodeItem);
+  }
+};
+
+// Blocks of kAttentionChunk tokens that a row with so many needs (ExpandItem).
+inline std::int32_t blocks_to_expand(std::int32_t context) { return (context + kAttentionChunk - 1) / kAttentionChunk; }
+
+// How many tokens' K and V of one head the items of a step read: how long decode and prefill take, beside each other.
+struct AttentionReads {
+  std::int64_t decode = 0;
+  std::int64_t prefill = 0;
+
+  // A row of `count` tokens, the first at position `first`.
+  void add(std::int32_t first, std::int32_t count, std::int32_t group) {
+    const std::int32_t step = kPrefillRows / group;
+    if (count == 1) {
+      decode += first + 1;
+    } else {
+      prefill += std::int64_t{(count + step - 1) / step} * (first + (count + step) / 2);
+    }
   }
 };
 
@@ -120,11 +157,16 @@ inline void plan_attention(std::span<const AttentionRow> rows, std::int32_t grou
 
   // Later tokens see more: from the back. Rows are not sorted among each other.
   const std::int32_t step = kPrefillRows / group;
+  std::int32_t blocks = 0;
   for (const AttentionRow& row : rows) {
     if (row.count == 1) continue;
+    const std::int32_t context = row.first + row.count;
+    const std::int32_t expand = counts.expand++;
+    work.expand[expand] = {row.table, blocks, context, 0};
+    blocks += blocks_to_expand(context);
     for (std::int32_t i = (row.count - 1) / step * step; i >= 0; i -= step) {
       const std::int32_t count = row.count - i < step ? row.count - i : step;
-      work.prefill[counts.prefill++] = {row.table, row.token + i, row.first + i, count};
+      work.prefill[counts.prefill++] = {row.table, row.token + i, row.first + i, count, expand, {}};
     }
   }
   *work.counts = counts;

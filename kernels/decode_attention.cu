@@ -15,10 +15,14 @@ struct TeamParts {
   float l[kChunkTiles][kMaxGroup];
 };
 
-// Warps of a block, where its shared memory has room for their tiles; else half of them. Numbers in fp8 take half the room and
-// more work.
+// Warps of a block, at most: of fp8 more, which takes half the room and more work.
 template <bool kFp8>
-inline constexpr int kDecodeWarps = kFp8 ? 8 : 4;
+inline constexpr int kDecodeWarps = kFp8 ? 8 : 6;
+// Those that have the card to themselves, and those whose tiles have room on every card.
+template <bool kFp8>
+inline constexpr int kWarpsAlone = kFp8 ? 8 : 4;
+template <bool kFp8>
+inline constexpr int kLeastWarps = kFp8 ? 4 : 2;
 
 // A block's shared memory: a ring of tiles for each of its warps, then this.
 template <int D, bool kFp8>
@@ -34,7 +38,8 @@ struct DecodeShared {
     return warps * static_cast<int>(sizeof(Ring)) + static_cast<int>(sizeof(DecodeShared));
   }
 };
-static_assert(DecodeShared<128, false>::bytes(2) <= kLeastShared && DecodeShared<128, true>::bytes(4) <= kLeastShared);
+static_assert(DecodeShared<128, false>::bytes(kLeastWarps<false>) <= kLeastShared);
+static_assert(DecodeShared<128, true>::bytes(kLeastWarps<true>) <= kLeastShared);
 
 // A tile that a warp computes.
 struct DecodeTile {
@@ -162,7 +167,7 @@ __global__ __launch_bounds__(kDecodeWarps<kFp8> * 32, 1) void decode_kernel(cons
   Shared& shared = *reinterpret_cast<Shared*>(rings + warps);
   const Stages<kStored<D, kFp8>> stages{shared_address(rings + warp), shared_address(shared.barrier[warp])};
 
-  let_successor_start();
+  if (!p.beside) let_successor_start();
   if (lane == 0) {
     stages.init_barriers(kStages);
     barrier_init_fence();
@@ -175,14 +180,15 @@ __global__ __launch_bounds__(kDecodeWarps<kFp8> * 32, 1) void decode_kernel(cons
   const DecodeQueue queue{p, warp, warps, lane, blocks, total, team};
   const auto copy = [&](DecodeTile& tile, int stage, int which) {
     if (tile.unit < 0) return;
-    copy_tile<kStored<D, kFp8>>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, tile.granule,
-                                tile.head, tile.tokens());
+    copy_tile<kStored<D, kFp8>, true>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, tile.granule,
+                                      tile.head, tile.tokens());
     if (kFp8 && which == kKeys) tile.scales = load_scales(p, tile.granule, tile.head, tile.tokens());
   };
 
   DecodeTile ring[kStages];  // the tile being computed, then those being copied
   ring[0] = queue.first();
   wait_for_predecessor();
+  if (p.beside) let_successor_start();
 #pragma unroll
   for (int i = 0; i < kStages; ++i) {
     if (i > 0) ring[i] = queue.after(ring[i - 1]);
@@ -334,21 +340,27 @@ __global__ __launch_bounds__(kAttentionThreads) void merge_kernel(const __grid_c
 }  // namespace
 
 template <int D, bool kFp8>
-void launch_decode(const AttentionParameters& p, const CUtensorMap& map, std::int32_t rows, Stream stream) {
+void launch_decode(const AttentionParameters& p, const CUtensorMap& map, int blocks, Stream stream) {
   allow_all_shared_memory<decode_kernel<D, kFp8>>();
-  const bool fits = DecodeShared<D, kFp8>::bytes(kDecodeWarps<kFp8>) <= card().shared_bytes;
-  const int warps = fits ? kDecodeWarps<kFp8> : kDecodeWarps<kFp8> / 2;
-  launch("decode attention", decode_kernel<D, kFp8>, dim3(static_cast<unsigned>(card().multiprocessors)),
+  const int wanted = p.beside ? kDecodeWarps<kFp8> : kWarpsAlone<kFp8>;
+  const int warps = DecodeShared<D, kFp8>::bytes(wanted) <= card().shared_bytes ? wanted : kLeastWarps<kFp8>;
+  launch("decode attention", decode_kernel<D, kFp8>, dim3(static_cast<unsigned>(blocks)),
          dim3(static_cast<unsigned>(warps) * 32), static_cast<std::size_t>(DecodeShared<D, kFp8>::bytes(warps)), stream, p,
          map);
+}
+
+template <int D>
+void launch_merge(const AttentionParameters& p, std::int32_t rows, Stream stream) {
   const int blocks = (p.kv_heads * p.group + kAttentionWarps - 1) / kAttentionWarps;
   launch("merge of attention", merge_kernel<D>, dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(rows)),
          dim3(kAttentionThreads), 0, stream, p);
 }
 
-template void launch_decode<64, false>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
-template void launch_decode<64, true>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
-template void launch_decode<128, false>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
-template void launch_decode<128, true>(const AttentionParameters&, const CUtensorMap&, std::int32_t, Stream);
+template void launch_decode<64, false>(const AttentionParameters&, const CUtensorMap&, int, Stream);
+template void launch_decode<64, true>(const AttentionParameters&, const CUtensorMap&, int, Stream);
+template void launch_decode<128, false>(const AttentionParameters&, const CUtensorMap&, int, Stream);
+template void launch_decode<128, true>(const AttentionParameters&, const CUtensorMap&, int, Stream);
+template void launch_merge<64>(const AttentionParameters&, std::int32_t, Stream);
+template void launch_merge<128>(const AttentionParameters&, std::int32_t, Stream);
 
 }  // namespace tokenyard::kernels

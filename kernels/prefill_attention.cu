@@ -140,8 +140,8 @@ __global__ __launch_bounds__(kAttentionThreads, 2) void prefill_kernel(const __g
       const int stage = n % kPrefillStages;
       if (n >= kPrefillStages) barrier_wait(empty_at(stage), parity_of(n - kPrefillStages));
       for (int which = 0; which < 2; ++which) {
-        copy_tile<kStored<D, kFp8>>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, granule, head,
-                                    tokens_of(tile));
+        copy_tile<kStored<D, kFp8>, false>(p, &map, stages.tile(stage, which), stages.barrier(stage, which), which, granule,
+                                           head, tokens_of(tile));
       }
     };
     const Granule granule = granule_of(0);

@@ -44,7 +44,8 @@ CudaRank::CudaRank(Place place, Device device, DeviceWeights weights, const Engi
       model_(weights_.config()),
       inputs_(model_, config, {sizes.rows.back(), sizes.tokens.back(), sizes.max_context, logit_stride(model_), kTopCapacity}),
       forward_(weights_, inputs_, sizes.tokens, sizes.rows, sizes.max_context,
-               options.num_ids > 0 ? options.num_ids : model_.vocabulary, kTopCapacity, place.ranks, place.means, stream_) {
+               options.num_ids > 0 ? options.num_ids : model_.vocabulary, kTopCapacity, place.ranks, place.means,
+               fp8() && kernels::expands() ? kernels::blocks_to_expand(sizes.max_context + sizes.tokens.back()) : 0, stream_) {
   for (Slot& slot : slots_) place_sampled(slot);
   activation_bytes_ = std::max<std::int64_t>(0, device_.free_bytes - free_memory() - weights_.num_bytes());
 }
@@ -112,6 +113,7 @@ std::uint8_t* CudaRank::scales() const {
 void CudaRank::warm_up() {
   std::vector<StepShape> shapes;
   for (const bool prefill : {false, true}) shapes.push_back({sizes_.tokens.back(), sizes_.rows.back(), prefill});
+  if (fp8()) shapes.push_back({sizes_.tokens.back(), sizes_.rows.back(), true, std::numeric_limits<std::int32_t>::max()});
   std::set<kernels::RankRoute> routes;
   for (const std::int32_t tokens : sizes_.tokens) {
     if (place_.ranks == 1 || !routes.insert(kernels::route_of(tokens, model_.hidden, place_.ranks)).second) continue;
@@ -159,6 +161,8 @@ StepShape CudaRank::shape_of(const Pass& pass) const {
   for (const Row& row : pass.plan.rows) {
     shape.tokens += row.count;
     shape.prefill = shape.prefill || row.count > 1;
+    shape.reads.add(row.first, row.count, model_.group());
+    if (row.count > 1) shape.expand_blocks += kernels::blocks_to_expand(row.first + row.count);
     samples += row.sample ? 1 : 0;
   }
   shape.tokens = padded(sizes_.tokens, shape.tokens);

@@ -47,7 +47,7 @@ StepParts StepTimer::parts(std::int32_t ranks) const {
 
 Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const std::vector<std::int32_t>& tokens,
                  const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids, std::int32_t top_capacity,
-                 std::int32_t ranks, RankMeans means, cudaStream_t stream)
+                 std::int32_t ranks, RankMeans means, std::int32_t expand_blocks, cudaStream_t stream)
     : weights_(weights),
       config_(weights.config()),
       inputs_(inputs),
@@ -57,8 +57,24 @@ Forward::Forward(const DeviceWeights& weights, const StepInputs& inputs, const s
       means_(means),
       sum_parts_(std::max(1, kLeastSumParts / ranks)),
       sites_(2 * config_.num_layers + 1),
+      expand_blocks_(expand_blocks),
       positions_(positions),
       most_tokens_(tokens.back()) {
+  if (expand_blocks > 0) {
+    const kernels::KvShape shape{1, expand_blocks, config_.num_kv_heads, kernels::kAttentionChunk, config_.head_dim};
+    const std::int32_t stride = kernels::blocks_to_expand(positions);
+    Bf16* data = nullptr;
+    std::int32_t* tables = nullptr;
+    const auto take = [&](Layout layout) {
+      const std::int64_t numbers = std::int64_t{2} * shape.blocks * shape.kv_heads * shape.block_size * shape.head_dim;
+      data = reinterpret_cast<Bf16*>(layout.take<std::uint16_t>(numbers));
+      tables = layout.take<std::int32_t>(std::int64_t{rows.back()} * stride);
+      return layout.used();
+    };
+    expanded_memory_ = DeviceMemory(take(Layout()), "K and V in bf16");
+    take(Layout(expanded_memory_.data()));
+    expanded_.emplace(kernels::ExpandedKv{kernels::AttentionCache(data, shape), tables, stride});
+  }
   Layout measure;
   place(measure, tokens.back(), rows.back());
   memory_ = DeviceMemory(measure.used(), "the activations");
@@ -251,6 +267,7 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
   attention.partial_values = partial_values_;
   attention.partial_shares = partial_shares_;
   attention.tickets = tickets_;
+  const kernels::ExpandedKv* const expanded = expanded_ && shape.expand_blocks <= expand_blocks_ ? &*expanded_ : nullptr;
   const kernels::KvShape& kv = cache_->shape();
   const std::int64_t kv_rows = std::int64_t{kv.blocks} * kv.kv_heads * kv.block_size;
   const std::int64_t plane = kv_rows * kv.head_dim * (kv.fp8 ? 1 : 2);  // bytes
@@ -285,8 +302,12 @@ void Forward::layers(const StepShape& shape, const StepArrays& arrays, const Ste
     });
     mark(StepTimer::heads);
     kernel(StepKernel::attention, [&] {
-      kernels::decode_attention(*cache_, index, config_.group(), attention, rows, q_, attended_, stream);
-      if (shape.prefill) kernels::prefill_attention(*cache_, index, config_.group(), attention, q_, attended_, stream);
+      if (shape.prefill) {
+        kernels::mixed_attention(*cache_, index, config_.group(), attention, rows, shape.reads, q_, attended_, stream,
+                                 expanded);
+      } else {
+        kernels::decode_attention(*cache_, index, config_.group(), attention, rows, q_, attended_, stream);
+      }
     });
     mark(StepTimer::attention);
     kernel(StepKernel::o, [&] { gemms_[kO].run(w.o, attended_, partial_[0], tokens, stream); });

@@ -68,10 +68,11 @@ class Forward {
   };
 
   // `tokens`, `rows`: the padded sizes that steps and heads may have, ascending. Takes the activations' memory and passes every
-  // product through its gate. Throws BackendError. `weights` is borrowed.
+  // product through its gate. `expand_blocks`: room for so many in ExpandedKv; 0 where K and V are bf16. Throws BackendError.
+  // `weights` is borrowed.
   Forward(const DeviceWeights& weights, const StepInputs& inputs, const std::vector<std::int32_t>& tokens,
           const std::vector<std::int32_t>& rows, std::int32_t positions, std::int32_t num_ids, std::int32_t top_capacity,
-          std::int32_t ranks, RankMeans means, cudaStream_t stream);
+          std::int32_t ranks, RankMeans means, std::int32_t expand_blocks, cudaStream_t stream);
 
   Shared shared() const;
   // What of every rank, by rank, is reached from now on; `failed` as RankLinks::failed. All must be idle. Without
@@ -141,6 +142,9 @@ class Forward {
   Bf16* cache_data_ = nullptr;
   std::uint8_t* cache_scales_ = nullptr;  // of fp8
   std::optional<kernels::AttentionCache> cache_;
+  std::int32_t expand_blocks_;
+  DeviceMemory expanded_memory_;
+  std::optional<kernels::ExpandedKv> expanded_;
 
   DeviceMemory memory_;
   float* cosine_ = nullptr;    // [positions, head_dim / 2]

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/attention_plan.h"
+
 namespace tokenyard::cuda {
 
 // The padded sizes of a step.
@@ -12,6 +14,9 @@ struct StepShape {
   std::int32_t tokens = 0;     // computed
   std::int32_t head_rows = 0;  // of them, whose logits are wanted
   bool prefill = false;        // some row has more than one token
+  // What such rows see, in blocks of kernels::kAttentionChunk tokens (kernels::ExpandedKv).
+  std::int32_t expand_blocks = 0;
+  kernels::AttentionReads reads = {};
 };
 
 // Ascending, the last is `most`: every power of two to 16, then by 16 to 256, by 64 to 1024, by 256 beyond. A padded row costs

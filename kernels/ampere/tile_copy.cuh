@@ -28,8 +28,8 @@ __device__ __forceinline__ void barrier_wait(std::uint32_t barrier, std::uint32_
 __device__ __forceinline__ void copy_fence() {}
 
 // Warp-wide: copies the first granules of a tile and lets `barrier` await them. Lane i has granule i, which begins at row
-// row() of the cache.
-template <int D, class Row>
+// row() of the cache. kOnce: as Hopper's.
+template <int D, bool kOnce, class Row>
 __device__ __forceinline__ void copy_granules(const CUtensorMap*, const Bf16* cache, std::uint32_t tile, std::uint32_t barrier,
                                               int granules, const Row& row) {
   // A granule is one piece of the cache. A lane copies one vector of a row, and the same of every kRowsAtOnce'th row behind it.

@@ -397,7 +397,7 @@ __global__ __launch_bounds__((1 + kGroups) * kGroupThreads,
   }
   Cluster<kTeam> cluster;
   cluster.sync();
-  wait_for_predecessor();
+  if (!p.beside) wait_for_predecessor();
   const int units = p.step.work.counts->prefill * p.kv_heads;
   const bool team = units <= static_cast<int>(gridDim.x) / kTeam;
   const Block<D, kFp8> block{p, shared, team, static_cast<int>(blockIdx.x) % kTeam, units};
@@ -416,6 +416,7 @@ __global__ __launch_bounds__((1 + kGroups) * kGroupThreads,
     take_registers<D == 64 ? 232 : 240>();
     compute(block, group - 1, thread % kGroupThreads);
   }
+  if (p.beside) wait_for_predecessor();
 }
 
 }  // namespace

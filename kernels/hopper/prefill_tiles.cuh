@@ -122,15 +122,17 @@ __device__ __forceinline__ void take_units(const Block<D, kFp8>& block, const Ta
 // The same for the warp that draws them.
 template <int D, bool kFp8, class Take>
 __device__ __forceinline__ void draw_units(const Block<D, kFp8>& block, const Take& take) {
-  int unit = block.team ? block.unit(0) : static_cast<int>(blockIdx.x);
+  if (block.team) {
+    if (block.unit(0) < block.total) take(block.unit(0));
+    return;
+  }
   for (int k = 0;; ++k) {
-    if (!block.team) block.tell(k, unit);
+    int drawn = 0;
+    if (lane_of_thread() == 0) drawn = draw_any(block.p.step.tickets + 1, static_cast<int>(gridDim.x), block.total);
+    const int unit = __shfl_sync(~0u, drawn, 0);
+    block.tell(k, unit);
     if (unit >= block.total) return;
     take(unit);
-    if (block.team) return;
-    int drawn = 0;
-    if (lane_of_thread() == 0) drawn = draw(block.p.step.tickets + 1, static_cast<int>(gridDim.x), block.total);
-    unit = __shfl_sync(~0u, drawn, 0);
   }
 }
 
@@ -166,7 +168,7 @@ struct Place {
   int first;  // row of the layer's K or V that the first block has for the head
 
   __device__ __forceinline__ Place(const AttentionParameters& p, const Unit& u, int first_row, int tile)
-      : entry(u.item.table * p.step.table_stride),
+      : entry((p.expanded ? u.item.row : u.item.table) * p.step.table_stride),
         slot(lane_of_thread() % kTileGranules * kGranule),
         first(first_row + u.head * p.block_size) {
     move(tile * kTile, p.block_size);

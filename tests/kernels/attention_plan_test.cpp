@@ -82,8 +82,16 @@ TEST_CASE("a plan of attention covers every position of every token once") {
       REQUIRE(row != rows.end());
       REQUIRE(item.table == row->table);
       REQUIRE(item.first - row->first == item.token - row->token);
+      REQUIRE(item.row < counts.expand);
+      REQUIRE(work.expand[item.row].table == row->table);
+      REQUIRE(work.expand[item.row].tokens == row->first + row->count);
       for (std::int32_t t = 0; t < item.count; ++t) ++seen[static_cast<std::size_t>(item.token + t)];
     }
     REQUIRE(std::count(seen.begin(), seen.end(), 1) == tokens);
+    std::int32_t blocks = 0;
+    for (std::int32_t e = 0; e < counts.expand; ++e) {
+      REQUIRE(work.expand[e].first_block == blocks);
+      blocks += blocks_to_expand(work.expand[e].tokens);
+    }
   }
 }

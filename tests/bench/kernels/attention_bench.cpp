@@ -92,7 +92,13 @@ void bench_prefill(const Prefill& shape) {
                            {{1, shape.first + shape.count}}, shape.count, 1);
   problem.plan({{0, 0, shape.first, shape.count}});
   const double us = bench::time_us(kLayers, [&](kernels::Stream stream) {
-    for (std::int32_t layer = 0; layer < kLayers; ++layer) problem.launch_prefill(layer, stream);
+    for (std::int32_t layer = 0; layer < kLayers; ++layer) {
+      if (shape.fp8) {  // as a step does it: expanded, with a decode of nothing
+        problem.launch_mixed(layer, DecodeSplit::automatic, stream);
+      } else {
+        problem.launch_prefill(layer, stream);
+      }
+    }
   });
   // Half of the square of new tokens is masked and not counted.
   const double pairs = (shape.first + shape.count / 2.0) * shape.count;

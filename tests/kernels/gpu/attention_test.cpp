@@ -199,6 +199,7 @@ TEST_CASE("attention over fp8 has the bits of attention over the same numbers in
     for (const DecodeSplit split : {DecodeSplit::warps, DecodeSplit::teams}) {
       const std::vector<Bf16> expected = problem.attend_in_bf16(1, split);
       REQUIRE(differing(expected, problem.attend(1, split), problem.token_size()) == "");
+      REQUIRE(differing(expected, problem.attend_unexpanded(1), problem.token_size()) == "");
       kernels::Card older = kernels::card();  // one without Hopper's warp-group products
       older.capability = 89;
       const kernels::PretendedCard pretended(older);
@@ -222,10 +223,36 @@ TEST_CASE("prefill behind a long context has the same bits on every card") {
     AttentionProblem problem(shape, group, {{dice.word(), context}, {dice.word(), 700}}, count + 20, dice.word());
     problem.plan({{0, 0, context - count, count}, {1, 0, 680, 20}});
     const std::vector<Bf16> out = problem.attend(0);
+    REQUIRE(differing(problem.attend_in_turn(0), out, problem.token_size()) == "");
     kernels::Card older = kernels::card();
     older.capability = 89;
     const kernels::PretendedCard pretended(older);
     REQUIRE(differing(problem.attend(0), out, problem.token_size()) == "");
+  }
+}
+
+// As many decodes as fill a card several times, beside prefill that does likewise: blocks of both come and go.
+TEST_CASE("decode and prefill at once have the bits of one after the other") {
+  Dice dice(6);
+  for (int i = 0; i < 8; ++i) {
+    const std::int32_t head_dim = i % 2 == 0 ? 128 : 64;
+    const std::int32_t group = dice.between(1, 4);
+    const KvShape shape{1, 0, 8, 16, head_dim, i / 2 % 2 == 0};
+    std::vector<AttentionRequest> requests;
+    std::vector<AttentionRow> rows;
+    std::int32_t tokens = 0;
+    for (std::int32_t r = 0; r < 60; ++r) {
+      requests.push_back({dice.word(), dice.between(1, 2500)});
+      const std::int32_t context = requests.back().context;
+      const std::int32_t count = r % 10 == 0 ? std::min(context, 700) : 1;
+      rows.push_back({r, 0, context - count, count});
+      tokens += count;
+    }
+    INFO("case " << i << " head_dim " << head_dim << " group " << group << " fp8 " << shape.fp8);
+    AttentionProblem problem(shape, group, requests, tokens, dice.word());
+    problem.plan(rows);
+    const std::vector<Bf16> expected = problem.attend_in_turn(0);
+    for (int times = 0; times < 3; ++times) REQUIRE(differing(expected, problem.attend(0), problem.token_size()) == "");
   }
 }
 

@@ -147,6 +147,13 @@ KvShape with_blocks(KvShape shape, std::span<const AttentionRequest> requests) {
   return shape;
 }
 
+// Room for all that the requests have.
+KvShape expanded(const KvShape& shape, std::span<const AttentionRequest> requests) {
+  KvShape out{1, 0, shape.kv_heads, kernels::kAttentionChunk, shape.head_dim};
+  for (const AttentionRequest& request : requests) out.blocks += kernels::blocks_to_expand(request.context);
+  return out;
+}
+
 }  // namespace
 
 std::vector<Bf16> fp8_as_bf16(std::int32_t exponent) {
@@ -176,6 +183,11 @@ AttentionProblem::AttentionProblem(const KvShape& shape, std::int32_t group, std
       scales_(shape_.fp8 ? kv_.size() / static_cast<std::size_t>(shape_.head_dim) : 1),
       bf16_(kv_.data(), as_bf16(shape_)),
       cache_(shape_.fp8 ? kernels::AttentionCache(reinterpret_cast<Bf16*>(codes_.data()), shape_, scales_.data()) : bf16_),
+      expand_blocks_(expanded(shape_, requests_).blocks),
+      expanded_kv_(shape_.fp8 ? size_of(expanded(shape_, requests_)) : 1),
+      expanded_tables_(static_cast<std::size_t>(expand_blocks_) * static_cast<std::size_t>(expand_stride())),
+      expanded_{kernels::AttentionCache(expanded_kv_.data(), expanded(shape_, requests_)), expanded_tables_.data(),
+                expand_stride()},
       q_(static_cast<std::size_t>(max_tokens) * token_size()),
       out_(q_.size()),
       work_(kernels::AttentionWork::bytes(capacity_)),
@@ -208,9 +220,13 @@ AttentionProblem::AttentionProblem(const KvShape& shape, std::int32_t group, std
 void AttentionProblem::plan(std::vector<AttentionRow> rows) {
   rows_ = std::move(rows);
   num_tokens_ = 0;
+  needed_ = 0;
+  reads_ = {};
   for (AttentionRow& row : rows_) {
     row.token = num_tokens_;
     num_tokens_ += row.count;
+    reads_.add(row.first, row.count, group_);
+    if (row.count > 1) needed_ += kernels::blocks_to_expand(row.first + row.count);
   }
   std::vector<std::byte> memory(work_.size() + 16);
   void* aligned = memory.data();
@@ -252,6 +268,11 @@ void AttentionProblem::launch_prefill(std::int32_t layer, kernels::Stream stream
   kernels::prefill_attention(cache_, layer, group_, step(), q_.data(), out_.data(), stream);
 }
 
+void AttentionProblem::launch_mixed(std::int32_t layer, kernels::DecodeSplit split, kernels::Stream stream) const {
+  kernels::mixed_attention(cache_, layer, group_, step(), static_cast<std::int32_t>(rows_.size()), reads_, q_.data(),
+                           out_.data(), stream, shape_.fp8 && needed_ <= expand_blocks_ ? &expanded_ : nullptr, split);
+}
+
 void AttentionProblem::launch_simple(std::int32_t layer, kernels::Stream stream) const {
   kernels::simple::attention({q_.data(), kv_.data(), shape_, layer, group_, tables_.data(), table_stride_,
                               rows_on_device_.data(), static_cast<std::int32_t>(rows_.size()), out_.data()},
@@ -262,7 +283,25 @@ std::vector<Bf16> AttentionProblem::attend(std::int32_t layer, kernels::DecodeSp
   out_.poison();
   values_.poison();
   shares_.poison();
-  launch_decode(layer, split, nullptr);
+  expanded_kv_.poison();
+  expanded_tables_.poison();
+  launch_mixed(layer, split, nullptr);
+  synchronize();
+  return result();
+}
+
+std::vector<Bf16> AttentionProblem::attend_unexpanded(std::int32_t layer) {
+  const std::int32_t room = std::exchange(expand_blocks_, -1);
+  std::vector<Bf16> out = attend(layer);
+  expand_blocks_ = room;
+  return out;
+}
+
+std::vector<Bf16> AttentionProblem::attend_in_turn(std::int32_t layer) {
+  out_.poison();
+  values_.poison();
+  shares_.poison();
+  launch_decode(layer, kernels::DecodeSplit::automatic, nullptr);
   launch_prefill(layer, nullptr);
   synchronize();
   return result();
@@ -270,7 +309,7 @@ std::vector<Bf16> AttentionProblem::attend(std::int32_t layer, kernels::DecodeSp
 
 std::vector<Bf16> AttentionProblem::attend_in_bf16(std::int32_t layer, kernels::DecodeSplit split) {
   const kernels::AttentionCache fp8 = std::exchange(cache_, bf16_);
-  std::vector<Bf16> out = attend(layer, split);
+  std::vector<Bf16> out = attend(layer, split);  // whose cache is not fp8: nothing is expanded
   cache_ = fp8;
   return out;
 }

@@ -33,10 +33,15 @@ class AttentionProblem {
 
   void launch_decode(std::int32_t layer, kernels::DecodeSplit split, kernels::Stream stream) const;
   void launch_prefill(std::int32_t layer, kernels::Stream stream) const;
+  void launch_mixed(std::int32_t layer, kernels::DecodeSplit split, kernels::Stream stream) const;
   // A kernel anyone would write first. REQUIRES: rows of one token, contexts below 50,000.
   void launch_simple(std::int32_t layer, kernels::Stream stream) const;
-  // Both, from poisoned buffers. [num_tokens][heads][head_dim]
+  // Both at once, from poisoned buffers. [num_tokens][heads][head_dim]
   std::vector<Bf16> attend(std::int32_t layer, kernels::DecodeSplit split = kernels::DecodeSplit::automatic);
+  // The same without room to expand fp8.
+  std::vector<Bf16> attend_unexpanded(std::int32_t layer);
+  // One after the other.
+  std::vector<Bf16> attend_in_turn(std::int32_t layer);
   std::vector<Bf16> attend_simply(std::int32_t layer);
   // Both over a bf16 cache of the same numbers.
   std::vector<Bf16> attend_in_bf16(std::int32_t layer, kernels::DecodeSplit split);
@@ -61,6 +66,14 @@ class AttentionProblem {
   DeviceArray<std::uint8_t> codes_, scales_;  // of fp8
   kernels::AttentionCache bf16_;
   kernels::AttentionCache cache_;
+  std::int32_t expand_stride() const { return kernels::blocks_to_expand(table_stride_ * shape_.block_size); }
+
+  std::int32_t expand_blocks_;     // that there are
+  std::int32_t needed_ = 0;        // that the step's rows take
+  kernels::AttentionReads reads_;  // of the step
+  DeviceArray<Bf16> expanded_kv_;  // of fp8
+  DeviceArray<std::int32_t> expanded_tables_;
+  kernels::ExpandedKv expanded_;
   DeviceArray<Bf16> q_;
   DeviceArray<Bf16> out_;
   DeviceArray<std::byte> work_;
