@@ -1,21 +1,15 @@
 #include "core/block_manager.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace tokenyard {
 
 BlockManager::BlockManager(const EngineConfig& config)
-    : rules_(block_rules(config)), block_size_(config.block_size), pool_(config.num_blocks, rules_) {}
-
-const BlockHash& BlockManager::hash_of(Request& request, std::int32_t block) {
-  std::vector<BlockHash>& hashes = request.block_hashes;
-  while (static_cast<std::int32_t>(hashes.size()) <= block) {
-    const BlockHash prefix = hashes.empty() ? BlockHash{} : hashes.back();
-    const auto first = static_cast<std::int32_t>(hashes.size()) * block_size_;
-    hashes.push_back(request.tokens.hash_block(prefix, first, block_size_));
-  }
-  return hashes[static_cast<std::size_t>(block)];
-}
+    : rules_(block_rules(config)),
+      block_size_(config.block_size),
+      publish_from_(rules_.findable == BlockRules::Findable::never ? std::numeric_limits<std::int32_t>::max() : block_size_),
+      pool_(config.num_blocks, rules_) {}
 
 BlockManager::Prefix BlockManager::find_prefix(Request& request) {
   prefix_.clear();
@@ -23,7 +17,8 @@ BlockManager::Prefix BlockManager::find_prefix(Request& request) {
   if (rules_.findable == BlockRules::Findable::never) return prefix;
   const std::int32_t most = (request.num_tokens - 1) / block_size_;
   for (std::int32_t i = 0; i < most; ++i) {
-    const BlockId block = pool_.find(hash_of(request, i));
+    request.tokens.hash_blocks(block_size_, i + 1, request.block_hashes);
+    const BlockId block = pool_.find(request.block_hashes[static_cast<std::size_t>(i)]);
     if (block < 0) break;
     prefix_.push_back(block);
     if (pool_.references(block) == 0) ++prefix.num_free;
@@ -39,23 +34,26 @@ void BlockManager::admit(Request& request, const Prefix& prefix, std::int32_t to
     request.blocks.push_back(block);
   }
   num_table_entries_ += static_cast<std::int64_t>(prefix.blocks.size());
-  request.num_registered = static_cast<std::int32_t>(prefix.blocks.size());
+  request.num_published = prefix.tokens;
   extend(request, missing(request, tokens));
 }
 
 void BlockManager::extend(Request& request, std::int32_t count) {
-  for (std::int32_t i = 0; i < count; ++i) request.blocks.push_back(pool_.take());
+  pool_.take(count, request.blocks);
   num_table_entries_ += count;
 }
 
-void BlockManager::publish_next(Request& request) {
-  const std::int32_t i = request.num_registered++;
-  pool_.publish(request.blocks[static_cast<std::size_t>(i)], hash_of(request, i), disturbed_);
+void BlockManager::publish_blocks(Request& request, std::int32_t count) {
+  request.tokens.hash_blocks(block_size_, count, request.block_hashes);
+  for (auto i = static_cast<std::size_t>(request.num_published / block_size_); i < static_cast<std::size_t>(count); ++i) {
+    pool_.publish(request.blocks[i], request.block_hashes[i], disturbed_);
+  }
+  request.num_published = count * block_size_;
 }
 
 void BlockManager::withdraw(Request& request, std::int32_t first_block) {
-  while (request.num_registered > first_block) {
-    pool_.withdraw(request.blocks[static_cast<std::size_t>(--request.num_registered)]);
+  for (; request.num_published > first_block * block_size_; request.num_published -= block_size_) {
+    pool_.withdraw(request.blocks[static_cast<std::size_t>(request.num_published / block_size_) - 1]);
   }
 }
 
@@ -63,7 +61,7 @@ void BlockManager::release(Request& request) {
   pool_.release(request.blocks);
   num_table_entries_ -= static_cast<std::int64_t>(request.blocks.size());
   request.blocks.clear();
-  request.num_registered = 0;
+  request.num_published = 0;
 }
 
 std::int32_t BlockManager::num_private(const Request& request) const {

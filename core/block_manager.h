@@ -56,8 +56,7 @@ class BlockManager {
   // Makes the full blocks among the first `computed` tokens findable, if the rules have a prefix index. REQUIRES: all are
   // known.
   void publish(Request& request, std::int32_t computed) {
-    if (rules_.findable == BlockRules::Findable::never) return;
-    while (std::int64_t{request.num_registered + 1} * block_size_ <= computed) publish_next(request);
+    if (computed - request.num_published >= publish_from_) publish_blocks(request, computed / block_size_);
   }
   // Takes that back for the blocks from `first_block` on.
   void withdraw(Request& request, std::int32_t first_block);
@@ -82,11 +81,11 @@ class BlockManager {
   void check_invariants(std::span<const Request* const> requests) const;
 
  private:
-  const BlockHash& hash_of(Request& request, std::int32_t block);
-  void publish_next(Request& request);
+  void publish_blocks(Request& request, std::int32_t count);  // the first `count`
 
   BlockRules rules_;
   std::int32_t block_size_;
+  std::int32_t publish_from_;  // with so many tokens more, another block can be published
   BlockPool pool_;
   std::int64_t num_table_entries_ = 0;
   std::vector<BlockId> prefix_;

@@ -23,8 +23,9 @@ class BlockPool {
   std::int32_t references(BlockId block) const { return blocks_[index(block)].references; }
   bool findable(BlockId block) const { return blocks_[index(block)].in_bucket != kNotFindable; }
 
-  // Hands out the head of the free queue; what it held can no longer be found. O(1). REQUIRES: num_free() > 0.
-  BlockId take();
+  // Hands out the first `count` blocks of the free queue, appended to `table`; what they held can no longer be found.
+  // O(count). REQUIRES: count <= num_free().
+  void take(std::int32_t count, std::vector<BlockId>& table);
 
   // First run of `count` consecutive free blocks, or -1. O(num_blocks).
   BlockId find_run(std::int32_t count) const;

@@ -49,7 +49,7 @@ struct alignas(64) Request {
   std::int32_t num_tokens = 0;    // prompt + output so far, == tokens.size(), and one more while `pending`
   std::int32_t num_computed = 0;  // leading tokens whose K/V exist or are computed by a scheduled step
   std::int32_t num_prompt = 0;
-  std::int32_t num_registered = 0;  // leading blocks that were made findable
+  std::int32_t num_published = 0;  // leading tokens whose blocks were made findable
   std::int32_t length_limit = 0;    // num_tokens at which it ends at the latest; set by Scheduler::add
   // Planning ahead, the step in flight samples this request's last token: its token number `pending`. -1: the token is known.
   std::int32_t pending = -1;

@@ -64,6 +64,9 @@ class TokenSequence {
   // Hash of tokens first .. first+count-1 that follow a prefix hashed as `prefix`. O(count) for stored tokens, O(spans
   // touched) for named ones. REQUIRES: first + count <= size().
   BlockHash hash_block(BlockHash prefix, std::int32_t first, std::int32_t count) const;
+  // Hashes whole blocks one after the other: `hashes` holds those of the first ones and gets more until there are `count`.
+  // REQUIRES: count * block_size <= size().
+  void hash_blocks(std::int32_t block_size, std::int32_t count, std::vector<BlockHash>& hashes) const;
 
   void clear();
 
@@ -71,6 +74,8 @@ class TokenSequence {
 
  private:
   std::size_t span_at(std::int32_t position) const;
+  // `span` is the one of token `first`, and after that the one of the token behind the last.
+  BlockHash hash_from(std::size_t& span, BlockHash prefix, std::int32_t first, std::int32_t count) const;
 
   std::int32_t size_ = 0;
   std::vector<TokenSpan> spans_;
