@@ -1,15 +1,13 @@
 #include "core/block_manager.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace tokenyard {
 
 BlockManager::BlockManager(const EngineConfig& config)
-    : rules_(block_rules(config)),
-      block_size_(config.block_size),
-      publish_from_(rules_.findable == BlockRules::Findable::never ? std::numeric_limits<std::int32_t>::max() : block_size_),
-      pool_(config.num_blocks, rules_) {}
+    : rules_(block_rules(config)), block_size_(config.block_size), pool_(config.num_blocks, rules_) {
+  if (rules_.findable == BlockRules::Findable::never) publish_from_ = std::numeric_limits<std::int32_t>::max();
+}
 
 BlockManager::Prefix BlockManager::find_prefix(Request& request) {
   prefix_.clear();
@@ -29,26 +27,30 @@ BlockManager::Prefix BlockManager::find_prefix(Request& request) {
 }
 
 void BlockManager::admit(Request& request, const Prefix& prefix, std::int32_t tokens) {
-  for (const BlockId block : prefix.blocks) {
-    pool_.add_reference(block);
-    request.blocks.push_back(block);
-  }
-  num_table_entries_ += static_cast<std::int64_t>(prefix.blocks.size());
+  for (const BlockId block : prefix.blocks) pool_.add_reference(block);
+  request.blocks.assign(prefix.blocks.begin(), prefix.blocks.end());
+  count_slots(request);
   request.num_published = prefix.tokens;
   extend(request, missing(request, tokens));
 }
 
 void BlockManager::extend(Request& request, std::int32_t count) {
   pool_.take(count, request.blocks);
-  num_table_entries_ += count;
+  count_slots(request);
 }
 
-void BlockManager::publish_blocks(Request& request, std::int32_t count) {
-  request.tokens.hash_blocks(block_size_, count, request.block_hashes);
-  for (auto i = static_cast<std::size_t>(request.num_published / block_size_); i < static_cast<std::size_t>(count); ++i) {
+void BlockManager::count_slots(Request& request) {
+  const std::int64_t slots = std::int64_t{block_size_} * std::ssize(request.blocks);
+  num_slots_ += slots - request.num_slots;
+  request.num_slots = slots;
+}
+
+void BlockManager::publish_blocks(Request& request, std::int32_t tokens) {
+  request.tokens.hash_blocks(block_size_, tokens / block_size_, request.block_hashes);
+  for (; request.num_published + block_size_ <= tokens; request.num_published += block_size_) {
+    const auto i = static_cast<std::size_t>(request.num_published / block_size_);
     pool_.publish(request.blocks[i], request.block_hashes[i], disturbed_);
   }
-  request.num_published = count * block_size_;
 }
 
 void BlockManager::withdraw(Request& request, std::int32_t first_block) {
@@ -59,8 +61,8 @@ void BlockManager::withdraw(Request& request, std::int32_t first_block) {
 
 void BlockManager::release(Request& request) {
   pool_.release(request.blocks);
-  num_table_entries_ -= static_cast<std::int64_t>(request.blocks.size());
   request.blocks.clear();
+  count_slots(request);
   request.num_published = 0;
 }
 
@@ -72,9 +74,8 @@ std::int32_t BlockManager::num_private(const Request& request) const {
 bool BlockManager::reserve(Request& request, std::int32_t count) {
   const BlockId first = pool_.find_run(count);
   if (first < 0) return false;
-  pool_.take_run(first, count);
-  for (BlockId b = first; b < first + count; ++b) request.blocks.push_back(b);
-  num_table_entries_ += count;
+  pool_.take_run(first, count, request.blocks);
+  count_slots(request);
   return true;
 }
 
@@ -82,9 +83,8 @@ bool BlockManager::enlarge(Request& request, std::int32_t count, std::vector<Blo
   const auto held = static_cast<std::int32_t>(request.blocks.size());
   const BlockId end = request.blocks.back() + 1;
   if (pool_.hole_at(end) >= count - held) {
-    pool_.take_run(end, count - held);
-    for (BlockId b = end; b < end + count - held; ++b) request.blocks.push_back(b);
-    num_table_entries_ += count - held;
+    pool_.take_run(end, count - held, request.blocks);
+    count_slots(request);
     return true;
   }
   const std::vector<BlockId> old = request.blocks;
@@ -93,12 +93,9 @@ bool BlockManager::enlarge(Request& request, std::int32_t count, std::vector<Blo
     request.blocks = old;
     return false;
   }
-  const std::int32_t filled = blocks_for(request.num_computed);
-  for (std::int32_t i = 0; i < filled; ++i) {
-    copies.push_back({old[static_cast<std::size_t>(i)], request.blocks[static_cast<std::size_t>(i)]});
-  }
+  const auto filled = static_cast<std::size_t>(blocks_for(request.num_computed));
+  for (std::size_t i = 0; i < filled; ++i) copies.push_back({old[i], request.blocks[i]});
   pool_.release(old);
-  num_table_entries_ -= held;
   return true;
 }
 

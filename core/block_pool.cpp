@@ -73,10 +73,11 @@ std::int32_t BlockPool::largest_hole() const {
   return largest_hole_;
 }
 
-void BlockPool::take_run(BlockId first, std::int32_t count) {
+void BlockPool::take_run(BlockId first, std::int32_t count, std::vector<BlockId>& table) {
   for (BlockId b = first; b < first + count; ++b) {
     unlink(b);
     blocks_[index(b)].references = 1;
+    table.push_back(b);
   }
 }
 

@@ -106,17 +106,15 @@ MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan) {
   const std::int64_t size = blocks.block_size();
   MemoryUse use;
   const auto count = [&](const Request& request) {
-    const std::int64_t slots = static_cast<std::int64_t>(request.blocks.size()) * size;
     const std::int32_t final_tokens = request.finish_reason == FinishReason::none ? request.expected_kv : 0;
     use.used += request.num_computed;
-    use.internal += std::max<std::int64_t>(0, slots - std::max(request.num_computed, final_tokens));
+    use.internal += std::max<std::int64_t>(0, request.num_slots - std::max(request.num_computed, final_tokens));
   };
   for (const Request* request : scheduler.running()) count(*request);
   if (!scheduler.waiting().empty() && !scheduler.waiting().front()->blocks.empty()) count(*scheduler.waiting().front());
+  use.reserved = blocks.num_slots() - use.used - use.internal;
   // Only full blocks are shared, so every table entry beyond a block's first counts block_size used slots too many.
-  const std::int64_t shared = (blocks.num_table_entries() - blocks.num_referenced()) * size;
-  use.reserved = blocks.num_table_entries() * size - use.used - use.internal;
-  use.used -= shared;
+  use.used -= blocks.num_slots() - blocks.num_referenced() * size;
   use.free = std::int64_t{blocks.num_free()} * size;
   for (const Refusal& refusal : plan.refusals) {
     if (refusal.reason.cause == Cause::region && refusal.request->blocks.empty()) {
@@ -157,9 +155,7 @@ void Metrics::on_commit(const StepOutcome& outcome) {
 }
 
 void Metrics::count_tokens(const StepOutcome& outcome) {
-  const bool streaming = streams(outcome.scheduler.config());
-  Distribution::Runs gaps(itl);  // most rows of a step share one gap
-  const TimeNs end = outcome.end;
+  TokenGaps gaps(itl, outcome.end);
   std::int64_t computed = 0;
   std::int64_t delivered = 0;
   for (const Row& row : outcome.plan.rows) {
@@ -167,7 +163,7 @@ void Metrics::count_tokens(const StepOutcome& outcome) {
     const Request& request = *row.request;
     if (!row.sample || request.left) continue;
     ++delivered;
-    if (streaming && request.last_token_at >= 0) gaps.add(end - request.last_token_at);
+    gaps.add(request.last_token_at);  // none where clients get all tokens at the end
   }
   computed_tokens += computed;
   step_tokens.add(computed);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <span>
-#include <stdexcept>
 #include <tuple>
 
 namespace tokenyard {
@@ -63,12 +62,10 @@ void Scheduler::schedule(TimeNs now, StepPlan& plan, const StepPlan* in_flight) 
   plan.clear();
   blocks_.disturbed().clear();
   compose(now, plan);
-  for (const Row& row : plan.rows) row.request->num_computed += row.count;
 }
 
 void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vector<Request*>& left) {
-  const BlockRules& rules = blocks_.rules();
-  const bool after_step = rules.findable == BlockRules::Findable::after_step;
+  const bool after_step = blocks_.rules().findable == BlockRules::Findable::after_step;
   bool ended = false;
   const Token* next_token = result.tokens.data();
   for (const Row& row : plan.rows) {
@@ -79,7 +76,7 @@ void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vect
       continue;
     }
     // Planning ahead, only a row whose last token had been pending has published less than it computed.
-    if ((after_step || row.waits_for >= 0) && rules.publish_on_return) {
+    if ((after_step || row.waits_for >= 0) && blocks_.rules().publish_on_return) {
       blocks_.publish(request, std::min(row.first + row.count, request.num_computed));
     }
     if (!row.sample) continue;

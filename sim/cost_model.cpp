@@ -126,7 +126,7 @@ StepParts CostModel::cost(const StepPlan& plan, bool ahead) const {
   return cost(load);
 }
 
-StepParts CostModel::cost(StepLoad load) const {
+StepParts CostModel::cost(const StepLoad& load) const {
   StepParts parts;
   if (constant_time_) {
     parts.gemm = constant_.per_token * load.positions;

@@ -66,7 +66,7 @@ class CostModel {
 
   // O(rows). `ahead` as StepLoad::ahead.
   StepParts cost(const StepPlan& plan, bool ahead = false) const;
-  StepParts cost(StepLoad load) const;
+  StepParts cost(const StepLoad& load) const;
 
  private:
   struct Affine {  // nanoseconds over T positions

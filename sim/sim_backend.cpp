@@ -8,21 +8,17 @@ const StepResult& SimBackend::collect() {
   const auto [submitted, ahead] = submitted_.front();
   const StepPlan& plan = *submitted;
   submitted_.pop_front();
-  StepLoad load;
-  load.ahead = ahead;
-  load.copied_blocks = static_cast<std::int64_t>(plan.copies.size());
+  result_.parts = cost_.cost(plan, ahead);
+  result_.duration = result_.parts.total();
+  if (now_ > kNever / 2) throw BackendError("the simulated clock has passed 146 years; the hardware or step time is absurd");
+  now_ += result_.duration;
   result_.tokens.resize(plan.rows.size());
   auto next_token = result_.tokens.begin();
   for (const Row& row : plan.rows) {
-    load.add(row);
     const Request& request = *row.request;  // a plan made meanwhile may know of more tokens
     if (row.sample) *next_token++ = workload_token(request, row.first + row.count - request.num_prompt);
   }
   result_.tokens.erase(next_token, result_.tokens.end());
-  result_.parts = cost_.cost(load);
-  result_.duration = result_.parts.total();
-  if (now_ > kNever / 2) throw BackendError("the simulated clock has passed 146 years; the hardware or step time is absurd");
-  now_ += result_.duration;
   return result_;
 }
 

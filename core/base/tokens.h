@@ -49,9 +49,10 @@ class TokenSequence {
     size_ += length;
   }
 
-  // One more token of the content that it ends with. False, and nothing changed, when it is empty or ends with a stored id.
+  // One more token of the content that it ends with. False, and nothing changed, when it ends with a stored id.
+  // REQUIRES: !empty().
   bool extend_named() {
-    if (spans_.empty() || spans_.back().content == kNoContent) return false;
+    if (spans_.back().content == kNoContent) return false;
     ++spans_.back().length;
     ++size_;
     return true;
@@ -75,7 +76,7 @@ class TokenSequence {
  private:
   std::size_t span_at(std::int32_t position) const;
   // `span` is the one of token `first`, and after that the one of the token behind the last.
-  BlockHash hash_from(std::size_t& span, BlockHash prefix, std::int32_t first, std::int32_t count) const;
+  BlockHash hash_from(const TokenSpan*& span, BlockHash prefix, std::int32_t first, std::int32_t count) const;
 
   std::int32_t size_ = 0;
   std::vector<TokenSpan> spans_;

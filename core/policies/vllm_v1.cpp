@@ -4,7 +4,6 @@
 // ones. Running requests come first, in admission order; then waiting ones, in queue order, while budget, seats and blocks
 // last. Nobody is admitted in a step that preempts.
 #include <algorithm>
-#include <limits>
 #include <string_view>
 #include <tuple>
 
@@ -23,42 +22,44 @@ class VllmV1 final : public Scheduler {
     const bool alone = running_.size() + waiting_.size() <= 1 && config_.vllm_version >= VllmVersion::v0_31;
     const std::int32_t threshold = alone ? 0 : config_.long_prefill_token_threshold;
     longest_chunk_ = threshold > 0 ? threshold : std::numeric_limits<std::int32_t>::max();
-    const std::int32_t left = continue_running(plan, config_.max_num_batched_tokens);
-    admit_waiting(plan, left);
+    std::int32_t budget = config_.max_num_batched_tokens;
+    continue_running(plan, budget);
+    admit_waiting(plan, budget);
   }
 
-  // What is left of the budget.
-  std::int32_t continue_running(StepPlan& plan, std::int32_t budget) {
+  void continue_running(StepPlan& plan, std::int32_t& budget) {
     for (std::size_t next = 0; next < running_.size();) {
       Request& request = *running_[next++];
       if (ends_in_flight(request)) continue;
-      if (budget == 0) {
-        refuse(plan, request, {Cause::token_budget, 1, 0});
-        break;
-      }
+      if (budget == 0) return refuse(plan, request, {Cause::token_budget, 1, 0});
       const std::int32_t room = std::min(budget, context_limit() - request.num_computed - 1);
       const std::int32_t count = std::min({request.num_tokens - request.num_computed, longest_chunk_, room});
       if (count <= 0) continue;  // strict peers only: up to 0.28, min_tokens beyond max_model_len keeps one alive for ever
       if (const std::int32_t needed = blocks_.missing(request, request.num_computed + count); needed > 0) {
         while (needed > blocks_.num_free() && request.state == RequestState::running) {
-          const std::size_t v = choose_victim();
-          Request& victim = *running_[v];
-          running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(v));
-          if (v < next) --next;
-          budget += unschedule(plan, victim);
-          preempt(plan, victim, request, {Cause::blocks, needed, blocks_.num_free()});
+          budget += preempt_one(plan, request, needed, next);
         }
         const bool gave_way = request.state == RequestState::preempted;
-        if (gave_way && config_.vllm_version < VllmVersion::v0_33) break;
+        if (gave_way && config_.vllm_version < VllmVersion::v0_33) return;
         if (gave_way) continue;  // those behind it are more important, and may fit
         plan.new_blocks.push_back({&request, static_cast<std::int32_t>(request.blocks.size())});
         blocks_.extend(request, needed);
       }
-      blocks_.publish(request, std::min(request.num_computed + count, request.num_known()));
       add_row(plan, request, count);
+      blocks_.publish(request, request.num_computed);
       budget -= count;
     }
-    return budget;
+  }
+
+  // Returns the tokens of the row it takes back; `next` stays at its request. Not inlined, for the loop needs its registers.
+  [[gnu::noinline]] std::int32_t preempt_one(StepPlan& plan, Request& beneficiary, std::int32_t needed, std::size_t& next) {
+    const std::size_t v = choose_victim();
+    Request& victim = *running_[v];
+    running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(v));
+    if (v < next) --next;
+    const std::int32_t tokens = unschedule(plan, victim);
+    preempt(plan, victim, beneficiary, {Cause::blocks, needed, blocks_.num_free()});
+    return tokens;
   }
 
   void admit_waiting(StepPlan& plan, std::int32_t budget) {
