@@ -253,6 +253,7 @@ TEST_CASE("logits of all ranks' shares, aligned or not") {
 }
 
 TEST_CASE("norms over ranks: a rank that does not come is named, again and again until the waiting is ended") {
+  const gpu::CardsFor enough(2);
   for (const RankRoute route : {RankRoute::packets, RankRoute::one_shot, RankRoute::two_shot}) {
     gpu::LinkedCards cards(2, 2);
     gpu::check(cudaSetDevice(0), "cudaSetDevice");

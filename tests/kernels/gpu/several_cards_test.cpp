@@ -306,7 +306,7 @@ void check_lost_rank(std::int32_t which, bool hangs, bool by_nccl) {
 }
 
 // In a process of its own, since the threads are left behind.
-TEST_CASE("cuda backend: ranks whose threads hang or end [lost]", "[.lost]") {
+TEST_CASE("cuda backend: ranks whose threads hang or end [left]", "[.left]") {
   for (const bool by_nccl : {false, true}) {
     int count = 0;
     REQUIRE(cudaGetDeviceCount(&count) == cudaSuccess);
@@ -320,7 +320,7 @@ TEST_CASE("cuda backend: ranks whose threads hang or end [lost]", "[.lost]") {
 TEST_CASE("cuda backend: a rank's thread that hangs or is ended ends every request, and the program with its own status") {
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   // 124: `timeout` had to end it.
-  const int status = std::system(("timeout 60 " + self + " \"[.lost]\"").c_str());
+  const int status = std::system(("timeout 60 " + self + " \"[.left]\"").c_str());
   CHECK(WEXITSTATUS(status) == 0);
 }
 
