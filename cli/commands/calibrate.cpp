@@ -101,7 +101,7 @@ std::string runs_folder(const std::string& out) {
   namespace fs = std::filesystem;
   if (is_stream(out))
     throw InputError("--this-gpu: expected --out to name a file, beside which its recordings go, found " + out);
-  const std::string folder = fs::path(out).replace_extension().string() + "-runs";
+  std::string folder = fs::path(out).replace_extension().string() + "-runs";
   std::error_code ignored;
   if (fs::exists(fs::symlink_status(folder)) && !(fs::is_directory(folder, ignored) && fs::is_empty(folder, ignored))) {
     throw InputError(folder + ": is there already and stays as it is; give --out another name, or fit its recordings with " +
@@ -168,10 +168,6 @@ int calibrate(CalibrateOptions options) {
     throw InputError("tokenyard calibrate: expected --this-gpu, --trace or --kernels, found none");
   std::optional<HardwareSpec> hardware;
   if (!options.hardware.empty()) hardware = find_hardware(options.hardware);
-  GpuFacts facts;
-  if (options.this_gpu) facts = record_runs(options, hardware);
-  if (!hardware) throw InputError("tokenyard calibrate: expected --hardware, found none");
-  const HardwareSpec& base = *hardware;
   std::optional<ModelShape> model;
   if (!options.model.empty()) model = find_model(options.model);
 
@@ -182,6 +178,12 @@ int calibrate(CalibrateOptions options) {
       input.kernel_files += (input.kernel_files.empty() ? "" : ", ") + file_name(file);
     }
   }
+  GpuFacts facts;
+  if (options.this_gpu) facts = record_runs(options, hardware);
+  if (!hardware)
+    throw InputError(
+        "tokenyard calibrate: expected --hardware with the card's datasheet, a built-in name or a file, found none");
+  const HardwareSpec& base = *hardware;
   std::map<std::string, std::string> paths;
   const auto read_runs = [&](const std::vector<std::string>& files, std::vector<RecordedRun>& runs) {
     for (const std::string& path : files) {
