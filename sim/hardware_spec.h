@@ -92,7 +92,7 @@ std::vector<std::string> builtin_hardware();
 // A built-in name or a .json file. Throws InputError.
 HardwareSpec find_hardware(const std::string& name_or_file);
 // An object of the fields above. Not required: engine, fitted_on, mixed_attention, t0_growth, t0_one_row, throttle,
-// merge_us_per_1000, rows_at_once, row_us, piece_us, front_end_us and all_reduce.
+// merge_us_per_1000, norms, rows_at_once, row_us, piece_us, front_end_us and all_reduce.
 HardwareSpec read_hardware(const JsonValue& json);
 // Whose kernels it means, what it was fitted on and what is known of its error: stands beside every result.
 std::string error_note(const HardwareSpec& hardware);
