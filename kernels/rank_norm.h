@@ -46,8 +46,9 @@ struct RankLinks {
   RankWatch* watch;
 };
 
-// How long a rank is waited for before it is late.
-inline constexpr std::int64_t kMostWaitNs = 4'000'000'000;
+// How long a rank is waited for before it is late. Longer than the host's patience with a thread, which knows better what
+// hangs.
+inline constexpr std::int64_t kMostWaitNs = 4'400'000'000;
 
 // Begins a step: what the ranks show each other from now on is its. Every rank launches it before the first kernel that waits.
 void next_step(const RankLinks& links, Stream stream);

@@ -49,7 +49,7 @@ class CardWatch {
     // A card counts the time in which this process was stopped, too.
     if (late == 0 || looks_ * RankTeam::kLook < RankTeam::kPatience * 3 / 4) return {};
     return fmt::format("rank {} of {}: its GPU was waited for {} s in vain", late - 1, ranks_,
-                       kernels::kMostWaitNs / 1'000'000'000);
+                       static_cast<double>(kernels::kMostWaitNs) / 1e9);
   }
 
  private:
