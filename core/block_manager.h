@@ -26,10 +26,9 @@ class BlockManager {
   std::int32_t blocks_for(std::int64_t tokens) const {
     return static_cast<std::int32_t>((tokens + block_size_ - 1) / block_size_);
   }
-  // Tokens the whole pool holds.
-  std::int64_t capacity() const { return std::int64_t{num_usable()} * block_size_; }
-  // Sum over all tables of their lengths; less the referenced blocks it is how often sharing saved one.
-  std::int64_t num_table_entries() const { return num_table_entries_; }
+  std::int64_t capacity() const { return std::int64_t{num_usable()} * block_size_; }  // tokens the whole pool holds
+  // Sum over all requests of Request::num_slots; less those of the referenced blocks it is what sharing saved.
+  std::int64_t num_slots() const { return num_slots_; }
   std::int32_t num_referenced() const { return num_usable() - pool_.num_free(); }
 
   // The longest prefix of `request` that is in the pool, in whole blocks, always leaving one token to compute (its logits are
@@ -47,17 +46,15 @@ class BlockManager {
 
   // Blocks missing from the table for the first `tokens` tokens.
   std::int32_t missing(const Request& request, std::int32_t tokens) const {
-    const auto held = static_cast<std::int32_t>(request.blocks.size());
-    return std::int64_t{held} * block_size_ >= tokens ? 0 : blocks_for(tokens) - held;
+    return request.num_slots >= tokens ? 0 : blocks_for(tokens) - static_cast<std::int32_t>(request.blocks.size());
   }
   // REQUIRES: count <= num_free().
   void extend(Request& request, std::int32_t count);
 
-  // Makes the full blocks among the first `computed` tokens findable, if the rules have a prefix index. REQUIRES: all are
-  // known.
+  // Makes the full blocks among the first `computed` tokens findable, as far as these are known, if the rules have a prefix
+  // index.
   void publish(Request& request, std::int32_t computed) {
-    if (rules_.findable == BlockRules::Findable::never) return;
-    while (std::int64_t{request.num_registered + 1} * block_size_ <= computed) publish_next(request);
+    if (computed - request.num_published >= publish_from_) publish_blocks(request, std::min(computed, request.num_known()));
   }
   // Takes that back for the blocks from `first_block` on.
   void withdraw(Request& request, std::int32_t first_block);
@@ -82,13 +79,14 @@ class BlockManager {
   void check_invariants(std::span<const Request* const> requests) const;
 
  private:
-  const BlockHash& hash_of(Request& request, std::int32_t block);
-  void publish_next(Request& request);
+  void count_slots(Request& request);                          // after a change of its table
+  void publish_blocks(Request& request, std::int32_t tokens);  // the full ones among the first `tokens`
 
   BlockRules rules_;
   std::int32_t block_size_;
+  std::int32_t publish_from_ = block_size_;  // with so many tokens more, another block can be published
   BlockPool pool_;
-  std::int64_t num_table_entries_ = 0;
+  std::int64_t num_slots_ = 0;
   std::vector<BlockId> prefix_;
   std::vector<BlockId> disturbed_;
 };

@@ -30,13 +30,20 @@ void BlockPool::unlink(BlockId block) {
   largest_hole_ = -1;
 }
 
-BlockId BlockPool::take() {
-  const BlockId block = blocks_.back().next;
-  unlink(block);
-  __builtin_prefetch(&blocks_[index(blocks_[index(blocks_.back().next)].next)]);  // freed long ago
-  if (findable(block)) withdraw(block);
-  blocks_[index(block)].references = 1;
-  return block;
+void BlockPool::take(std::int32_t count, std::vector<BlockId>& table) {
+  BlockId head = blocks_.back().next;
+  for (std::int32_t i = 0; i < count; ++i) {
+    Block& block = blocks_[index(head)];
+    __builtin_prefetch(&blocks_[index(blocks_[index(block.next)].next)]);  // freed long ago
+    if (findable(head)) withdraw(head);
+    block.references = 1;
+    table.push_back(head);
+    head = block.next;
+  }
+  blocks_.back().next = head;
+  blocks_[index(head)].previous = num_blocks_;
+  num_free_ -= count;
+  largest_hole_ = -1;
 }
 
 std::int32_t BlockPool::hole_at(BlockId first) const {
@@ -66,10 +73,11 @@ std::int32_t BlockPool::largest_hole() const {
   return largest_hole_;
 }
 
-void BlockPool::take_run(BlockId first, std::int32_t count) {
+void BlockPool::take_run(BlockId first, std::int32_t count, std::vector<BlockId>& table) {
   for (BlockId b = first; b < first + count; ++b) {
     unlink(b);
     blocks_[index(b)].references = 1;
+    table.push_back(b);
   }
 }
 

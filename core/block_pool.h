@@ -23,8 +23,9 @@ class BlockPool {
   std::int32_t references(BlockId block) const { return blocks_[index(block)].references; }
   bool findable(BlockId block) const { return blocks_[index(block)].in_bucket != kNotFindable; }
 
-  // Hands out the head of the free queue; what it held can no longer be found. O(1). REQUIRES: num_free() > 0.
-  BlockId take();
+  // Appends the head of the free queue to `table`; what it held can no longer be found. O(count). REQUIRES: count <=
+  // num_free().
+  void take(std::int32_t count, std::vector<BlockId>& table);
 
   // First run of `count` consecutive free blocks, or -1. O(num_blocks).
   BlockId find_run(std::int32_t count) const;
@@ -32,13 +33,13 @@ class BlockPool {
   std::int32_t hole_at(BlockId first) const;
   std::int32_t largest_hole() const;  // O(num_blocks) after a change, else O(1)
   // REQUIRES: the run is free.
-  void take_run(BlockId first, std::int32_t count);
+  void take_run(BlockId first, std::int32_t count, std::vector<BlockId>& table);
 
   // One more table holds `block`; takes it out of the free queue when nobody did. O(1).
   void add_reference(BlockId block);
 
-  // One table less holds each of `table`, walked from its last block to its first, so that a text's end is evicted before
-  // its beginning. Blocks nobody holds any more join the free queue as BlockRules::free_order says. O(table).
+  // One table less holds each of `table`. Blocks nobody holds any more join the free queue as BlockRules::free_order says, from
+  // the table's end, so that a text's end is evicted before its beginning. O(table).
   void release(std::span<const BlockId> table);
 
   // The prefix index. `find` returns a findable block whose hash is `hash`, or -1: the oldest or newest one published, by

@@ -30,8 +30,7 @@ class Engine {
   // Thread-safe. The request joins before the next step; its arrival is the backend's clock at joining when spec.arrival is
   // negative. Returns a ticket for cancel(). Everything else, a refusal too, reaches `listener`.
   std::uint64_t submit(RequestSpec spec, std::shared_ptr<RequestListener> listener);
-  // Thread-safe; a request that has left is ignored. `reason` may be stop: the client has all it wanted of
-  // an answer that has begun.
+  // Thread-safe; a request that has left is ignored. `reason` may be stop: the client has enough of a begun answer.
   void cancel(std::uint64_t ticket, FinishReason reason = FinishReason::cancelled);
 
   // One step or one wait; with async_scheduling a step is committed by the call after the one that planned it. False when

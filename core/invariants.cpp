@@ -46,7 +46,7 @@ void BlockPool::check_invariants() const {
 void BlockManager::check_invariants(std::span<const Request* const> requests) const {
   pool_.check_invariants();
   std::vector<std::int32_t> holders(static_cast<std::size_t>(pool_.num_blocks()), 0);
-  std::int64_t entries = 0;
+  std::int64_t slots = 0;
   for (const Request* request : requests) {
     std::vector<BlockId> sorted = request->blocks;
     std::sort(sorted.begin(), sorted.end());
@@ -55,9 +55,11 @@ void BlockManager::check_invariants(std::span<const Request* const> requests) co
     require(!rules_.contiguous || sorted.empty() || sorted.back() - sorted.front() + 1 == static_cast<BlockId>(sorted.size()),
             "a reservation is not contiguous");
     for (const BlockId block : sorted) ++holders[static_cast<std::size_t>(block)];
-    entries += static_cast<std::int64_t>(sorted.size());
+    require(request->num_slots == std::int64_t{block_size_} * std::ssize(sorted), "num_slots disagrees with a table");
+    require(request->num_published <= request->num_computed, "a block was published before all of it was scheduled");
+    slots += request->num_slots;
   }
-  require(entries == num_table_entries_, "num_table_entries disagrees with the tables");
+  require(slots == num_slots_, "num_slots disagrees with the tables");
   for (BlockId b = rules_.null_block ? 1 : 0; b < pool_.num_blocks(); ++b) {
     require(pool_.references(b) == holders[static_cast<std::size_t>(b)], "a reference count disagrees with the tables");
   }

@@ -105,21 +105,16 @@ MemoryUse memory_use(const Scheduler& scheduler, const StepPlan& plan) {
   const BlockManager& blocks = scheduler.blocks();
   const std::int64_t size = blocks.block_size();
   MemoryUse use;
-  std::int64_t held = 0;
   const auto count = [&](const Request& request) {
-    const std::int64_t slots = static_cast<std::int64_t>(request.blocks.size()) * size;
-    const std::int64_t final_tokens = request.finish_reason == FinishReason::none ? request.expected_kv : request.num_computed;
-    const std::int64_t useful = std::max<std::int64_t>(request.num_computed, std::min(final_tokens, slots));
-    held += slots;
+    const std::int32_t final_tokens = request.finish_reason == FinishReason::none ? request.expected_kv : 0;
     use.used += request.num_computed;
-    use.reserved += useful - request.num_computed;
+    use.internal += std::max<std::int64_t>(0, request.num_slots - std::max(request.num_computed, final_tokens));
   };
   for (const Request* request : scheduler.running()) count(*request);
   if (!scheduler.waiting().empty() && !scheduler.waiting().front()->blocks.empty()) count(*scheduler.waiting().front());
+  use.reserved = blocks.num_slots() - use.used - use.internal;
   // Only full blocks are shared, so every table entry beyond a block's first counts block_size used slots too many.
-  const std::int64_t shared = (blocks.num_table_entries() - blocks.num_referenced()) * size;
-  use.internal = held - use.used - use.reserved;
-  use.used -= shared;
+  use.used -= blocks.num_slots() - blocks.num_referenced() * size;
   use.free = std::int64_t{blocks.num_free()} * size;
   for (const Refusal& refusal : plan.refusals) {
     if (refusal.reason.cause == Cause::region && refusal.request->blocks.empty()) {
@@ -145,10 +140,7 @@ void Metrics::on_commit(const StepOutcome& outcome) {
   ++steps;
   busy += duration;
   last_end = outcome.end;
-  const std::int64_t tokens = plan.num_tokens();
-  computed_tokens += tokens;
   batch_size.add(static_cast<std::int64_t>(plan.rows.size()));
-  step_tokens.add(tokens);
   preemptions += static_cast<std::int64_t>(plan.preemptions.size());
   for (const Admission& admission : plan.admissions) {
     if (admission.resumed) continue;
@@ -163,15 +155,18 @@ void Metrics::on_commit(const StepOutcome& outcome) {
 }
 
 void Metrics::count_tokens(const StepOutcome& outcome) {
-  const bool streaming = streams(outcome.scheduler.config());
-  Distribution::Runs gaps(itl);  // most rows of a step share one gap
+  TokenGaps gaps(itl, outcome.end);
+  std::int64_t computed = 0;
   std::int64_t delivered = 0;
   for (const Row& row : outcome.plan.rows) {
+    computed += row.count;
     const Request& request = *row.request;
     if (!row.sample || request.left) continue;
     ++delivered;
-    if (streaming && request.last_token_at >= 0) gaps.add(outcome.end - request.last_token_at);
+    gaps.add(request.last_token_at);  // none where clients get all tokens at the end
   }
+  computed_tokens += computed;
+  step_tokens.add(computed);
   const std::int64_t second = outcome.end / 1'000'000'000;
   if (second != second_) tokens_in_second_ = 0;
   second_ = second;

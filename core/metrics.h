@@ -29,28 +29,6 @@ class Distribution {
   // Share of the samples <= value, 0 .. 1.
   double share_up_to(std::int64_t value) const;
 
-  // Adds one by one, and runs of equal values together.
-  class Runs {
-   public:
-    explicit Runs(Distribution& to) : to_(to) {}
-    // Throws std::bad_alloc, unless an exception is on its way already.
-    ~Runs() noexcept(false) {
-      if (std::uncaught_exceptions() == 0) to_.add(value_, count_);
-    }
-    void add(std::int64_t value) {
-      if (value != value_) {
-        to_.add(value_, std::exchange(count_, 0));
-        value_ = value;
-      }
-      ++count_;
-    }
-
-   private:
-    Distribution& to_;
-    std::int64_t value_ = 0;
-    std::int64_t count_ = 0;
-  };
-
  private:
   static std::size_t bucket_of(std::int64_t value);
   static double middle_of(std::size_t bucket);
@@ -62,6 +40,31 @@ class Distribution {
   mutable bool sorted_ = true;
   mutable std::vector<std::int64_t> samples_;
   std::vector<std::int64_t> buckets_;
+};
+
+// Adds the gaps between a step's tokens, which come at `end`, and the tokens before them; equal ones, which most are, together.
+class TokenGaps {
+ public:
+  TokenGaps(Distribution& to, TimeNs end) : to_(to), end_(end) {}
+  // Throws std::bad_alloc, unless an exception is on its way already.
+  ~TokenGaps() noexcept(false) {
+    if (std::uncaught_exceptions() == 0) to_.add(end_ - before_, count_);
+  }
+  // When the token before came; negative: there is none.
+  void add(TimeNs before) {
+    if (before == before_) {
+      ++count_;
+    } else if (before >= 0) {
+      to_.add(end_ - before_, std::exchange(count_, 1));
+      before_ = before;
+    }
+  }
+
+ private:
+  Distribution& to_;
+  TimeNs end_;
+  TimeNs before_ = kNever;
+  std::int64_t count_ = 0;
 };
 
 // Service level objectives, nanoseconds; a request counts towards goodput when it meets all that are set.

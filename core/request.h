@@ -49,21 +49,25 @@ struct alignas(64) Request {
   std::int32_t num_tokens = 0;    // prompt + output so far, == tokens.size(), and one more while `pending`
   std::int32_t num_computed = 0;  // leading tokens whose K/V exist or are computed by a scheduled step
   std::int32_t num_prompt = 0;
-  std::int32_t num_registered = 0;  // leading blocks that were made findable
-  std::int32_t length_limit = 0;    // num_tokens at which it ends at the latest; set by Scheduler::add
+  std::int32_t num_published = 0;  // leading tokens whose blocks were made findable
+  std::int32_t length_limit = 0;   // num_tokens at which it ends at the latest; set by Scheduler::add
   // Planning ahead, the step in flight samples this request's last token: its token number `pending`. -1: the token is known.
   std::int32_t pending = -1;
-  std::vector<BlockId> blocks;  // the block table: blocks[i] holds positions i*block_size ...
+  std::int64_t num_slots = 0;       // tokens that the blocks of its table hold
+  std::int32_t expected_kv = 0;     // tokens whose K/V it will hold at its end, as far as the workload tells; set likewise
+  std::int32_t unnamed_output = 0;  // leading output tokens of which a workload says nothing; set likewise
   TimeNs last_token_at = -1;
-  std::int32_t unnamed_output = 0;  // leading output tokens of which a workload says nothing; set by Scheduler::add
   RequestState state = RequestState::waiting;
   FinishReason finish_reason = FinishReason::none;
   bool has_listener = false;
   bool left = false;  // and only a step in flight may still have a row of it
 
   // A second line.
-  TokenSequence tokens;          // prompt, then output
-  std::int32_t expected_kv = 0;  // tokens whose K/V it will hold at its end, as far as the workload tells; set likewise
+  TokenSequence tokens;  // prompt, then output
+
+  // Whenever a block is filled.
+  std::vector<BlockId> blocks;          // the block table: blocks[i] holds positions i*block_size ...
+  std::vector<BlockHash> block_hashes;  // of the leading full blocks, as far as anyone asked
 
   bool computed_before = false;  // preempted at least once: its next admission is a resumption
   std::int32_t num_preemptions = 0;
@@ -75,9 +79,8 @@ struct alignas(64) Request {
   std::int64_t joined_step = -1;
   std::int64_t queue_position = 0;  // in the waiting queue, FCFS order
 
-  std::vector<BlockHash> block_hashes;  // of the leading full blocks, as far as anyone asked
-  RequestSpec spec;                     // spec.prompt is empty: it moved into `tokens`
-  std::uint64_t ticket = 0;             // what Engine::submit returned; 0: it came from a source
+  RequestSpec spec;          // spec.prompt is empty: it moved into `tokens`
+  std::uint64_t ticket = 0;  // what Engine::submit returned; 0: it came from a source
 
   std::shared_ptr<RequestListener> listener;
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <span>
-#include <stdexcept>
 #include <tuple>
 
 namespace tokenyard {
@@ -63,13 +62,12 @@ void Scheduler::schedule(TimeNs now, StepPlan& plan, const StepPlan* in_flight) 
   plan.clear();
   blocks_.disturbed().clear();
   compose(now, plan);
-  for (const Row& row : plan.rows) row.request->num_computed += row.count;
 }
 
 void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vector<Request*>& left) {
-  const bool on_return = blocks_.rules().publish_on_return;
+  const bool after_step = blocks_.rules().findable == BlockRules::Findable::after_step;
   bool ended = false;
-  std::size_t next_token = 0;
+  const Token* next_token = result.tokens.data();
   for (const Row& row : plan.rows) {
     Request& request = *row.request;
     if (request.finish_reason != FinishReason::none) {
@@ -77,18 +75,19 @@ void Scheduler::commit(const StepPlan& plan, const StepResult& result, std::vect
       next_token += row.sample ? 1 : 0;
       continue;
     }
-    // Under after_step all of it; planning ahead, the block of a row whose last token had been pending.
-    if (on_return) blocks_.publish(request, std::min(row.first + row.count, request.num_computed));
-    if (!row.sample) continue;
-    const Token token = result.tokens[next_token++];
-    request.num_tokens = request.num_known();
-    request.pending = -1;
-    if (token != kUnnamedToken && token != kUnnamedEnd) {
-      request.tokens.append(token);
-    } else if (request.num_output() == 0 || !request.tokens.extend_named()) {
-      request.tokens.append(request.spec.output_content, request.num_output(), 1);
+    // Planning ahead, only a row whose last token had been pending has published less than it computed.
+    if ((after_step || row.waits_for >= 0) && blocks_.rules().publish_on_return) {
+      blocks_.publish(request, std::min(row.first + row.count, request.num_computed));
     }
-    ++request.num_tokens;
+    if (!row.sample) continue;
+    const Token token = *next_token++;
+    if (request.pending < 0) ++request.num_tokens;
+    request.pending = -1;
+    if (token >= 0) {
+      request.tokens.append(token);
+    } else if (request.num_output() == 1 || !request.tokens.extend_named()) {
+      request.tokens.append(request.spec.output_content, request.num_output() - 1, 1);
+    }
     if (token == kUnnamedToken && request.num_tokens < request.length_limit) continue;  // nothing to end it
     request.finish_reason = finish_reason(request, token);
     ended = ended || request.finish_reason != FinishReason::none;

@@ -94,10 +94,11 @@ class Scheduler {
   std::int32_t context_limit() const { return context_limit_; }
   std::int32_t longest(const RequestSpec& spec, std::int32_t prompt) const { return longest_of(spec, prompt, context_limit_); }
 
-  // Gives `request` a row for its next `count` tokens.
+  // Gives `request` a row for its next `count` tokens, which count as computed.
   static void add_row(StepPlan& plan, Request& request, std::int32_t count) {
-    const bool last = request.num_computed + count == request.num_tokens;
-    plan.rows.push_back({&request, request.num_computed, count, 0, last, last ? request.pending : -1});
+    request.num_computed += count;
+    const bool last = request.num_computed == request.num_tokens;
+    plan.rows.push_back({&request, request.num_computed - count, count, 0, last, last ? request.pending : -1});
   }
   // The step in flight samples its last token, so nothing is left to plan for it.
   static bool ends_in_flight(const Request& request) {

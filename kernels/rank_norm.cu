@@ -59,18 +59,18 @@ __device__ __forceinline__ void prefetch_row(const Number* row, int hidden) {
   asm volatile("prefetch.global.L1 [%0];" ::"l"(row + hidden / 2 + first()));
 }
 
-// Asks again and again until `there` says yes, a rank has failed, or rank `other` counts as failed.
+// Asks again and again until `there` says yes, or a rank has failed.
 template <class There>
-__device__ __forceinline__ void wait_for(int other, std::uint32_t* failed, const There& there) {
+__device__ __forceinline__ void wait_for(int other, RankWatch* watch, const There& there) {
   constexpr int kTriesBetweenLooks = 256;  // the flag of failure is across the bus
   std::int64_t since = 0;
   for (int tries = 1; !there(); ++tries) {
     if (tries % kTriesBetweenLooks != 0) continue;
-    if (load_volatile(failed) != 0) return;
+    if (load_volatile(&watch->failed) != 0) return;
     if (since == 0) since = now_ns();
     if (now_ns() - since > kMostWaitNs) {
-      atomicCAS_system(failed, 0u, 1u + static_cast<std::uint32_t>(other));
-      return;
+      atomicCAS_system(&watch->late, 0u, 1u + static_cast<std::uint32_t>(other));
+      since = now_ns();
     }
   }
 }
@@ -89,7 +89,7 @@ __device__ __forceinline__ void await(const RankLinks& links, int site, int phas
   const int r = static_cast<int>(threadIdx.x);
   if (r >= links.ranks) return;
   const std::uint32_t* const flag = flag_of(links.mailboxes[links.rank], site, phase, r);
-  wait_for(r, links.failed, [&] { return static_cast<std::int32_t>(load_acquire(flag) - step) >= 0; });
+  wait_for(r, links.watch, [&] { return static_cast<std::int32_t>(load_acquire(flag) - step) >= 0; });
 }
 
 __global__ void next_step_kernel(std::uint32_t* step) {
@@ -136,7 +136,7 @@ __device__ __forceinline__ Floats sum_of_packets(const RankNorm& args, const Flo
       }
       const uint4* const from = packets_of(links.rank, r) + first * apart;
       uint4 packets[kPacketsAtOnce];
-      wait_for(r, links.failed, [&] {
+      wait_for(r, links.watch, [&] {
         bool all = true;
 #pragma unroll
         for (int i = 0; i < kPacketsAtOnce; ++i) packets[i] = load_packet(from + i * apart);
@@ -219,6 +219,9 @@ __global__ void __launch_bounds__(kMaxHidden / kVector)
     }
   }
 
+  if (kHere && blockIdx.x == 0 && threadIdx.x == 0) {
+    *static_cast<volatile std::uint32_t*>(&links.watch->moves) = static_cast<std::uint32_t>(now_ns());
+  }
   if (Route == RankRoute::two_shot) {  // the last block of every rank sees all rows written
     __shared__ bool last;
     __syncthreads();

@@ -27,18 +27,28 @@ struct Mailbox {
   static Mailbox in(void* memory, std::int32_t sites);
 };
 
+// In host memory that all cards and the host see.
+struct RankWatch {
+  // Not 0: waiting ends at once, and what is then computed is worthless. The host writes it.
+  std::uint32_t failed;
+  // 0, or 1 + a rank that a card has waited for for kMostWaitNs. It goes on waiting, since only the host knows whether all
+  // stood still meanwhile, and writes it again after as long, if it was set to 0.
+  std::uint32_t late;
+  // Another number after every kernel by `gathered`: a card gets on.
+  std::uint32_t moves;
+};
+
 struct RankLinks {
   std::int32_t rank;
   std::int32_t ranks;             // 1, 2, 4 or 8
   std::int32_t sites;             // kernels of a step that wait for other ranks
   Mailbox mailboxes[kMostCards];  // by rank
-  // In host memory that all cards see: 0, or 1 + the rank that was waited for in vain. Waiting ends at once where it is not 0;
-  // what is then computed is worthless. Whoever sees a rank fail writes it.
-  std::uint32_t* failed;
+  RankWatch* watch;
 };
 
-// How long a rank is waited for before it counts as failed.
-inline constexpr std::int64_t kMostWaitNs = 4'000'000'000;
+// How long a rank is waited for before it is late. Longer than the host's patience with a thread, which knows better what
+// hangs.
+inline constexpr std::int64_t kMostWaitNs = 4'400'000'000;
 
 // Begins a step: what the ranks show each other from now on is its. Every rank launches it before the first kernel that waits.
 void next_step(const RankLinks& links, Stream stream);
@@ -57,7 +67,7 @@ struct RankNorm {
   Norm norm;                         // `partial` is not used; `out` is this rank's
   const float* partial[kMostCards];  // [tokens, hidden], by rank
   Bf16* out[kMostCards];             // by rank; two_shot writes all of them
-  RankLinks links;                   // of gathered only the ranks
+  RankLinks links;                   // of gathered only the ranks and the watch
   std::int32_t site;                 // of this kernel in the step, ascending
   std::int32_t first;                // gathered: the token that the partial results begin with
 };

@@ -11,8 +11,9 @@ namespace {
 
 constexpr double kNsPerUs = 1e3;
 constexpr double kElementwiseKernels = 5;  // a layer: two norms, rotary embedding, activation, K/V write
-constexpr std::int64_t kTileRows = 256;    // at most, of a product's tile
-constexpr double kMostGraphTokens = 512;   // larger steps are not captured; the GPU is busy long enough to hide launches
+constexpr double kNorms = 2;
+constexpr std::int64_t kTileRows = 256;   // at most, of a product's tile
+constexpr double kMostGraphTokens = 512;  // larger steps are not captured; the GPU is busy long enough to hide launches
 constexpr double kLongestNs = 9007199254740992.0;  // 2^53 ns, 104 days
 
 TimeNs whole_ns(double ns) { return static_cast<TimeNs>(std::floor(std::min(ns, kLongestNs) + 0.5)); }
@@ -29,6 +30,16 @@ double share_of_t0(std::int64_t rows, double growth, double one_row) {
   const auto whole = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(rows))) - 1;
   const std::int64_t power = std::int64_t{1} << whole;
   return 1 + growth * (whole + static_cast<double>(rows - power) / static_cast<double>(power));
+}
+
+const HardwareSpec::AllReduce& all_reduce_of(const HardwareSpec& hardware, std::int32_t p) {
+  std::string known = "1";
+  for (const HardwareSpec::AllReduce& a : hardware.all_reduce) {
+    if (a.tensor_parallel == p) return a;
+    known += ", " + text(a.tensor_parallel);
+  }
+  throw InputError("tensor_parallel: expected a size that hardware " + hardware.name + " has all-reduce times for (" + known +
+                   "), found " + text(p));
 }
 
 }  // namespace
@@ -71,6 +82,7 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
   const auto& decode = hardware.decode_attention;
   decode_t0_ = decode.t0_us * kNsPerUs;
   decode_per_row_ = decode.per_sequence_us * kNsPerUs;
+  decode_per_longest_ = decode.merge_us_per_1000 * kNsPerUs / 1000;
   decode_per_kv_ = 2 * kv_bytes / (decode.bandwidth_efficiency * bytes_per_ns);
 
   one_kernel_ = hardware.mixed_attention.has_value();
@@ -88,9 +100,12 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
 
   // Elements moved per position: a norm reads and writes the hidden and the residual stream, rotary embedding turns Q and K
   // in place, the activation reads gate and up, K and V are read and written.
-  const double layer_elements = 2 * 4 * h + 2 * (q + kv) + 3 * f + 4 * kv;
+  const HardwareSpec::AllReduce* const all_reduce = p > 1 ? &all_reduce_of(hardware, p) : nullptr;
+  const double norms = all_reduce != nullptr && all_reduce->norms ? 0 : kNorms;
+  elementwise_kernels_ = kElementwiseKernels - kNorms + norms;
+  const double layer_elements = norms * 4 * h + 2 * (q + kv) + 3 * f + 4 * kv;
   const double other_elements = 2 * h + 4 * h;
-  elementwise_t0_ = (layers_ * kElementwiseKernels + 2) * hardware.elementwise.t0_us * kNsPerUs;
+  elementwise_t0_ = (layers_ * elementwise_kernels_ + 2) * hardware.elementwise.t0_us * kNsPerUs;
   elementwise_least_tokens_ = hardware.elementwise.rows_at_once;
   elementwise_per_token_ =
       (layers_ * layer_elements + other_elements) * s / (hardware.elementwise.bandwidth_efficiency * bytes_per_ns);
@@ -98,16 +113,8 @@ CostModel::CostModel(const ModelShape& model, const HardwareSpec& hardware, cons
 
   parallel_ = p > 1;
   if (parallel_) {
-    const auto entry = std::find_if(hardware.all_reduce.begin(), hardware.all_reduce.end(),
-                                    [&](const HardwareSpec::AllReduce& a) { return a.tensor_parallel == p; });
-    if (entry == hardware.all_reduce.end()) {
-      std::string known = "1";
-      for (const HardwareSpec::AllReduce& a : hardware.all_reduce) known += ", " + text(a.tensor_parallel);
-      throw InputError("tensor_parallel: expected a size that hardware " + hardware.name + " has all-reduce times for (" +
-                       known + "), found " + text(p));
-    }
-    all_reduce_ = {2 * entry->latency_us * kNsPerUs,
-                   2 * (2.0 * (p - 1) / p) * h * s / (entry->link_efficiency * hardware.link_gb_per_s)};
+    all_reduce_ = {2 * all_reduce->latency_us * kNsPerUs,
+                   2 * (2.0 * (p - 1) / p) * h * s / (all_reduce->link_efficiency * hardware.link_gb_per_s)};
   }
   // Read and written.
   per_copied_block_ =
@@ -145,6 +152,7 @@ StepParts CostModel::cost(const StepLoad& load) const {
         mixed_per_row_ * static_cast<double>(load.decode_rows) + mixed_per_kv_ * static_cast<double>(load.decode_kv);
   } else if (load.decode_rows > 0) {
     layer_attention += decode_t0_ + decode_per_row_ * static_cast<double>(load.decode_rows) +
+                       decode_per_longest_ * static_cast<double>(load.longest_decode) +
                        decode_per_kv_ * static_cast<double>(load.decode_kv);
     ++attention_kernels;
   }
@@ -173,7 +181,7 @@ StepParts CostModel::cost(const StepLoad& load) const {
   double host = host_.at(static_cast<double>(load.rows));
   if (load.ahead) host = std::max(0.0, host - gpu);
   if (!cuda_graphs_ || tokens > kMostGraphTokens) {
-    const double kernels = layers_ * (4 + kElementwiseKernels + attention_kernels + (parallel_ ? 2 : 0)) + 5;
+    const double kernels = layers_ * (4 + elementwise_kernels_ + attention_kernels + (parallel_ ? 2 : 0)) + 5;
     host += std::max(0.0, kernels * launch_ - gpu);
   } else if (prefills) {
     host += std::max(0.0, pieces_ - gpu);

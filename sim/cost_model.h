@@ -30,10 +30,11 @@ struct StepLoad {
   std::int64_t positions = 0;  // computed, padding too
   std::int64_t sampled = 0;    // rows that go through the LM head
   std::int64_t rows = 0;
-  std::int64_t decode_rows = 0;  // of one position
-  std::int64_t decode_kv = 0;    // tokens they attend to
-  std::int64_t prefill_kv = 0;   // tokens the other rows attend to: each row's last position + 1
-  double pairs = 0;              // of a query and a key of these rows
+  std::int64_t decode_rows = 0;     // of one position
+  std::int64_t decode_kv = 0;       // tokens they attend to
+  std::int64_t longest_decode = 0;  // and the most that one of them attends to
+  std::int64_t prefill_kv = 0;      // tokens the other rows attend to: each row's last position + 1
+  double pairs = 0;                 // of a query and a key of these rows
   std::int64_t copied_blocks = 0;
   bool ahead = false;  // planned and submitted while the step before ran
 
@@ -47,6 +48,7 @@ struct StepLoad {
     if (count == 1) {
       ++decode_rows;
       decode_kv += end;
+      longest_decode = longest_decode < end ? end : longest_decode;
     } else {
       prefill_kv += end;
       pairs += static_cast<double>(count) * (static_cast<double>(row.first) + static_cast<double>(count + 1) * 0.5);
@@ -92,10 +94,11 @@ class CostModel {
   double t0_growth_ = 0, t0_one_row_ = 1;
   double gemm_t0_ = 0;
   Gemm qkv_, out_, gate_up_, down_, lm_head_;
-  double decode_t0_ = 0, decode_per_row_ = 0, decode_per_kv_ = 0;
+  double decode_t0_ = 0, decode_per_row_ = 0, decode_per_longest_ = 0, decode_per_kv_ = 0;
   bool one_kernel_ = false;  // for decodes and chunks of a step: mixed_per_row_ and mixed_per_kv_ stand for the three above
   double mixed_per_row_ = 0, mixed_per_kv_ = 0;
   double prefill_t0_ = 0, prefill_per_pair_ = 0, prefill_per_kv_ = 0, prefill_per_token_ = 0;
+  double elementwise_kernels_ = 0;                         // of a layer
   double elementwise_t0_ = 0, elementwise_per_token_ = 0;  // of all layers, the embedding and the last norm
   double elementwise_least_tokens_ = 1;
   Affine sampler_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <numeric>
 #include <set>
 
 #include "core/base/input_error.h"
@@ -73,6 +74,9 @@ std::vector<Knob> knobs_of(const HardwareSpec& hardware, bool runs, bool product
   if (runs) {  // of products and element-wise kernels alike, and tables know the rows of products only
     knobs.push_back({"t0_growth", 1e-3, 10, [](H& h, Index) { return &h.t0_growth; }});
     knobs.push_back({"t0_one_row", 0.05, 4, [](H& h, Index) { return &h.t0_one_row; }});
+    // A table's rows are of one length: reading and merging grow alike.
+    knobs.push_back(
+        {"decode_attention.merge_us_per_1000", 1e-3, 100, [](H& h, Index) { return &h.decode_attention.merge_us_per_1000; }});
     knobs.push_back({"throttle", 0.05, 4, [](H& h, Index) { return &h.throttle; }});
   }
   for (std::size_t i = 0; i < hardware.all_reduce.size(); ++i) {
@@ -147,9 +151,9 @@ double time_of(const KernelTimes::AllReduce& r, const HardwareSpec& h) {
   return 0;
 }
 
-// Some measurements with what predicts them. A fit sees several such groups, each with the same weight.
+// Some measurements with what predicts them. A fit sees several such groups, each with the same weight in all.
 struct Group {
-  std::vector<double> measured, scale;
+  std::vector<double> measured, scale, weight;
   bool logarithms = false;
   std::function<void(const HardwareSpec&, std::span<double>)> predict;
 };
@@ -162,6 +166,7 @@ Group kernels_group(std::vector<Row> rows) {
   group.logarithms = true;
   for (const Row& row : rows) group.measured.push_back(std::log(row.us));
   group.scale.assign(rows.size(), 1);
+  group.weight.assign(rows.size(), 1);
   group.predict = [rows = std::move(rows)](const HardwareSpec& h, std::span<double> predicted) {
     for (std::size_t i = 0; i < rows.size(); ++i) predicted[i] = std::log(time_of(rows[i], h));
   };
@@ -180,17 +185,20 @@ StepParts predict(const MeasuredStep& step, const CostModel& cost) {
   return parts;
 }
 
-// A step's time, and its parts where they are known, all relative to the step's.
+// A step's time, and its parts where they are known, all relative to the step's. The whole counts as much as all parts
+// together: it is exact, while the parts are those of one layer, between whose kernels events stand, which lengthens the short
+// ones.
 Group steps_group(const RecordedRun& run, std::vector<const MeasuredStep*> steps) {
   Group group;
-  const auto put = [&](TimeNs measured, TimeNs scale) {
+  const auto put = [&](TimeNs measured, TimeNs scale, double weight) {
     group.measured.push_back(static_cast<double>(measured));
     group.scale.push_back(static_cast<double>(scale));
+    group.weight.push_back(weight);
   };
   for (const MeasuredStep* step : steps) {
-    put(step->duration, step->duration);
+    put(step->duration, step->duration, static_cast<double>(std::size(kParts)));
     if (!has_parts(*step)) continue;
-    for (const auto part : kParts) put(step->parts.*part, step->duration);
+    for (const auto part : kParts) put(step->parts.*part, step->duration, 1);
   }
   group.predict = [&run, steps = std::move(steps)](const HardwareSpec& h, std::span<double> predicted) {
     const CostModel cost(run.model, h, run.execution);
@@ -266,7 +274,11 @@ class Fit {
       const auto tp = static_cast<std::int32_t>(size);
       auto& known = base_.all_reduce;
       const auto entry = std::find_if(known.begin(), known.end(), [&](const auto& a) { return a.tensor_parallel >= tp; });
-      if (entry == known.end() || entry->tensor_parallel != tp) known.insert(entry, {tp, 10, 0.5});
+      if (entry == known.end() || entry->tensor_parallel != tp) {
+        known.insert(entry, {tp, 10, 0.5});
+      } else {
+        entry->norms = false;  // a table has sums by themselves
+      }
       take<KernelTimes::AllReduce>(fmt::format("all-reduce of {}", tp).c_str(), of_size, [](const auto& r) {
         return in_second_half({r.tensor_parallel, r.bytes});
       });
@@ -322,8 +334,8 @@ class Fit {
     for (const Group& group : fitted_) {
       problem.measured.insert(problem.measured.end(), group.measured.begin(), group.measured.end());
       problem.scale.insert(problem.scale.end(), group.scale.begin(), group.scale.end());
-      const double weight = 1.0 / static_cast<double>(fitted_.size() * group.measured.size());
-      problem.weight.insert(problem.weight.end(), group.measured.size(), weight);
+      const double all = std::accumulate(group.weight.begin(), group.weight.end(), 0.0) * static_cast<double>(fitted_.size());
+      for (const double weight : group.weight) problem.weight.push_back(weight / all);
     }
     problem.predict = [&](std::span<const double> constants, std::span<double> predicted) {
       const HardwareSpec hardware = with(knobs, constants);

@@ -51,30 +51,31 @@ std::vector<HardwareSpec> make_builtins() {
   const std::vector<HardwareSpec::AllReduce> nvlink_vllm = {{2, 5.243, 0.5357}, {4, 7.999, 0.6439}, {8, 12.97, 0.782}};
   // Of two cards from a recorded run of this engine, with the norms that are one kernel with the sums (docs/measurements.md);
   // of 4 and 8 vLLM's.
-  const std::vector<HardwareSpec::AllReduce> nvlink = {{2, 3.102, 0.5481}, {4, 7.999, 0.6439}, {8, 12.97, 0.782}};
+  const std::vector<HardwareSpec::AllReduce> nvlink = {{2, 3.102, 0.5481, true}, {4, 7.999, 0.6439}, {8, 12.97, 0.782}};
   {
     HardwareSpec h = card("h100-sxm", 989, 3350, 80 * gib, 450);
     h.engine = kTokenyard;
     h.source =
-        "two runs of this engine on an H100, drawn to h200's constants; all-reduce of 2 measured on H200s, of 4 and 8 vLLM's";
+        "two runs of this engine on an H100, drawn to constants of an H200 with kernels like theirs; all-reduce of 2 measured "
+        "on H200s, of 4 and 8 vLLM's";
     h.known_error =
-        "mean error of a step's time, on the halves of both runs that were not fitted: Qwen3-0.6B offline 1.2 % (P90 2.0, bias "
-        "-1.1), Poisson 2.8 % (P90 3.7, bias -0.4); other models and long prompts not checked on this card";
+        "mean error of a step's time, on the halves of both runs that were not fitted: Qwen3-0.6B offline 0.8 % (P90 1.8, bias "
+        "-0.4), Poisson 2.6 % (P90 3.6, bias -0.3); other models and long prompts not checked on this card";
     h.fitted_on = {"NVIDIA H100 80GB HBM3",
                    "580.159.04",
                    "tokenyard 0.1.0",
                    "qwen3-0.6b",
                    "2026-11-25",
                    "h100-nano-vllm.trace, h100-poisson.trace (hash 45feb79d5c0248d6)"};
-    h.t0_growth = 0.1287;
-    h.t0_one_row = 1.045;
-    h.throttle = 2.043;
-    h.gemm = {2.345, 0.9429, 0.936};
-    h.decode_attention = {3.924, 0.01739, 0.936};
-    h.prefill_attention = {13.72, 0.5894, 0.3141};
-    h.elementwise = {1.392, 0.8044, 132};
-    h.sampler = {25.45, 0.8295};
-    h.host = {48.14, 3.5, 0.1247, 0, 69.28};
+    h.t0_growth = 0.08613;
+    h.t0_one_row = 0.9019;
+    h.throttle = 0.5844;
+    h.gemm = {2.549, 0.8096, 0.9145};
+    h.decode_attention = {3.236, 0.01093, 0.9145, 0.2514};
+    h.prefill_attention = {14.55, 0.8186, 0.1947};
+    h.elementwise = {1.499, 0.7094, 132};
+    h.sampler = {23.72, 0.7729};
+    h.host = {64.46, 3.5, 0.1152, 0, 70.76};
     h.all_reduce = nvlink;
     all.push_back(h);
   }
@@ -101,8 +102,8 @@ std::vector<HardwareSpec> make_builtins() {
     h.engine = kTokenyard;
     h.source = "seven runs of this engine on an H200; all-reduce of 2 measured, of 4 and 8 vLLM's";
     h.known_error =
-        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 3.3 % (P90 6.3, bias +1.8), 4B "
-        "offline 2.0 % (P90 3.4, bias -1.5), 8B bursts 2.8 % (P90 5.9, bias -2.1), 8B long prompts 5.0 % (P90 8.1, bias -4.2)";
+        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 3.2 % (P90 6.3, bias +1.9), 4B "
+        "offline 1.8 % (P90 3.6, bias +1.0), 8B bursts 1.9 % (P90 3.5, bias +0.2), 8B long prompts 1.8 % (P90 5.0, bias -1.5)";
     h.fitted_on = {"NVIDIA H200",
                    "580.159.04",
                    "tokenyard 0.2.0",
@@ -110,15 +111,15 @@ std::vector<HardwareSpec> make_builtins() {
                    "2026-11-30",
                    "h200-{0.6b-offline,0.6b-poisson,0.6b-long,0.6b-chunks,0.6b-few,0.6b-sync,4b-poisson}.trace.xz (hash "
                    "3f81a8a2ef2b902a)"};
-    h.t0_growth = 0.2653;
-    h.t0_one_row = 1.147;
-    h.throttle = 1.588;
-    h.gemm = {1.746, 0.8223, 0.9077};
-    h.decode_attention = {3.191, 0.01643, 0.9077};
-    h.prefill_attention = {8.157, 0.3462, 0.4975};
-    h.elementwise = {0.9189, 0.6465, 132};
-    h.sampler = {17.76, 0.7971};
-    h.host = {26.15, 3.5, 0.108, 0, 58.66};
+    h.t0_growth = 0.3043;
+    h.t0_one_row = 1.255;
+    h.throttle = 1.45;
+    h.gemm = {1.563, 0.8022, 0.8698};
+    h.decode_attention = {2.926, 0.01027, 0.8698, 0.09538};
+    h.prefill_attention = {6.284, 0.2936, 0.4967};
+    h.elementwise = {0.8609, 0.6596, 132};
+    h.sampler = {14.67, 0.7293};
+    h.host = {36.32, 3.5, 0.1468, 0, 58.24};
     h.all_reduce = nvlink;
     all.push_back(h);
   }
@@ -279,6 +280,7 @@ HardwareSpec read_hardware(const JsonValue& json) {
   {
     JsonObject o = top.at("decode_attention").object();
     h.decode_attention = {time_us(o, "t0_us"), time_us(o, "per_sequence_us"), efficiency(o, "bandwidth_efficiency")};
+    if (const auto v = o.find("merge_us_per_1000")) h.decode_attention.merge_us_per_1000 = v->number(kLeastTime, kMostTime);
     o.done();
   }
   {
@@ -316,6 +318,7 @@ HardwareSpec read_hardware(const JsonValue& json) {
       JsonObject o = entry.object();
       h.all_reduce.push_back(
           {o.at("tensor_parallel").int32(2, 1024), time_us(o, "latency_us"), efficiency(o, "link_efficiency")});
+      if (const auto norms = o.find("norms")) h.all_reduce.back().norms = norms->boolean();
       o.done();
       if (h.link_gb_per_s <= 0) entry.fail("expected link_gb_per_s above 0 where all_reduce is given, found 0");
     }
@@ -336,6 +339,7 @@ std::string to_json(const HardwareSpec& h) {
   for (const HardwareSpec::AllReduce& a : h.all_reduce) {
     all_reduce.push_back(
         Object{{"tensor_parallel", a.tensor_parallel}, {"latency_us", a.latency_us}, {"link_efficiency", a.link_efficiency}});
+    if (a.norms) all_reduce.back()["norms"] = true;
   }
   Json json = Object{
       {"name", h.name},
@@ -372,6 +376,8 @@ std::string to_json(const HardwareSpec& h) {
     json["mixed_attention"] =
         Object{{"per_row_us", h.mixed_attention->per_row_us}, {"read_efficiency", h.mixed_attention->read_efficiency}};
   }
+  if (h.decode_attention.merge_us_per_1000 > 0)
+    json["decode_attention"]["merge_us_per_1000"] = h.decode_attention.merge_us_per_1000;
   if (h.host.piece_us > 0) json["host"]["piece_us"] = h.host.piece_us;
   if (h.throttle > 0) json["throttle"] = h.throttle;
   if (h.elementwise.rows_at_once > 1) json["elementwise"]["rows_at_once"] = h.elementwise.rows_at_once;

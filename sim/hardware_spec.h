@@ -44,6 +44,7 @@ struct HardwareSpec {
   } gemm;
   struct DecodeAttention {  // one kernel a layer over all decode rows: bound by reading K and V
     double t0_us = 0, per_sequence_us = 0, bandwidth_efficiency = 0;
+    double merge_us_per_1000 = 0;  // tokens of the longest row: its parts are merged one after the other, when all are there
     friend bool operator==(const DecodeAttention&, const DecodeAttention&) = default;
   } decode_attention;
   struct PrefillAttention {  // one kernel a layer over all chunks; reading and multiplying do not overlap well: a sum
@@ -78,6 +79,7 @@ struct HardwareSpec {
   struct AllReduce {  // a ring's 2 (P-1)/P x bytes over the link
     std::int32_t tensor_parallel = 0;
     double latency_us = 0, link_efficiency = 0;
+    bool norms = false;  // the norm after the sum is in its kernel and its time
     friend bool operator==(const AllReduce&, const AllReduce&) = default;
   };
   std::vector<AllReduce> all_reduce;  // the supported sizes above 1
@@ -90,7 +92,7 @@ std::vector<std::string> builtin_hardware();
 // A built-in name or a .json file. Throws InputError.
 HardwareSpec find_hardware(const std::string& name_or_file);
 // An object of the fields above. Not required: engine, fitted_on, mixed_attention, t0_growth, t0_one_row, throttle,
-// rows_at_once, row_us, piece_us, front_end_us and all_reduce.
+// merge_us_per_1000, norms, rows_at_once, row_us, piece_us, front_end_us and all_reduce.
 HardwareSpec read_hardware(const JsonValue& json);
 // Whose kernels it means, what it was fitted on and what is known of its error: stands beside every result.
 std::string error_note(const HardwareSpec& hardware);

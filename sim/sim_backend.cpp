@@ -12,11 +12,13 @@ const StepResult& SimBackend::collect() {
   result_.duration = result_.parts.total();
   if (now_ > kNever / 2) throw BackendError("the simulated clock has passed 146 years; the hardware or step time is absurd");
   now_ += result_.duration;
-  result_.tokens.clear();
+  result_.tokens.resize(plan.rows.size());
+  auto next_token = result_.tokens.begin();
   for (const Row& row : plan.rows) {
     const Request& request = *row.request;  // a plan made meanwhile may know of more tokens
-    if (row.sample) result_.tokens.push_back(workload_token(request, row.first + row.count - request.num_prompt));
+    if (row.sample) *next_token++ = workload_token(request, row.first + row.count - request.num_prompt);
   }
+  result_.tokens.erase(next_token, result_.tokens.end());
   return result_;
 }
 

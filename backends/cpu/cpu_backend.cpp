@@ -42,6 +42,8 @@ class CpuBackend::Steps {
     result.parts.head = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
   }
 
+  bool lost() const { return forward_.lost(); }
+
  private:
   void gather(const StepPlan& plan) {
     tokens_.clear();
@@ -121,7 +123,9 @@ CpuBackend::CpuBackend(const Weights& weights, const EngineConfig& config, CpuOp
   steps_ = std::make_unique<Steps>(weights, config, std::move(options), num_ids, static_cast<std::int32_t>(positions), threads);
 }
 
-CpuBackend::~CpuBackend() = default;
+CpuBackend::~CpuBackend() {
+  if (steps_->lost()) keep_until_exit(steps_.release());
+}
 
 BackendLimits CpuBackend::limits() const { return limits_; }
 

@@ -32,7 +32,8 @@ struct CpuOptions {
 };
 
 // Padding of static batches is computed (its matrix products are), as a padded batch would. submit() computes and
-// throws BackendError; requests should have passed refusal() of backends/model/sampler.h.
+// throws BackendError; requests should have passed refusal() of backends/model/sampler.h. After a rank's thread hung or was
+// ended (backends/model/rank_team.h) every submit() throws, and what the backend has is kept until the process ends.
 class CpuBackend final : public Backend {
  public:
   // `weights` is borrowed. REQUIRES: the engine has the same block_size and eos_token_id. The pool has config.num_blocks

@@ -28,7 +28,10 @@ void Forward::copy_blocks(std::span<const BlockCopy> copies) {
 
 void Forward::run(std::span<const TokenWork> tokens, StepParts& parts) {
   exchange_.team.run([&](std::int32_t rank) {
-    if (on_rank_) on_rank_(rank);
+    if (on_rank_) {
+      on_rank_(rank);
+      exchange_.team.check();
+    }
     ranks_[static_cast<std::size_t>(rank)]->run(tokens);
   });
   const StepParts& slowest = (*std::max_element(ranks_.begin(), ranks_.end(), [](const auto& a, const auto& b) {

@@ -26,6 +26,9 @@ class Forward {
   // The logits of some of the tokens last run, by index, a few at a time: `use(i, logits)` for indices[i], in order.
   void logits(std::span<const std::int32_t> indices, const std::function<void(std::size_t, std::span<const float>)>& use);
 
+  // A rank's thread, which may wake up, still uses this: it must not be freed.
+  bool lost() const { return exchange_.team.lost(); }
+
  private:
   std::size_t vocabulary_;
   std::function<void(std::int32_t rank)> on_rank_;

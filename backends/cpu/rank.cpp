@@ -215,7 +215,7 @@ void CpuRank::add_product(const Matrix& w, const Rows& x, std::int64_t tokens) {
   {
     const Timed timed(parts_.communication);
     partial[static_cast<std::size_t>(rank_)] = mine.data();
-    exchange_.team.meet();
+    exchange_.team.meet(rank_);
   }
   const Timed timed(parts_.elementwise);
   const auto elements = static_cast<std::int64_t>(residual_.size());

@@ -7,6 +7,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,7 +29,8 @@ class Collectives {
 
 // Why there is no NCCL, one sentence that says what to do; empty: there is.
 const std::string& why_no_nccl();
-// Between these devices, by rank. REQUIRES: why_no_nccl() is empty. Throws BackendError.
-std::unique_ptr<Collectives> connect_by_nccl(const std::vector<int>& devices);
+// Between these devices, by rank. REQUIRES: why_no_nccl() is empty. Throws BackendError, also when they have not joined in
+// `patience`: the thread that waits within NCCL is then left behind (exit.h).
+std::unique_ptr<Collectives> connect_by_nccl(const std::vector<int>& devices, std::chrono::seconds patience);
 
 }  // namespace tokenyard::cuda

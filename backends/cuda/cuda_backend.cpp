@@ -5,20 +5,25 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
+#include "backends/cuda/card_watch.h"
 #include "backends/cuda/collectives.h"
 #include "backends/cuda/cuda_rank.h"
+#include "backends/cuda/exit.h"
 #include "backends/cuda/passes.h"
 #include "backends/model/rank_team.h"
 #include "core/base/live_clock.h"
 #include "kernels/attention.h"
 #include "kernels/card.h"
 #include "kernels/norm.h"
+#include "kernels/rank_norm.h"
 
 namespace tokenyard {
 
@@ -27,8 +32,7 @@ using namespace cuda;
 namespace {
 
 constexpr std::int32_t kMostBlockSize = 256;
-// Kernels of NCCL wait without end. A step of several ranks that takes so long has lost one.
-constexpr TimeNs kMostStepByCollectives = 60'000'000'000;
+constexpr std::chrono::seconds kMostJoining{60};  // by NCCL, which also loads its kernels then
 
 using WeightsOf = std::function<DeviceWeights(std::int32_t rank, std::int32_t ranks)>;
 
@@ -76,25 +80,30 @@ class CudaBackend::Impl {
         model_(model),
         sizes_(model_, config_),
         team_(options_.tensor_parallel),
-        failed_memory_(256),
-        failed_(reinterpret_cast<std::uint32_t*>(failed_memory_.data())),
+        watch_memory_(256),
+        watch_(new (watch_memory_.data()) kernels::RankWatch{}),
+        cards_(*watch_, options_.tensor_parallel),
         ranks_(static_cast<std::size_t>(options_.tensor_parallel)) {
     const std::int32_t n = options_.tensor_parallel;
     const RankMeans means = reach_each_other(n) ? RankMeans::peer_memory : RankMeans::collectives;
     std::vector<std::int32_t> blocks(ranks_.size());
-    *failed_ = 1;  // nobody waits until all are linked
-    team_.run([&](std::int32_t r) {
-      Device device = open_device(kernels::device_of(r));
-      on_device([&] {
-        ranks_[static_cast<std::size_t>(r)] = std::make_unique<CudaRank>(CudaRank::Place{r, n, means}, std::move(device),
-                                                                         weights_of(r, n), config_, options_, sizes_);
-      });
-      blocks[static_cast<std::size_t>(r)] = rank(r).blocks_that_fit();
-    });
+    watch_->failed = 1;  // nobody waits until all are linked
+    RankTeam::Watch start;
+    start.patience = RankTeam::kPatienceAtStart;
+    team_.run(
+        [&](std::int32_t r) {
+          Device device = open_device(kernels::device_of(r));
+          on_device([&] {
+            ranks_[static_cast<std::size_t>(r)] = std::make_unique<CudaRank>(CudaRank::Place{r, n, means}, std::move(device),
+                                                                             weights_of(r, n), config_, options_, sizes_);
+          });
+          blocks[static_cast<std::size_t>(r)] = rank(r).blocks_that_fit();
+        },
+        start);
     num_blocks_ = *std::min_element(blocks.begin(), blocks.end());
-    team_.run([&](std::int32_t r) { rank(r).take_cache(num_blocks_, failed_); });
+    team_.run([&](std::int32_t r) { rank(r).take_cache(num_blocks_, watch_); }, start);
     if (means == RankMeans::peer_memory) {
-      team_.run([&](std::int32_t r) { open_peers(r, n); });
+      team_.run([&](std::int32_t r) { open_peers(r, n); }, start);
     } else {
       for (std::int32_t r = 0; r < n; ++r) devices_.push_back(kernels::device_of(r));
     }
@@ -103,8 +112,16 @@ class CudaBackend::Impl {
     clock.restart();  // what came before is no request's time
   }
 
+  // Stops the ranks. False when that is not possible, as one hangs: then this must not be freed.
+  bool end() {
+    try {
+      drain();
+    } catch (const BackendError&) {
+    }
+    return !team_.lost();
+  }
+
   ~Impl() {
-    drain();
     // Nobody reaches into memory that is gone.
     for (auto& each : ranks_) each.reset();
   }
@@ -112,6 +129,11 @@ class CudaBackend::Impl {
   BackendLimits limits() const { return {sizes_.max_context, num_blocks_, true, true}; }
 
   void submit(const StepPlan& plan) {
+    if (failed_) {
+      drain();
+      meet();
+      failed_ = false;
+    }
     if (options_.on_logits && in_flight_ > 0) take_last(oldest());  // before this step overwrites the logits
     Slot& slot = slots_[next_];
     slot.submitted_at = clock.now();
@@ -128,7 +150,10 @@ class CudaBackend::Impl {
     for (std::size_t i = 0; i < slot.passes.size(); ++i) {
       if (i > 0) take(slot.passes[i - 1], slot);
       on_all([&](std::int32_t r) {
-        if (i == 0 && options_.on_rank) options_.on_rank(r);
+        if (i == 0 && options_.on_rank) {
+          options_.on_rank(r);
+          team_.check();
+        }
         if (i == 0) rank(r).begin(index_of(slot), plan);
         rank(r).start(index_of(slot), slot.passes[i]);
       });
@@ -149,19 +174,17 @@ class CudaBackend::Impl {
     return result;
   }
 
-  // After a failure what is in flight will not be collected.
+  // After a failure what is in flight will not be collected. The requests are told at once; the cards are made ready for the
+  // next step when there is one.
   template <typename Do>
   void or_abandon(const Do& what) {
     try {
       on_device(what);
     } catch (const BackendError&) {
       stop_waiting();
-      drain();
       in_flight_ = 0;
-      try {
-        meet();
-      } catch (const BackendError&) {  // a card is lost: every later step says so, too
-      }
+      failed_ = true;
+      if (team_.lost()) end_without_cleanup();
       throw;
     }
   }
@@ -201,44 +224,58 @@ class CudaBackend::Impl {
   void meet() {
     if (by_collectives()) {  // an aborted connection is of no use any more, nor what has captured it
       for (const auto& each : ranks_) each->forget_graphs();
-      collectives_ = connect_by_nccl(devices_);
+      collectives_ = connect_by_nccl(devices_, kMostJoining);
     }
     std::vector<Forward::Shared> shared;
     for (const auto& each : ranks_) shared.push_back(each->shared());
     if (ranks_.size() > 1) {
-      on_all([&](std::int32_t r) {
-        rank(r).forget_meetings();
-        rank(r).link(shared, failed_, collectives_.get());
-      });
+      on_all(
+          [&](std::int32_t r) {
+            rank(r).forget_meetings();
+            rank(r).link(shared, watch_, collectives_.get());
+          },
+          kMostJoining);
     }
-    *failed_ = 0;
+    watch_->failed = 0;
     if (by_collectives()) capture();
   }
   void capture() {
-    if (options_.graphs) on_all([&](std::int32_t r) { rank(r).capture(); });
+    if (options_.graphs) on_all([&](std::int32_t r) { rank(r).capture(); }, kMostJoining);
   }
   bool by_collectives() const { return !devices_.empty(); }
 
   // Kernels that wait for another rank end, with worthless results.
   void stop_waiting() {
-    std::atomic_ref(*failed_).store(1);
+    std::atomic_ref(watch_->failed).store(1);
     if (collectives_) collectives_->abort();
   }
+  // Waits until the cards have ended what they were given.
   void drain() {
-    for (const auto& each : ranks_) {
-      if (each) each->drain();
+    RunningTime time;
+    for (std::int64_t looks = 0; looks * RankTeam::kLook < RankTeam::kPatience;) {
+      const auto busy = std::find_if(ranks_.begin(), ranks_.end(), [](const auto& each) { return !each->idle(); });
+      if (team_.lost() || busy == ranks_.end()) return;
+      if (time.look() && ++looks * RankTeam::kLook >= RankTeam::kPatience) lose(busy - ranks_.begin());
     }
+  }
+  [[noreturn]] void lose(std::ptrdiff_t rank) {
+    team_.lose(static_cast<std::int32_t>(rank), fmt::format("its GPU did not answer for {} s", RankTeam::kPatience.count()));
   }
 
   // Every rank does it on a thread of its own whose device is the rank's: a launch may wait for room in its card's queue, while
   // what the card computes waits for a rank that is to be launched.
-  void on_all(const std::function<void(std::int32_t rank)>& task) {
+  void on_all(const std::function<void(std::int32_t rank)>& task, std::chrono::seconds patience = RankTeam::kPatience) {
+    RankTeam::Watch watch;
+    watch.patience = patience;
+    watch.on_failure = [this] { stop_waiting(); };
+    if (patience == RankTeam::kPatience) watch.why_stuck = [this] { return cards_.why_stuck(by_collectives()); };
+    cards_.begin();
     team_.run(
         [&](std::int32_t r) {
           if (options_.tensor_parallel > 1) check(cudaSetDevice(kernels::device_of(r)), "choosing the GPU");
           on_device([&] { task(r); });
         },
-        [this] { stop_waiting(); });
+        watch);
   }
 
   void take_last(Slot& slot) {
@@ -246,17 +283,24 @@ class CudaBackend::Impl {
   }
 
   void wait_for(int index) {
-    if (!by_collectives()) {
-      for (const auto& each : ranks_) each->wait(index);
-      return;
-    }
-    // A rank whose card has failed says so when it is asked, and the others wait for it.
-    const TimeNs since = clock.now();
-    while (!std::all_of(ranks_.begin(), ranks_.end(), [&](const auto& each) { return each->ended(index); })) {
-      if (clock.now() - since > kMostStepByCollectives) {
-        throw BackendError(fmt::format("a step of {} ranks was waited for {} s in vain", ranks_.size(),
-                                       kMostStepByCollectives / 1'000'000'000));
+    if (ranks_.size() == 1) return ranks_[0]->wait(index);
+    cards_.begin();
+    RunningTime time;
+    std::vector<bool> ended(ranks_.size());
+    for (std::int64_t looks = 0;;) {  // at some that have ended, and some that have not
+      for (std::size_t r = 0; r < ranks_.size(); ++r) {
+        try {
+          ended[r] = ranks_[r]->ended(index);
+        } catch (const BackendError& error) {  // the others wait for it
+          throw BackendError(fmt::format("rank {} of {}: {}", r, ranks_.size(), error.what()));
+        }
       }
+      const auto missing = std::find(ended.begin(), ended.end(), false);
+      if (missing == ended.end()) return;
+      if (!time.look()) continue;
+      if (const std::string why = cards_.why_stuck(by_collectives()); !why.empty()) throw BackendError(why);
+      looks += std::find(ended.begin(), ended.end(), true) != ended.end() ? 1 : 0;
+      if (looks * RankTeam::kLook > RankTeam::kPatience) lose(missing - ended.begin());
     }
   }
 
@@ -264,10 +308,6 @@ class CudaBackend::Impl {
   void take(const Pass& pass, Slot& slot) {
     const int index = index_of(slot);
     wait_for(index);
-    if (const std::uint32_t in_vain = std::atomic_ref(*failed_).load(); in_vain != 0) {
-      throw BackendError(fmt::format("rank {} of {}: its GPU was waited for {} s in vain", in_vain - 1, ranks_.size(),
-                                     kernels::kMostWaitNs / 1'000'000'000));
-    }
     StepResult& result = slot.result;
     const SampledRows& sampled = rank(0).sampled(index);
     if (options_.time_parts) add_parts(index, result.parts);
@@ -361,14 +401,16 @@ class CudaBackend::Impl {
   ModelShape model_;  // the whole
   StepSizes sizes_;
   RankTeam team_;
-  PinnedMemory failed_memory_;
-  std::uint32_t* failed_;                     // kernels::RankLinks::failed
+  PinnedMemory watch_memory_;
+  kernels::RankWatch* watch_;  // kernels::RankLinks::watch
+  CardWatch cards_;
   std::vector<int> devices_;                  // by rank, where collectives are the means; else empty
   std::unique_ptr<Collectives> collectives_;  // outlives the ranks' graphs
   std::vector<std::unique_ptr<CudaRank>> ranks_;
   Slot slots_[2];
-  int next_ = 0;       // the slot of the next step
-  int in_flight_ = 0;  // steps, of which the later one is in slot 1 - next_
+  int next_ = 0;         // the slot of the next step
+  int in_flight_ = 0;    // steps, of which the later one is in slot 1 - next_
+  bool failed_ = false;  // since the latest step
   std::int32_t num_blocks_ = 0;
 };
 
@@ -391,7 +433,11 @@ CudaBackend::CudaBackend(const ModelShape& model, std::uint32_t seed, const Engi
   });
 }
 
-CudaBackend::~CudaBackend() = default;
+CudaBackend::~CudaBackend() {
+  if (impl_->end()) return;
+  end_without_cleanup();
+  keep_until_exit(impl_.release());
+}
 
 BackendLimits CudaBackend::limits() const { return impl_->limits(); }
 void CudaBackend::submit(const StepPlan& plan) {

@@ -51,7 +51,7 @@ CudaRank::CudaRank(Place place, Device device, DeviceWeights weights, const Engi
 }
 
 CudaRank::~CudaRank() {
-  drain();
+  cudaStreamSynchronize(stream_);
   forget_graphs();  // before the memory that they name
 }
 
@@ -87,7 +87,7 @@ std::int32_t CudaRank::blocks_that_fit() const {
   return static_cast<std::int32_t>(std::min({fit, wanted, addressable}));
 }
 
-void CudaRank::take_cache(std::int32_t num_blocks, std::uint32_t* failed) {
+void CudaRank::take_cache(std::int32_t num_blocks, kernels::RankWatch* watch) {
   num_blocks_ = num_blocks;
   cache_memory_ = DeviceMemory(token_bytes() * config_.block_size * num_blocks_, "the K/V cache");
   // Slots that nothing was written to are read behind a mask; they must be numbers.
@@ -98,7 +98,7 @@ void CudaRank::take_cache(std::int32_t num_blocks, std::uint32_t* failed) {
                        scales());
   });
   pairs_memory_ = DeviceMemory(kMostCopies * static_cast<std::int64_t>(sizeof(kernels::BlockPair)), "moving blocks");
-  if (place_.ranks > 1) link(std::vector(static_cast<std::size_t>(place_.ranks), forward_.shared()), failed, nullptr);
+  if (place_.ranks > 1) link(std::vector(static_cast<std::size_t>(place_.ranks), forward_.shared()), watch, nullptr);
   warm_up();
 }
 
@@ -128,8 +128,8 @@ void CudaRank::warm_up() {
   }
 }
 
-void CudaRank::link(const std::vector<Forward::Shared>& all, std::uint32_t* failed, Collectives* collectives) {
-  forward_.link(place_.rank, all, failed, collectives);
+void CudaRank::link(const std::vector<Forward::Shared>& all, kernels::RankWatch* watch, Collectives* collectives) {
+  forward_.link(place_.rank, all, watch, collectives);
   if (collectives == nullptr) return;
   forward_.gather_once(sizes_.tokens, sizes_.rows, stream_);
   stream_.synchronize();

@@ -56,12 +56,12 @@ class CudaRank {
 
   // Blocks of K/V that fit into the card's memory beside what is there now; throws BackendError if they are too few.
   std::int32_t blocks_that_fit() const;
-  // Takes the K/V cache and runs a step of each kind by itself. With several ranks *failed is not 0, so that it waits for no
-  // other.
-  void take_cache(std::int32_t num_blocks, std::uint32_t* failed);
+  // Takes the K/V cache and runs a step of each kind by itself. With several ranks watch->failed is not 0, so that it waits for
+  // no other.
+  void take_cache(std::int32_t num_blocks, kernels::RankWatch* watch);
   // From now on the ranks wait for each other. All must be idle, and do it at once.
   Forward::Shared shared() const { return forward_.shared(); }
-  void link(const std::vector<Forward::Shared>& all, std::uint32_t* failed, Collectives* collectives);
+  void link(const std::vector<Forward::Shared>& all, kernels::RankWatch* watch, Collectives* collectives);
   void capture();
   void forget_graphs();
 
@@ -76,8 +76,8 @@ class CudaRank {
   TimeNs time_of(int slot) const { return elapsed(slots_[slot].began, slots_[slot].done); }
   // The logits after some tokens of the last pass, which had the shape of `pass`: on the host, bf16 [rows, logit_stride()].
   void logits(const std::vector<std::int32_t>& head_tokens, const Pass& pass, std::vector<std::uint16_t>& out);
-  // Waits for everything. Never throws; on any thread.
-  void drain() const { cudaStreamSynchronize(stream_); }
+  // Nothing is being computed. Never throws; on any thread.
+  bool idle() const { return cudaStreamQuery(stream_) != cudaErrorNotReady; }
   // After a failure that the ranks met at different places.
   void forget_meetings();
 

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <cstdlib>
+
 #include "backends/cuda/architectures.h"
 #include "backends/cuda/collectives.h"
 #include "core/backend.h"
@@ -14,12 +16,22 @@ std::string version(int cuda) { return fmt::format("{}.{}", cuda / 1000, cuda % 
 
 std::int64_t mebibytes(std::int64_t bytes) { return (bytes + (1 << 20) - 1) >> 20; }
 
+std::string no_gpu() {
+  const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (visible == nullptr) return "no NVIDIA GPU was found; --backend cpu needs none";
+  return fmt::format(
+      "no NVIDIA GPU was found, since CUDA_VISIBLE_DEVICES is \"{}\": expected the numbers of GPUs, each once, such as 0,1 "
+      "(nvidia-smi -L lists them), or --backend cpu",
+      visible);
+}
+
 }  // namespace
 
 void fail(cudaError_t error, const std::string& what) {
   cudaGetLastError();  // takes the error out of the runtime's memory, unless the device is lost
   switch (error) {
-    case cudaErrorNoDevice: throw BackendError("no NVIDIA GPU was found; --backend cpu needs none");
+    case cudaErrorNoDevice:
+    case cudaErrorInvalidDevice: throw BackendError(no_gpu());
     case cudaErrorInsufficientDriver: {
       int driver = 0;
       cudaDriverGetVersion(&driver);

@@ -152,14 +152,14 @@ Forward::Shared Forward::shared() const {
   return {kernels::Mailbox::in(mailbox_, sites_), {partial_[0], partial_[1]}, normed_, head_in_, share_logits_};
 }
 
-void Forward::link(std::int32_t rank, const std::vector<Shared>& all, std::uint32_t* failed, Collectives* collectives) {
+void Forward::link(std::int32_t rank, const std::vector<Shared>& all, kernels::RankWatch* watch, Collectives* collectives) {
   linked_ = all;
   collectives_ = collectives;
   links_.rank = rank;
   links_.ranks = static_cast<std::int32_t>(all.size());
   links_.sites = sites_;
   for (std::size_t r = 0; r < all.size(); ++r) links_.mailboxes[r] = all[r].mailbox;
-  links_.failed = failed;
+  links_.watch = watch;
 }
 
 void Forward::gather(const void* mine, std::int64_t bytes, cudaStream_t stream) const {

@@ -75,11 +75,11 @@ class Forward {
           std::int32_t ranks, RankMeans means, std::int32_t expand_blocks, cudaStream_t stream);
 
   Shared shared() const;
-  // What of every rank, by rank, is reached from now on; `failed` as RankLinks::failed. All must be idle. Without
+  // What of every rank, by rank, is reached from now on; `watch` as RankLinks::watch. All must be idle. Without
   // `collectives`, where these are the means, nothing is gathered: for a rank that tries its kernels alone.
   std::byte* mailbox() const { return static_cast<std::byte*>(mailbox_); }
   std::int64_t mailbox_bytes() const { return kernels::Mailbox::bytes(sites_); }
-  void link(std::int32_t rank, const std::vector<Shared>& all, std::uint32_t* failed, Collectives* collectives);
+  void link(std::int32_t rank, const std::vector<Shared>& all, kernels::RankWatch* watch, Collectives* collectives);
   // Gathers as every step of these padded sizes will, so that these can be captured. All ranks at once.
   void gather_once(const std::vector<std::int32_t>& tokens, const std::vector<std::int32_t>& rows, cudaStream_t stream) const;
 

@@ -5,15 +5,23 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "backends/cuda/collectives.h"
+#include "backends/cuda/exit.h"
 #include "core/backend.h"
 
 namespace tokenyard::cuda {
 namespace {
 
 constexpr const char* kLibrary = "libnccl.so.2";
+constexpr std::chrono::seconds kMostEnding{4};
 constexpr auto kMostWaitForCalls = std::chrono::seconds(1);
 
 class Library {
@@ -67,15 +75,41 @@ const Library& nccl() {
   return library;
 }
 
+// A call that waits within NCCL cannot be ended from outside, so it has a thread of its own, which is left behind if it takes
+// longer than `patience`. `call` owns what it uses.
+bool ends_within(std::chrono::seconds patience, std::function<void()> call) {
+  auto done = std::make_shared<std::promise<void>>();
+  const std::future<void> ended = done->get_future();
+  std::thread([done, call = std::move(call)] {
+    call();
+    done->set_value();
+  }).detach();
+  return ended.wait_for(patience) == std::future_status::ready;
+}
+
 class NcclCollectives final : public Collectives {
  public:
-  explicit NcclCollectives(const std::vector<int>& devices) : ranks_(devices.size()), calls_(devices.size()) {
-    nccl().check(nccl().init_all(ranks_.data(), static_cast<int>(devices.size()), devices.data()), "connecting the GPUs");
+  NcclCollectives(const std::vector<int>& devices, std::chrono::seconds patience)
+      : shared_(std::make_shared<Shared>(devices.size())) {
+    const bool joined = ends_within(patience, [shared = shared_, devices] {
+      shared->joined = nccl().init_all(shared->ranks.data(), static_cast<int>(devices.size()), devices.data());
+    });
+    if (!joined) {
+      end_without_cleanup();
+      throw BackendError(
+          fmt::format("NCCL did not connect the GPUs within {} s: NCCL_DEBUG=INFO says where it waits; or choose "
+                      "cards joined by NVLink by CUDA_VISIBLE_DEVICES",
+                      patience.count()));
+    }
+    nccl().check(shared_->joined, "connecting the GPUs");
   }
   ~NcclCollectives() override {
-    if (!aborted_) end_all(nccl().destroy);
-    if (aborting_.joinable()) aborting_.join();
+    const bool ended = shared_->aborted ? aborted_.wait_for(kMostEnding) == std::future_status::ready
+                                        : ends_within(kMostEnding, [shared = shared_] { shared->end_all(nccl().destroy); });
+    if (!ended) end_without_cleanup();
   }
+  NcclCollectives(const NcclCollectives&) = delete;
+  NcclCollectives& operator=(const NcclCollectives&) = delete;
 
   void all_gather(std::int32_t rank, const void* mine, void* all, std::int64_t bytes, cudaStream_t stream) override {
     const auto r = static_cast<std::size_t>(rank);
@@ -83,9 +117,9 @@ class NcclCollectives final : public Collectives {
       std::atomic<bool>& in_call;
       explicit Call(std::atomic<bool>& flag) : in_call(flag) { in_call = true; }
       ~Call() { in_call = false; }
-    } const call(calls_[r].in_call);
-    if (aborted_) throw BackendError("another rank has failed");
-    nccl().check(nccl().all_gather(mine, all, static_cast<std::size_t>(bytes), ncclInt8, ranks_[r], stream),
+    } const call(shared_->calls[r].in_call);
+    if (shared_->aborted) throw BackendError("another rank has failed");
+    nccl().check(nccl().all_gather(mine, all, static_cast<std::size_t>(bytes), ncclInt8, shared_->ranks[r], stream),
                  "gathering over the ranks");
   }
 
@@ -93,40 +127,48 @@ class NcclCollectives final : public Collectives {
   // what a call on another thread may still use, so these come first: they take microseconds, but for one that waits for room
   // in the queue of a card that waits for a rank. That one returns once the card is set free.
   void abort() noexcept override {
-    if (aborted_.exchange(true)) return;
-    aborting_ = std::thread([this] {
+    if (shared_->aborted.exchange(true)) return;
+    std::promise<void> done;
+    aborted_ = done.get_future();
+    std::thread([shared = shared_, done = std::move(done)]() mutable {
       const auto until = std::chrono::steady_clock::now() + kMostWaitForCalls;
-      for (const Calls& each : calls_) {
+      for (const Calls& each : shared->calls) {
         while (each.in_call && std::chrono::steady_clock::now() < until) std::this_thread::yield();
       }
-      end_all(nccl().abort);
-    });
+      shared->end_all(nccl().abort);
+      done.set_value();
+    }).detach();
   }
 
  private:
   struct Calls {
     std::atomic<bool> in_call{false};
   };
+  // With threads that may be left behind.
+  struct Shared {
+    explicit Shared(std::size_t number) : ranks(number), calls(number) {}
+    // Ending one rank waits for the others to be ended, so all are within a group.
+    void end_all(ncclResult_t (*end)(ncclComm_t)) const noexcept {
+      nccl().group_start();
+      for (const ncclComm_t each : ranks) end(each);
+      nccl().group_end();
+    }
+    std::vector<ncclComm_t> ranks;
+    std::vector<Calls> calls;  // by rank
+    std::atomic<bool> aborted{false};
+    ncclResult_t joined = ncclSuccess;
+  };
 
-  // Ending one rank waits for the others to be ended, so all are within a group.
-  void end_all(ncclResult_t (*end)(ncclComm_t)) noexcept {
-    nccl().group_start();
-    for (const ncclComm_t each : ranks_) end(each);
-    nccl().group_end();
-  }
-
-  std::vector<ncclComm_t> ranks_;
-  std::vector<Calls> calls_;  // by rank
-  std::atomic<bool> aborted_{false};
-  std::thread aborting_;
+  std::shared_ptr<Shared> shared_;
+  std::future<void> aborted_;  // where shared_->aborted
 };
 
 }  // namespace
 
 const std::string& why_no_nccl() { return nccl().why_not(); }
 
-std::unique_ptr<Collectives> connect_by_nccl(const std::vector<int>& devices) {
-  return std::make_unique<NcclCollectives>(devices);
+std::unique_ptr<Collectives> connect_by_nccl(const std::vector<int>& devices, std::chrono::seconds patience) {
+  return std::make_unique<NcclCollectives>(devices, patience);
 }
 
 }  // namespace tokenyard::cuda

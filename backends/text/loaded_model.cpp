@@ -93,7 +93,10 @@ LoadedModel::LoadedModel(const std::string& folder, const TextOptions& options)
       backend_name(takes_cuda(options, weights.config().shape) ? "cuda" : "cpu"),
       hardware(hardware_of(options)),
       engine(resolve(options.engine, weights.config(), backend_name == "cuda")),
-      backend(make_backend(backend_name == "cuda", weights, engine, options, tokenizer.num_ids())) {}
+      backend(make_backend(backend_name == "cuda", weights, engine, options, tokenizer.num_ids())) {
+  if (options.backend != TextBackend::automatic || backend_name == "cuda" || !why_no_gpu().empty()) return;
+  notes.push_back("computed on the CPU: " + why_not_on_gpu(weights.config().shape, options.engine, options.tensor_parallel));
+}
 
 RequestSpec request_spec(std::span<const Token> prompt, const Sampling& sampling, const std::vector<Token>& eos_token_ids) {
   RequestSpec spec;

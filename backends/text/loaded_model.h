@@ -19,7 +19,7 @@ struct LoadedModel {
 
   Weights weights;
   Tokenizer tokenizer;
-  std::vector<std::string> notes;  // what was passed over in the files
+  std::vector<std::string> notes;  // what was passed over in the files, and why a GPU that is there computes nothing
   std::string backend_name;        // "cpu" or "cuda"
   std::string hardware;            // for a trace's header: what the steps' times depend on besides the engine's settings
   EngineConfig engine;             // as TextOptions::engine says, for this model and backend

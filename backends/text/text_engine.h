@@ -106,7 +106,8 @@ class TextEngine {
   const ChatTemplate& chat_template();
   const EngineConfig& config() const;  // resolved
   const std::string& backend() const;  // "cpu" or "cuda"
-  // What was passed over in the model's files: Weights::notes() and Tokenizer::notes().
+  // What was passed over in the model's files (Weights::notes() and Tokenizer::notes()), and why TextBackend::automatic did not
+  // take a GPU that is there.
   const std::vector<std::string>& notes() const;
 
   // Waits until every request has left, ends the trace, and returns what was measured. Nothing may be submitted afterwards.

@@ -96,11 +96,18 @@ std::string today() {
   return fmt::format("{:04}-{:02}-{:02}", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday);
 }
 
-// Where --this-gpu keeps its recordings: my-gpu.json has them in my-gpu-runs/.
+// Where --this-gpu keeps its recordings: my-gpu.json has them in my-gpu-runs/. Nobody named them, so none is overwritten.
 std::string runs_folder(const std::string& out) {
+  namespace fs = std::filesystem;
   if (is_stream(out))
     throw InputError("--this-gpu: expected --out to name a file, beside which its recordings go, found " + out);
-  return std::filesystem::path(out).replace_extension().string() + "-runs";
+  std::string folder = fs::path(out).replace_extension().string() + "-runs";
+  std::error_code ignored;
+  if (fs::exists(fs::symlink_status(folder)) && !(fs::is_directory(folder, ignored) && fs::is_empty(folder, ignored))) {
+    throw InputError(folder + ": is there already and stays as it is; give --out another name, or fit its recordings with " +
+                     "--trace and --judge");
+  }
+  return folder;
 }
 
 void make_folder(const std::string& path) {
@@ -126,8 +133,8 @@ HardwareSpec start_on(const KnownCard& card) {
 // Adds recordings of this machine's card to the options' runs, and its datasheet where none is named. A run that does not fit
 // the card's memory is left out.
 GpuFacts record_runs(CalibrateOptions& options, std::optional<HardwareSpec>& hardware) {
-  if (const std::string& why = why_no_gpu(); !why.empty()) throw BackendError(why);
   const std::string folder = runs_folder(options.out);
+  if (const std::string& why = why_no_gpu(); !why.empty()) throw BackendError(why);
   make_folder(folder);
   note_gpu();
   GpuFacts facts;
@@ -161,10 +168,6 @@ int calibrate(CalibrateOptions options) {
     throw InputError("tokenyard calibrate: expected --this-gpu, --trace or --kernels, found none");
   std::optional<HardwareSpec> hardware;
   if (!options.hardware.empty()) hardware = find_hardware(options.hardware);
-  GpuFacts facts;
-  if (options.this_gpu) facts = record_runs(options, hardware);
-  if (!hardware) throw InputError("tokenyard calibrate: expected --hardware, found none");
-  const HardwareSpec& base = *hardware;
   std::optional<ModelShape> model;
   if (!options.model.empty()) model = find_model(options.model);
 
@@ -175,6 +178,12 @@ int calibrate(CalibrateOptions options) {
       input.kernel_files += (input.kernel_files.empty() ? "" : ", ") + file_name(file);
     }
   }
+  GpuFacts facts;
+  if (options.this_gpu) facts = record_runs(options, hardware);
+  if (!hardware)
+    throw InputError(
+        "tokenyard calibrate: expected --hardware with the card's datasheet, a built-in name or a file, found none");
+  const HardwareSpec& base = *hardware;
   std::map<std::string, std::string> paths;
   const auto read_runs = [&](const std::vector<std::string>& files, std::vector<RecordedRun>& runs) {
     for (const std::string& path : files) {
@@ -206,7 +215,7 @@ Command calibrate_command() {
   auto options = std::make_shared<CalibrateOptions>();
   command.flag(
       "--this-gpu", options->this_gpu,
-      "Record nine runs on this machine's GPU, a minute on an H200, into a folder beside --out (my-gpu-runs); fit seven of "
+      "Record nine runs on this machine's GPU, a minute on an H200, into a new folder beside --out (my-gpu-runs); fit seven of "
       "them, judge two");
   command.option("--kernels", &options->kernels, "FILE.csv", "Tables of kernel times (.csv, packed or not) or folders of them");
   command.option("--trace", &options->traces, "FILE.trace", "Runs recorded on the real GPU, to be fitted");

@@ -144,8 +144,9 @@ int validate(const ValidateOptions& options) {
   check_completed(options.run, requests, predicted);
   const bool fine = measured ? compare_runs(*measured, predicted, Comparison(limits))
                              : compare_figures(*summary, predicted, Comparison(limits));
-  say("{} requests, {} steps, {} preemptions; {} blocks of {} tokens\n", requests, predicted.steps, predicted.preemptions,
-      scenario.engine.num_blocks, scenario.engine.block_size);
+  say("{} on {}: {} requests, {} steps, {} preemptions; {} blocks of {} tokens\n",
+      scenario.model ? scenario.model->name : "no model", scenario.hardware ? scenario.hardware->name : "constant time",
+      requests, predicted.steps, predicted.preemptions, scenario.engine.num_blocks, scenario.engine.block_size);
   say("{}\n", error_note(scenario));
   return fine ? 0 : 1;
 }

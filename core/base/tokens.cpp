@@ -36,31 +36,46 @@ Token TokenSequence::at(std::int32_t position, std::int32_t vocabulary) const {
   return static_cast<Token>(XXH3_64bits(name, sizeof name) % static_cast<std::uint64_t>(vocabulary));
 }
 
-BlockHash TokenSequence::hash_block(BlockHash prefix, std::int32_t first, std::int32_t count) const {
-  const XXH64_hash_t stored_tag = 0x53;  // keeps stored and named pieces apart
-  const XXH64_hash_t named_tag = 0x4e;
+inline BlockHash TokenSequence::hash_from(const TokenSpan*& at, BlockHash prefix, std::int32_t first,
+                                          std::int32_t count) const {
+  constexpr XXH64_hash_t stored_tag = 0x53;  // keeps stored and named pieces apart
+  constexpr XXH64_hash_t named_tag = 0x4e;
   XXH128_hash_t h{prefix.low, prefix.high};
-  std::uint64_t piece[4];
-  for (std::size_t s = span_at(first); count > 0; ++s) {
-    const TokenSpan& span = spans_[s];
+  while (count > 0) {
+    const TokenSpan& span = *at;
     const std::int32_t skip = first - span.begin;
     const std::int32_t take = std::min(count, span.length - skip);
     if (span.content == kNoContent) {
       const XXH128_hash_t ids = XXH3_128bits_withSeed(stored_.data() + span.offset + skip,
                                                       static_cast<std::size_t>(take) * sizeof(Token), stored_tag);
-      piece[2] = ids.low64;
-      piece[3] = ids.high64;
+      const std::uint64_t piece[] = {h.low64, h.high64, ids.low64, ids.high64};
+      h = XXH3_128bits_withSeed(piece, sizeof piece, stored_tag);
     } else {
-      piece[2] = static_cast<std::uint64_t>(span.content);
-      piece[3] = static_cast<std::uint64_t>(span.offset + skip) << 32 | static_cast<std::uint32_t>(take);
+      const auto part = static_cast<std::uint64_t>(span.offset + skip) << 32 | static_cast<std::uint32_t>(take);
+      const std::uint64_t piece[] = {h.low64, h.high64, static_cast<std::uint64_t>(span.content), part};
+      h = XXH3_128bits_withSeed(piece, sizeof piece, named_tag);
     }
-    piece[0] = h.low64;
-    piece[1] = h.high64;
-    h = XXH3_128bits_withSeed(piece, sizeof piece, span.content == kNoContent ? stored_tag : named_tag);
     first += take;
     count -= take;
+    if (skip + take == span.length) ++at;
   }
   return {h.low64, h.high64};
+}
+
+BlockHash TokenSequence::hash_block(BlockHash prefix, std::int32_t first, std::int32_t count) const {
+  const TokenSpan* span = &spans_[span_at(first)];
+  return hash_from(span, prefix, first, count);
+}
+
+void TokenSequence::hash_blocks(std::int32_t block_size, std::int32_t count, std::vector<BlockHash>& hashes) const {
+  const auto known = static_cast<std::int32_t>(hashes.size());
+  if (known >= count) return;
+  hashes.resize(static_cast<std::size_t>(count));
+  const TokenSpan* span = &spans_[span_at(known * block_size)];
+  BlockHash prefix = known == 0 ? BlockHash{} : hashes[static_cast<std::size_t>(known) - 1];
+  for (std::int32_t i = known; i < count; ++i) {
+    prefix = hashes[static_cast<std::size_t>(i)] = hash_from(span, prefix, i * block_size, block_size);
+  }
 }
 
 void TokenSequence::clear() {

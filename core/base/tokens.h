@@ -49,9 +49,10 @@ class TokenSequence {
     size_ += length;
   }
 
-  // One more token of the content that it ends with. False, and nothing changed, when it is empty or ends with a stored id.
+  // One more token of the content that it ends with. False, and nothing changed, when it ends with a stored id.
+  // REQUIRES: !empty().
   bool extend_named() {
-    if (spans_.empty() || spans_.back().content == kNoContent) return false;
+    if (spans_.back().content == kNoContent) return false;
     ++spans_.back().length;
     ++size_;
     return true;
@@ -64,6 +65,9 @@ class TokenSequence {
   // Hash of tokens first .. first+count-1 that follow a prefix hashed as `prefix`. O(count) for stored tokens, O(spans
   // touched) for named ones. REQUIRES: first + count <= size().
   BlockHash hash_block(BlockHash prefix, std::int32_t first, std::int32_t count) const;
+  // Hashes whole blocks one after the other: `hashes` holds those of the first ones and gets more until there are `count`.
+  // REQUIRES: count * block_size <= size().
+  void hash_blocks(std::int32_t block_size, std::int32_t count, std::vector<BlockHash>& hashes) const;
 
   void clear();
 
@@ -71,6 +75,8 @@ class TokenSequence {
 
  private:
   std::size_t span_at(std::int32_t position) const;
+  // `span` is the one of token `first`, and after that the one of the token behind the last.
+  BlockHash hash_from(const TokenSpan*& span, BlockHash prefix, std::int32_t first, std::int32_t count) const;
 
   std::int32_t size_ = 0;
   std::vector<TokenSpan> spans_;

@@ -47,7 +47,7 @@ class NanoVllm final : public Scheduler {
       count = std::min(count, budget);
       budget -= count;
       add_row(plan, request, count);
-      if (request.num_computed + count < request.num_tokens) return;  // cut: it keeps its place at the head
+      if (request.num_computed < request.num_tokens) return;  // cut: it keeps its place at the head
       request.state = RequestState::running;
       waiting_.pop_front();
       running_.push_back(&request);

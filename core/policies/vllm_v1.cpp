@@ -18,10 +18,11 @@ class VllmV1 final : public Scheduler {
 
  private:
   void compose(TimeNs, StepPlan& plan) override {
-    std::int32_t budget = config_.max_num_batched_tokens;
     // Since 0.31 a request that is alone has nobody to starve.
     const bool alone = running_.size() + waiting_.size() <= 1 && config_.vllm_version >= VllmVersion::v0_31;
-    threshold_ = alone ? 0 : config_.long_prefill_token_threshold;
+    const std::int32_t threshold = alone ? 0 : config_.long_prefill_token_threshold;
+    longest_chunk_ = threshold > 0 ? threshold : std::numeric_limits<std::int32_t>::max();
+    std::int32_t budget = config_.max_num_batched_tokens;
     continue_running(plan, budget);
     admit_waiting(plan, budget);
   }
@@ -32,31 +33,36 @@ class VllmV1 final : public Scheduler {
       if (ends_in_flight(request)) continue;
       if (budget == 0) return refuse(plan, request, {Cause::token_budget, 1, 0});
       const std::int32_t room = std::min(budget, context_limit() - request.num_computed - 1);
-      const std::int32_t count = std::min(cut_to_threshold(request.num_tokens - request.num_computed), room);
+      const std::int32_t count = std::min({request.num_tokens - request.num_computed, longest_chunk_, room});
       if (count <= 0) continue;  // strict peers only: up to 0.28, min_tokens beyond max_model_len keeps one alive for ever
-      const std::int32_t needed = blocks_.missing(request, request.num_computed + count);
-      while (needed > blocks_.num_free() && request.state == RequestState::running) {
-        const std::size_t v = choose_victim();
-        Request& victim = *running_[v];
-        running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(v));
-        if (v < next) --next;
-        budget += unschedule(plan, victim);
-        preempt(plan, victim, request, {Cause::blocks, needed, blocks_.num_free()});
-      }
-      const bool gave_way = request.state == RequestState::preempted;
-      if (gave_way && config_.vllm_version < VllmVersion::v0_33) return;
-      if (gave_way) continue;  // those behind it are more important, and may fit
-      if (needed > 0) {
+      if (const std::int32_t needed = blocks_.missing(request, request.num_computed + count); needed > 0) {
+        while (needed > blocks_.num_free() && request.state == RequestState::running) {
+          budget += preempt_one(plan, request, needed, next);
+        }
+        const bool gave_way = request.state == RequestState::preempted;
+        if (gave_way && config_.vllm_version < VllmVersion::v0_33) return;
+        if (gave_way) continue;  // those behind it are more important, and may fit
         plan.new_blocks.push_back({&request, static_cast<std::int32_t>(request.blocks.size())});
         blocks_.extend(request, needed);
       }
-      blocks_.publish(request, std::min(request.num_computed + count, request.num_known()));
       add_row(plan, request, count);
+      blocks_.publish(request, request.num_computed);
       budget -= count;
     }
   }
 
-  void admit_waiting(StepPlan& plan, std::int32_t& budget) {
+  // Returns the tokens of the row it takes back; `next` stays at its request. Not inlined, for the loop needs its registers.
+  [[gnu::noinline]] std::int32_t preempt_one(StepPlan& plan, Request& beneficiary, std::int32_t needed, std::size_t& next) {
+    const std::size_t v = choose_victim();
+    Request& victim = *running_[v];
+    running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(v));
+    if (v < next) --next;
+    const std::int32_t tokens = unschedule(plan, victim);
+    preempt(plan, victim, beneficiary, {Cause::blocks, needed, blocks_.num_free()});
+    return tokens;
+  }
+
+  void admit_waiting(StepPlan& plan, std::int32_t budget) {
     while (!waiting_.empty()) {
       Request& request = *waiting_.front();
       const auto seats = static_cast<std::int32_t>(running_.size()) + 1;
@@ -67,7 +73,7 @@ class VllmV1 final : public Scheduler {
       if (budget == 0) return refuse(plan, request, {Cause::token_budget, 1, 0});
 
       const BlockManager::Prefix prefix = blocks_.find_prefix(request);
-      const std::int32_t count = cut_to_threshold(request.num_tokens - prefix.tokens);
+      const std::int32_t count = std::min(request.num_tokens - prefix.tokens, longest_chunk_);
       if (!config_.enable_chunked_prefill && count > budget) {
         return refuse(plan, request, {Cause::token_budget, count, budget});
       }
@@ -131,9 +137,7 @@ class VllmV1 final : public Scheduler {
     return count;
   }
 
-  std::int32_t cut_to_threshold(std::int32_t count) const { return threshold_ > 0 ? std::min(count, threshold_) : count; }
-
-  std::int32_t threshold_ = 0;  // of this step; 0: none
+  std::int32_t longest_chunk_ = 0;  // tokens of one request in this step
 };
 
 bool unchunked(const EngineConfig& c) { return !c.enable_chunked_prefill; }

@@ -19,8 +19,7 @@ class World {
     EngineConfig larger = config;
     larger.num_blocks += withheld;
     scheduler_ = Scheduler::create(larger);
-    scheduler_->blocks().pool().take_run(config.num_blocks, withheld);
-    for (BlockId b = config.num_blocks; b < larger.num_blocks; ++b) withheld_.push_back(b);
+    scheduler_->blocks().pool().take_run(config.num_blocks, withheld, withheld_);
   }
 
   void give_blocks(std::int64_t count) {

@@ -1,8 +1,15 @@
 // Several ranks: the same bits as one, and what happens when one of them fails.
+#include <pthread.h>
+
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <random>
 #include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "../core/invariance.h"
 #include "../model/tiny_model.h"
@@ -85,56 +92,113 @@ TEST_CASE("tensor parallel: a sum in parts is the tree of its parts, and half of
   }
 }
 
+struct Listener : RequestListener {
+  FinishReason reason = FinishReason::none;
+  std::string why;
+  void on_token(const Request&, Token, const TokenLogprobs*) override {}
+  void on_end(const Request& request, const std::string& text) override {
+    reason = request.finish_reason;
+    why = text;
+  }
+};
+
+// A few requests on some ranks, of which `on_rank` fails one; what they end with, and the next ones.
+struct Served {
+  Served(const Weights& weights, std::int32_t ranks, std::function<void(std::int32_t)> on_rank)
+      : backend(std::make_unique<CpuBackend>(weights, config, options_of(ranks, std::move(on_rank)))),
+        engine(config, *backend) {
+    for (int i = 0; i < 3; ++i) submit();
+    for (int i = 0; i < 4; ++i) engine.step(nullptr);
+  }
+  static CpuOptions options_of(std::int32_t ranks, std::function<void(std::int32_t)> on_rank) {
+    CpuOptions options;
+    options.tensor_parallel = ranks;
+    options.on_rank = std::move(on_rank);
+    return options;
+  }
+  void submit() {
+    RequestSpec spec;
+    spec.id = "r" + std::to_string(listeners.size());
+    spec.prompt.append(std::vector<Token>{8, 9, 10 + static_cast<Token>(listeners.size())});
+    spec.max_tokens = 20;
+    spec.ignore_eos = true;
+    listeners.push_back(std::make_shared<Listener>());
+    engine.submit(spec, listeners.back());
+  }
+  EngineConfig config = [] {
+    EngineConfig some;
+    some.max_num_seqs = 4;
+    some.num_blocks = 40;
+    some.eos_token_id = 7;
+    return some;
+  }();
+  std::unique_ptr<CpuBackend> backend;
+  Engine engine;
+  std::vector<std::shared_ptr<Listener>> listeners;
+};
+
 TEST_CASE("tensor parallel: a rank that fails ends every live request with the reason, and the next ones are served") {
   const test::TempFolder folder;
   divisible().write(folder);
   const Weights weights(folder.path());
-  EngineConfig config;
-  config.max_num_seqs = 4;
-  config.num_blocks = 40;
-  config.eos_token_id = 7;
-  struct Listener : RequestListener {
-    FinishReason reason = FinishReason::none;
-    std::string why;
-    void on_token(const Request&, Token, const TokenLogprobs*) override {}
-    void on_end(const Request& request, const std::string& text) override {
-      reason = request.finish_reason;
-      why = text;
-    }
-  };
   for (const std::int32_t ranks : {2, 4, 8}) {
     std::atomic<std::int32_t> failing{-1};
-    CpuOptions options;
-    options.tensor_parallel = ranks;
-    options.on_rank = [&](std::int32_t rank) {
+    Served served(weights, ranks, [&](std::int32_t rank) {
       if (rank == failing) throw BackendError("its card is lost");
-    };
-    CpuBackend backend(weights, config, std::move(options));
-    Engine engine(config, backend);
-    std::vector<std::shared_ptr<Listener>> listeners;
-    const auto submit = [&](int i) {
-      RequestSpec spec;
-      spec.id = "r" + std::to_string(i);
-      spec.prompt.append(std::vector<Token>{8, 9, 10 + i});
-      spec.max_tokens = 20;
-      spec.ignore_eos = true;
-      listeners.push_back(std::make_shared<Listener>());
-      engine.submit(spec, listeners.back());
-    };
-    for (int i = 0; i < 3; ++i) submit(i);
-    for (int i = 0; i < 4; ++i) engine.step(nullptr);
+    });
     failing = ranks - 1;
     const std::string last = "rank " + std::to_string(ranks - 1) + " of " + std::to_string(ranks) + ": its card is lost";
-    CHECK_THROWS_WITH(engine.step(nullptr), has_text(last));
-    for (const auto& listener : listeners) {
+    CHECK_THROWS_WITH(served.engine.step(nullptr), has_text(last));
+    for (const auto& listener : served.listeners) {
       CHECK(listener->reason == FinishReason::error);
       CHECK_THAT(listener->why, has_text(last));
     }
     failing = -1;
-    submit(3);
-    while (engine.step(nullptr)) {
+    served.submit();
+    while (served.engine.step(nullptr)) {
     }
-    CHECK(listeners.back()->reason == FinishReason::length);
+    CHECK(served.listeners.back()->reason == FinishReason::length);
+  }
+}
+
+TEST_CASE(
+    "tensor parallel: a rank whose thread hangs or is ended ends every request within 5 s, and no step is computed after") {
+  const test::TempFolder folder;
+  divisible().write(folder);
+  const Weights weights(folder.path());
+  for (const bool hangs : {true, false}) {
+    for (const std::int32_t ranks : {2, 8}) {
+      const std::int32_t which = hangs && ranks == 2 ? 0 : ranks - 1;
+      const auto failing = std::make_shared<std::atomic<bool>>(false);
+      const auto go_on = std::make_shared<std::atomic<bool>>(false);
+      const auto came_back = std::make_shared<std::atomic<bool>>(false);
+      const std::string why = "rank " + std::to_string(which) + " of " + std::to_string(ranks) + ": " +
+                              (hangs ? "did not answer for 4 s" : "its thread was ended") +
+                              "; the model cannot be used any more";
+      INFO(why);
+      {
+        Served served(weights, ranks, [=](std::int32_t rank) {
+          if (rank != which || !*failing) return;
+          if (!hangs) pthread_exit(nullptr);
+          go_on->wait(false);
+          *came_back = true;
+        });
+        *failing = true;
+        const auto start = std::chrono::steady_clock::now();
+        CHECK_THROWS_WITH(served.engine.step(nullptr), why);
+        CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+        for (const auto& listener : served.listeners) {
+          CHECK(listener->reason == FinishReason::error);
+          CHECK(listener->why == why);
+        }
+        served.submit();
+        CHECK_THROWS_WITH(served.engine.step(nullptr), why);
+        CHECK(served.listeners.back()->why == why);
+      }
+      *go_on = true;
+      go_on->notify_all();
+      while (hangs && !*came_back) std::this_thread::yield();
+    }
   }
 }
 
@@ -148,7 +212,8 @@ TEST_CASE("tensor parallel: numbers of ranks that do not fit are refused with th
   options.tensor_parallel = 3;
   CHECK_THROWS_WITH(CpuBackend(weights, config, options), "tensor_parallel is 3; it must be 1, 2, 4 or 8");
   options.tensor_parallel = 8;
-  CHECK_THROWS_WITH(CpuBackend(weights, config, options), "tensor_parallel: 8 ranks do not divide the model's 4 query heads");
+  CHECK_THROWS_WITH(CpuBackend(weights, config, options),
+                    has_text("8 ranks do not divide the model's 4 query heads; possible here: 1, 2, 4"));
 }
 
 }  // namespace

@@ -84,6 +84,34 @@ TEST_CASE("a decode step by hand") {
   CHECK(parts.host == 300'000);
 }
 
+TEST_CASE("norms that are in the kernel of the sums are not counted twice") {
+  HardwareSpec h = round_hardware();
+  ModelShape model = round_model();
+  model.num_kv_heads = 10;
+  const auto of = [&] { return CostModel(model, h, {.tensor_parallel = 2}).cost(plan_of({decode(9)})); };
+  const StepParts apart = of();
+  h.all_reduce[0].norms = true;
+  const StepParts together = of();
+  CHECK(together.communication == apart.communication);
+  // 2 of 5 kernels a layer of 1 us, and 8h of their elements at 500 bytes a nanosecond.
+  CHECK(apart.elementwise - together.elementwise == std::llround(10 * (2 * 1000 + 8 * 1000.0 * 2 / 500)));
+  CHECK(read_hardware(JsonValue::parse(to_json(h), "h")) == h);
+}
+
+TEST_CASE("the longest row's parts are merged one after the other") {
+  HardwareSpec h = round_hardware();
+  const auto attention = [&](const StepPlan& plan) { return CostModel(round_model(), h, {}).cost(plan).attention; };
+  const TimeNs even = attention(plan_of({decode(1999), decode(1999)}));
+  const TimeNs uneven = attention(plan_of({decode(3499), decode(499)}));
+  CHECK(even == uneven);  // reading alone
+  h.decode_attention.merge_us_per_1000 = 2;
+  CHECK(attention(plan_of({decode(1999), decode(1999)})) == even + 10 * 2 * 2000);
+  CHECK(attention(plan_of({decode(3499), decode(499)})) == even + 10 * 2 * 3500);
+  CHECK(attention(plan_of({prefill(3499, 2)})) ==
+        CostModel(round_model(), round_hardware(), {}).cost(plan_of({prefill(3499, 2)})).attention);
+  CHECK(read_hardware(JsonValue::parse(to_json(h), "h")) == h);
+}
+
 TEST_CASE("a prefill step by hand") {
   const StepParts parts = CostModel(round_model(), round_hardware(), {}).cost(plan_of({prefill(500, 4000)}));
   CHECK(parts.gemm == std::llround(10 * (4 * 2000 + products(4000))));

@@ -123,8 +123,9 @@ TEST_CASE("steps with their parts tell every constant, and another model's run i
   CHECK(h.gemm.flops_efficiency == Approx(0.5).epsilon(0.03));
   CHECK(h.elementwise.t0_us == Approx(3).epsilon(0.2));
   CHECK(h.t0_one_row < 0.9);
-  CHECK(h.host.step_us == Approx(1500).epsilon(0.05));
-  CHECK(h.host.row_us == Approx(6).epsilon(0.4));
+  CHECK(h.host.step_us + 32 * h.host.row_us == Approx(1500 + 32 * 6).epsilon(0.03));
+  CHECK(h.host.row_us > 3);  // the base has 0
+  CHECK(h.host.row_us < 12);
   CHECK(found.notes.empty());
 
   REQUIRE(found.runs.size() == 2);
@@ -226,7 +227,7 @@ TEST_CASE("recorded runs of an H200 that no fit has seen are met as documented")
                             {"4b-offline", 0.04, 0.1},
                             {"8b-bursts", 0.04, 0.1},
                             {"8b-bursts-two", 0.04, 0.1},
-                            {"8b-long", 0.055, 0.1}}) {
+                            {"8b-long", 0.04, 0.1}}) {
     CAPTURE(e.run);
     RecordedRun run;
     try {

@@ -389,13 +389,13 @@ void ModelBuilder::Work::take_tokens(const StepRecord& record) {
 }
 
 void ModelBuilder::Work::deliver() {
-  Distribution::Runs gaps(model->itl_);  // most rows of a step share one gap
+  TokenGaps gaps(model->itl_, sampled_at);
   for (const std::int32_t number : sampled) {
     Request& r = request(number);
     ++r.output;
     if (!streams) continue;
     if (r.first_token < 0) r.first_token = sampled_at;
-    if (r.last_token >= 0) gaps.add(sampled_at - r.last_token);
+    gaps.add(r.last_token);
     if (r.last_token >= 0) r.longest_gap = std::max(r.longest_gap, sampled_at - r.last_token);
     r.last_token = sampled_at;
   }

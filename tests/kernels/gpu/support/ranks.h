@@ -70,8 +70,8 @@ void on_ranks(std::int32_t ranks, const Task& task) {
 class LinkedCards {
  public:
   LinkedCards(std::int32_t ranks, std::int32_t sites) : ranks_(ranks), sites_(sites) {
-    check(cudaHostAlloc(reinterpret_cast<void**>(&failed_), 256, cudaHostAllocPortable), "cudaHostAlloc");
-    *failed_ = 0;
+    check(cudaHostAlloc(reinterpret_cast<void**>(&watch_), 256, cudaHostAllocPortable), "cudaHostAlloc");
+    *watch_ = {};
     memory_.resize(static_cast<std::size_t>(ranks));
     on_ranks(ranks, [&](std::int32_t r) {
       for (std::int32_t other = 0; other < ranks; ++other) {
@@ -90,7 +90,7 @@ class LinkedCards {
   LinkedCards& operator=(const LinkedCards&) = delete;
   ~LinkedCards() {
     for (void* memory : memory_) cudaFree(memory);
-    cudaFreeHost(failed_);
+    cudaFreeHost(watch_);
   }
 
   kernels::RankLinks links(std::int32_t rank) const {
@@ -99,16 +99,17 @@ class LinkedCards {
     out.ranks = ranks_;
     out.sites = sites_;
     for (std::size_t r = 0; r < memory_.size(); ++r) out.mailboxes[r] = kernels::Mailbox::in(memory_[r], sites_);
-    out.failed = failed_;
+    out.watch = watch_;
     return out;
   }
-  std::uint32_t failed() const { return *static_cast<volatile std::uint32_t*>(failed_); }
-  void set_failed(std::uint32_t value) { *static_cast<volatile std::uint32_t*>(failed_) = value; }
+  std::uint32_t late() const { return *static_cast<volatile std::uint32_t*>(&watch_->late); }
+  void set_late(std::uint32_t value) { *static_cast<volatile std::uint32_t*>(&watch_->late) = value; }
+  void set_failed(std::uint32_t value) { *static_cast<volatile std::uint32_t*>(&watch_->failed) = value; }
 
  private:
   std::int32_t ranks_;
   std::int32_t sites_;
-  std::uint32_t* failed_ = nullptr;
+  kernels::RankWatch* watch_ = nullptr;
   std::vector<void*> memory_;
 };
 
