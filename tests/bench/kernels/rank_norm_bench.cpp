@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <barrier>
+#include <chrono>
 #include <memory>
 
 #include "backends/cuda/collectives.h"
@@ -27,7 +28,7 @@ double time_route(std::int32_t rows, RankRoute route) {
   const auto n = static_cast<std::size_t>(rows) * kHidden;
   gpu::LinkedCards cards(2, kChain);
   const bool gathers = route == RankRoute::gathered;
-  const auto nccl = gathers ? cuda::connect_by_nccl({0, 1}) : nullptr;
+  const auto nccl = gathers ? cuda::connect_by_nccl({0, 1}, std::chrono::seconds(60)) : nullptr;
   std::unique_ptr<DeviceArray<float>> partial[2][2];
   std::unique_ptr<DeviceArray<Bf16>> out[2];
   gpu::on_ranks(2, [&](std::int32_t r) {
