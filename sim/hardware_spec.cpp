@@ -102,24 +102,24 @@ std::vector<HardwareSpec> make_builtins() {
     h.engine = kTokenyard;
     h.source = "seven runs of this engine on an H200; all-reduce of 2 measured, of 4 and 8 vLLM's";
     h.known_error =
-        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 3.2 % (P90 6.3, bias +1.9), 4B "
-        "offline 1.8 % (P90 3.6, bias +1.0), 8B bursts 1.9 % (P90 3.5, bias +0.2), 8B long prompts 1.8 % (P90 5.0, bias -1.5)";
+        "mean error of a step's time on runs that were not fitted: Qwen3-0.6B beyond saturation 3.9 % (P90 6.5, bias +2.0), 4B "
+        "offline 1.5 % (P90 3.0, bias +0.9), 8B bursts 3.0 % (P90 4.6, bias +1.9), 8B long prompts 1.5 % (P90 4.3, bias -0.2)";
     h.fitted_on = {"NVIDIA H200",
                    "580.159.04",
                    "tokenyard 0.2.0",
                    "qwen3-0.6b, qwen3-4b",
-                   "2026-11-30",
+                   "2026-12-01",
                    "h200-{0.6b-offline,0.6b-poisson,0.6b-long,0.6b-chunks,0.6b-few,0.6b-sync,4b-poisson}.trace.xz (hash "
-                   "3f81a8a2ef2b902a)"};
-    h.t0_growth = 0.3043;
-    h.t0_one_row = 1.255;
-    h.throttle = 1.45;
-    h.gemm = {1.563, 0.8022, 0.8698};
-    h.decode_attention = {2.926, 0.01027, 0.8698, 0.09538};
-    h.prefill_attention = {6.284, 0.2936, 0.4967};
-    h.elementwise = {0.8609, 0.6596, 132};
-    h.sampler = {14.67, 0.7293};
-    h.host = {36.32, 3.5, 0.1468, 0, 58.24};
+                   "31f987dfd8b7a8fa)"};
+    h.t0_growth = 0.3523;
+    h.t0_one_row = 1.325;
+    h.throttle = 1.665;
+    h.gemm = {1.503, 0.9423, 0.8564};
+    h.decode_attention = {2.815, 0.006933, 0.8564, 0.009864};
+    h.prefill_attention = {4.047, 0.3028, 0.5176};
+    h.elementwise = {0.6703, 0.6652, 132};
+    h.sampler = {16.3, 0.4107};
+    h.host = {34.54, 3.5, 0.1205, 0, 55.96};
     h.all_reduce = nvlink;
     all.push_back(h);
   }
