@@ -10,6 +10,8 @@ const std::string& why_no_nccl() {
   return why;
 }
 
-std::unique_ptr<Collectives> connect_by_nccl(const std::vector<int>&, std::chrono::seconds) { throw BackendError(why_no_nccl()); }
+std::unique_ptr<Collectives> connect_by_nccl(const std::vector<int>&, std::chrono::seconds) {
+  throw BackendError(why_no_nccl());
+}
 
 }  // namespace tokenyard::cuda
