@@ -260,7 +260,8 @@ TEST_CASE("rank team: numbers of ranks that a model can have") {
     CHECK_THROWS_WITH(check_ranks(ranks, model), has_text("it must be 1, 2, 4 or 8"));
   }
   model.vocabulary = 100;
-  CHECK_THROWS_WITH(check_ranks(8, model), "tensor_parallel: 8 ranks do not divide the model's vocabulary of 100; possible here: 1, 2, 4");
+  CHECK_THROWS_WITH(check_ranks(8, model),
+                    "tensor_parallel: 8 ranks do not divide the model's vocabulary of 100; possible here: 1, 2, 4");
 }
 
 }  // namespace
