@@ -73,7 +73,7 @@ CUtensorMap describe(const Bf16* data, const KvShape& shape, bool one_panel) {
 }
 
 // Multiprocessors that decode has beside prefill, which has the others: so many that both end at once, and no more than read at
-// the card's speed. Of an item's token, prefill takes three times as long as decode.
+// the card's speed: docs/kernels/attention.md. Of an item's token, prefill takes three times as long as decode.
 int blocks_beside(const AttentionReads& reads) {
   constexpr double kPrefillToken = 3.2;
   constexpr double kMostShare = 0.42;

@@ -175,14 +175,6 @@ struct RankTeam::State {
     if (failed) throw Stopped();
   }
 
-  // The first rank that is at work, or -1.
-  std::int32_t at_work() const {
-    for (std::int32_t r = 0; r < ranks; ++r) {
-      if (places[static_cast<std::size_t>(r)] == Place::working) return r;
-    }
-    return -1;
-  }
-
   // Until all have finished, or one is lost.
   void supervise() {
     const auto at = [this](Place place) { return std::find(places.begin(), places.begin() + ranks, place) - places.begin(); };
