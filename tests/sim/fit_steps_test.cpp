@@ -124,8 +124,9 @@ TEST_CASE("steps with their parts tell every constant, and another model's run i
   CHECK(h.elementwise.t0_us == Approx(3).epsilon(0.2));
   CHECK(h.t0_one_row < 0.9);
   CHECK(h.host.step_us + 32 * h.host.row_us == Approx(1500 + 32 * 6).epsilon(0.03));
-  CHECK(h.host.row_us > 3);  // the base has 0
-  CHECK(h.host.row_us < 12);
+  CHECK(h.host.step_us == Approx(1500).epsilon(0.08));  // noise tells the two apart less well than their sum
+  CHECK(h.host.row_us > 3);                             // the base has 0
+  CHECK(h.host.row_us < 10);
   CHECK(found.notes.empty());
 
   REQUIRE(found.runs.size() == 2);
