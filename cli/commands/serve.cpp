@@ -151,8 +151,8 @@ int serve_model(const ServeOptions& options, const EngineArguments& arguments) {
 
 int serve_model(const ServeOptions&, const EngineArguments&) {
   throw InputError(
-      "this tokenyard was built without Boost.Beast and serves nothing; install libboost1.81-dev (Debian) or Boost 1.81, then "
-      "build again");
+      "this tokenyard was built without Boost.Beast and serves nothing; install Boost 1.81 or later (Debian 12: "
+      "libboost1.81-dev, Debian 13: libboost-dev), then build again");
 }
 
 #endif
