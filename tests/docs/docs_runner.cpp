@@ -159,7 +159,13 @@ Page read_page(const std::string& text) {
     return std::prev(std::upper_bound(at.begin(), at.end(), offset, [](std::size_t o, const auto& a) { return o < a.first; }))
         ->second;
   };
-  std::string text_alone = running;  // without `code`, in which brackets are no link
+  std::string text_alone = running;  // without `code` and comments, in which brackets are no link
+  for (std::size_t begin = 0; (begin = text_alone.find("<!--", begin)) != std::string::npos;) {
+    const std::size_t end = std::min(text_alone.find("-->", begin), text_alone.size());
+    std::fill(text_alone.begin() + static_cast<std::ptrdiff_t>(begin), text_alone.begin() + static_cast<std::ptrdiff_t>(end),
+              ' ');
+    begin = end;
+  }
   for (std::size_t begin = 0; (begin = running.find('`', begin)) != std::string::npos;) {
     const std::size_t end = running.find('`', begin + 1);
     if (end == std::string::npos) break;
