@@ -134,7 +134,7 @@ std::string find_headers() {
       return folder.string();
   }
   throw InputError("the headers this exercise compiles with are not here, neither in " TOKENYARD_SOURCE_FOLDER " nor in " +
-                   installed.string() + "; do it in a clone of the repository");
+                   installed.string() + "; take the program that a clone of the repository builds");
 }
 
 // The first line of a compiler's output that says what is wrong.

@@ -39,7 +39,9 @@ std::string examples_of(const std::vector<Example>& examples) {
 }  // namespace
 
 std::string usage(const Argument& argument) {
-  const std::string dots = argument.is_vector() && argument.count == 0 && !argument.one_each ? "..." : "";
+  // A value that lists some with commas says so itself.
+  const bool has_dots = argument.value.ends_with("...");
+  const std::string dots = argument.is_vector() && argument.count == 0 && !argument.one_each && !has_dots ? "..." : "";
   if (argument.is_positional()) return argument.name + dots;
   if (argument.value.empty()) return argument.name;
   std::string out = argument.name;

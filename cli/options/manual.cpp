@@ -28,7 +28,8 @@ std::string roff(std::string_view text) {
 }
 
 std::string entry(const Argument& argument) {
-  return fmt::format(".TP\n.B {}\n{}.\n", roff(usage(argument)), roff(description(argument)));
+  const std::string text = description(argument);
+  return fmt::format(".TP\n.B {}\n{}{}\n", roff(usage(argument)), roff(text), text.ends_with('.') ? "" : ".");
 }
 
 std::string page_of(const Command& command) {

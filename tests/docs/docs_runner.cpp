@@ -8,7 +8,9 @@
 //   - output that is quoted below a `$ command` must be what comes out, white space apart. `...` stands for anything. In lines
 //     with "tokens/s", which measure this machine, every number stands for any number;
 //   - a block that is a whole scenario, trace or scheduler test is put into a file; `explain`, `replay` or `test` must like it;
-//   - every `tokenyard ...` in running text must name a command and options that exist.
+//   - every `tokenyard ...` in running text must name a command and options that exist;
+//   - every link or picture in running text that leads into the sources must lead to a file, and behind `#` to one of its
+//   headings.
 //
 // A command block is fenced, without a language, or indented by four; its first line is `$ command` or begins with a program's
 // name. commands.txt lists what is not run, and why, and what a reader is supposed to have done before.
@@ -42,6 +44,7 @@ struct Quoted {
 struct Page {
   std::vector<Quoted> commands;
   std::vector<std::pair<int, std::string>> mentions;  // line, `tokenyard ...` of running text
+  std::vector<std::pair<int, std::string>> links;     // line, where to
 };
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -152,17 +155,54 @@ Page read_page(const std::string& text) {
       running += lines[i] + (lines[i].empty() ? "\n" : " ");
     }
   }
+  const auto line_of = [&at](std::size_t offset) {
+    return std::prev(std::upper_bound(at.begin(), at.end(), offset, [](std::size_t o, const auto& a) { return o < a.first; }))
+        ->second;
+  };
+  std::string text_alone = running;  // without `code` and comments, in which brackets are no link
+  for (std::size_t begin = 0; (begin = text_alone.find("<!--", begin)) != std::string::npos;) {
+    const std::size_t end = std::min(text_alone.find("-->", begin), text_alone.size());
+    std::fill(text_alone.begin() + static_cast<std::ptrdiff_t>(begin), text_alone.begin() + static_cast<std::ptrdiff_t>(end),
+              ' ');
+    begin = end;
+  }
   for (std::size_t begin = 0; (begin = running.find('`', begin)) != std::string::npos;) {
     const std::size_t end = running.find('`', begin + 1);
     if (end == std::string::npos) break;
     const std::string code = running.substr(begin + 1, end - begin - 1);
-    if (code.starts_with("tokenyard ")) {
-      const auto line = std::upper_bound(at.begin(), at.end(), begin, [](std::size_t o, const auto& a) { return o < a.first; });
-      page.mentions.emplace_back(std::prev(line)->second, code);
-    }
+    if (code.starts_with("tokenyard ")) page.mentions.emplace_back(line_of(begin), code);
+    std::fill(text_alone.begin() + static_cast<std::ptrdiff_t>(begin), text_alone.begin() + static_cast<std::ptrdiff_t>(end),
+              '`');
     begin = end + 1;
   }
+  for (std::size_t begin = 0; (begin = text_alone.find("](", begin)) != std::string::npos;) {
+    begin += 2;
+    const std::size_t end = text_alone.find_first_of(" )", begin);
+    if (end != std::string::npos) page.links.emplace_back(line_of(begin), text_alone.substr(begin, end - begin));
+  }
   return page;
+}
+
+// The names by which links reach a page's headings, as GitHub makes them.
+std::set<std::string> anchors_of(const std::string& text) {
+  std::set<std::string> anchors;
+  bool code = false;
+  for (const std::string& line : lines_of(text)) {
+    if (line.starts_with("```")) code = !code;
+    const std::size_t level = line.find_first_not_of('#');
+    if (code || level == 0 || level == std::string::npos || line[level] != ' ') continue;
+    std::string heading = trimmed(line.substr(level));
+    for (std::size_t end; (end = heading.find("](")) != std::string::npos;) heading.erase(end, heading.find(')', end) - end);
+    std::string name;
+    for (const char c : heading) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte >= 0x80 || std::isalnum(byte) != 0 || c == '-' || c == '_') name += static_cast<char>(std::tolower(byte));
+      if (c == ' ') name += '-';
+    }
+    std::string again = name;
+    for (int i = 1; !anchors.insert(again).second; ++i) again = fmt::format("{}-{}", name, i);
+  }
+  return anchors;
 }
 
 // Words apart by one blank; every number of a line with "tokens/s" is <number>.
@@ -308,8 +348,9 @@ class Checker {
       if (!left_out.contains(command)) fail(0, command, "tests/docs/commands.txt has it and the page does not");
     }
     for (const auto& [line, mention] : page.mentions) check_mention(line, mention);
-    fmt::print("{}: {} commands run, {} outputs compared, {} not run, {} mentions looked up; {} wrong\n", name_, ran, compared,
-               left_out.size(), page.mentions.size(), wrong_);
+    for (const auto& [line, link] : page.links) check_link(line, link);
+    fmt::print("{}: {} commands run, {} outputs compared, {} not run, {} mentions and {} links looked up; {} wrong\n", name_,
+               ran, compared, left_out.size(), page.mentions.size(), page.links.size(), wrong_);
     return wrong_ > 0 ? 1 : 0;
   }
 
@@ -353,6 +394,16 @@ class Checker {
       if (help.out.find("  " + option + " ") == std::string::npos && help.out.find("  " + option + "\n") == std::string::npos)
         fail(line, mention, "no option " + option);
     }
+  }
+
+  void check_link(int line, const std::string& link) {
+    if (link.find(':') != std::string::npos) return;  // of another place
+    const std::size_t hash = std::min(link.find('#'), link.size());
+    const fs::path page = sources_ / name_;
+    const fs::path to = hash == 0 ? page : page.parent_path() / link.substr(0, hash);
+    if (!fs::exists(to)) return fail(line, link, "leads to no file");
+    if (hash == link.size() || to.extension() != ".md") return;
+    if (!anchors_of(read_file(to)).contains(link.substr(hash + 1))) fail(line, link, "leads to no heading");
   }
 
   fs::path sources_;

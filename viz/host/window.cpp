@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -31,6 +32,13 @@ constexpr Named kNamed[] = {
 };
 
 std::string last_error;  // of GLFW
+
+#ifdef __linux__
+bool is_set(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value != nullptr && *value != '\0';
+}
+#endif
 
 Screen& screen_of(GLFWwindow* window) { return *static_cast<Screen*>(glfwGetWindowUserPointer(window)); }
 
@@ -62,6 +70,17 @@ void on_character(GLFWwindow* window, unsigned character) {
 
 struct Glfw {
   Glfw() {
+#ifdef __linux__
+    // GLFW since 3.4 tries Wayland before X11, and where there is none libwayland prints a line of its own.
+    const bool wayland = is_set("WAYLAND_DISPLAY"), x11 = is_set("DISPLAY");
+    if (!wayland && !x11) {
+      last_error = "neither DISPLAY nor WAYLAND_DISPLAY is set";
+      fail();
+    }
+#ifdef GLFW_PLATFORM_X11
+    if (!wayland && glfwPlatformSupported(GLFW_PLATFORM_X11) != 0) glfwInitHint(GLFW_PLATFORM, GLFW_PLATFORM_X11);
+#endif
+#endif
     glfwSetErrorCallback([](int, const char* message) { last_error = message; });
     if (glfwInit() == 0) fail();
   }
